@@ -1,0 +1,309 @@
+"""Canonical JSON and the records that cross stage borders.
+
+A record is a frozen dataclass with plain fields. Its canonical JSON (sorted keys, no spaces, no
+NaN) is what is stored and hashed, so two processes that mean the same write the same bytes. No
+timestamp, host name or try number belongs in a record that is hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, Self
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the one JSON text of a value, as UTF-8.
+
+    Raises:
+        ValueError: The value holds NaN or an infinity, which JSON cannot carry.
+
+    >>> canonical_json({"b": 1.0, "a": (1, None)})
+    b'{"a":[1,null],"b":1.0}'
+    """
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return text.encode()
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of bytes, or of a value's canonical JSON, as 64 hex digits."""
+    data = value if isinstance(value, bytes) else canonical_json(value)
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """Base of stored records: `kind` names the folder, `schema` the version of the fields."""
+
+    kind: ClassVar[str]
+    schema_version: ClassVar[int] = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plain mapping that is stored, with its schema tag."""
+        plain: dict[str, Any] = json.loads(canonical_json(self))
+        return {"schema": f"incumbent.{self.kind}/{self.schema_version}", **plain}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Rebuild a record; fields of a later schema that this class lacks are ignored."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{key: value for key, value in plain.items() if key in known})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One partition's content as a snapshot or a pin names it.
+
+    Attributes:
+        partition: Partition key.
+        digest: SHA-256 of the partition's Parquet file.
+        rows: Row count.
+    """
+
+    partition: str
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Ingest(Record):
+    """What became of one delivered file.
+
+    Attributes:
+        source: Source name.
+        partition: Partition key; empty for a once-only source.
+        raw_digest: SHA-256 of the delivered file.
+        contract_digest: Digest of the source's contract.
+        verdict: `accepted`, `stopped` (nothing committed) or `duplicate`.
+        rows: Rows committed.
+        quarantined: Rows set aside.
+        failures: Rule id to number of rows, or to a sentence for a rule about the whole batch.
+        message: One sentence for a person.
+    """
+
+    kind: ClassVar[str] = "ingests"
+
+    source: str
+    partition: str
+    raw_digest: str
+    contract_digest: str
+    verdict: str
+    rows: int
+    quarantined: int
+    digest: str = ""
+    failures: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Hold(Record):
+    """A batch that was not announced, and why.
+
+    Attributes:
+        partition: Partition key.
+        batch_digest: Digest of the committed batch partition.
+        definition: Feature definition digest.
+        findings: One mapping per failed integrity test: column, test, expected, found, importance.
+        message: One sentence for a person.
+    """
+
+    kind: ClassVar[str] = "holds"
+
+    partition: str
+    batch_digest: str
+    definition: str
+    findings: tuple[Mapping[str, Any], ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Snapshot(Record):
+    """An immutable training set: content digests per partition, and how the rows are split.
+
+    Attributes:
+        model: Model name.
+        partition: Newest partition in the window.
+        definition: Feature definition digest.
+        features: Feature partitions, in key order.
+        outcomes: Outcome partitions, in key order.
+        contracts: Source name to contract digest.
+        label: The label's SQL and the filter on outcomes.
+        train_until: First local day that is not a training row any more (ISO date).
+        gate_from: First local day of the gate rows.
+        gate_until: First local day after the gate rows.
+    """
+
+    kind: ClassVar[str] = "snapshots"
+
+    model: str
+    partition: str
+    definition: str
+    features: tuple[Mapping[str, Any], ...]
+    outcomes: tuple[Mapping[str, Any], ...]
+    contracts: Mapping[str, str]
+    label: Mapping[str, Any]
+    train_until: str
+    gate_from: str
+    gate_until: str
+
+    @property
+    def id(self) -> str:
+        """The snapshot's name: the SHA-256 of its canonical JSON."""
+        return digest_of(self)
+
+
+@dataclass(frozen=True)
+class ModelVersion(Record):
+    """A fitted model: its file, its feature definition, what it was fitted on.
+
+    Attributes:
+        digest: SHA-256 of the model file; the version's name.
+        model: Model name.
+        estimator: Name in `incumbent.estimators`.
+        definition: Digest of the stored feature definition.
+        snapshot: Snapshot id; empty for an adopted version.
+        features: Feature names in the order the model expects them.
+        categories: Categorical feature to its vocabulary, in code order.
+        params: Parameters the estimator was fitted with, seed included.
+        rounds: Number of boosting rounds in the file.
+        train_rows: Number of training rows.
+        train_until: First local day that is not in the training rows.
+        importance: Feature to its share of total gain; sums to 1.
+        code: Versions of incumbent and of the libraries, lock digest, git commit if known.
+    """
+
+    kind: ClassVar[str] = "versions"
+
+    digest: str
+    model: str
+    estimator: str
+    task: str
+    definition: str
+    snapshot: str
+    features: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]]
+    params: Mapping[str, Any]
+    rounds: int
+    train_rows: int
+    train_until: str
+    importance: Mapping[str, float]
+    code: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GateReport(Record):
+    """The recorded verdict of EVALUATE.
+
+    Attributes:
+        candidate: Version digest.
+        champion: Version digest of the then-current champion; empty at a cold start.
+        champion_generation: 0 at a cold start.
+        snapshot: Snapshot id whose gate rows were used.
+        request: Retrain request id.
+        verdict: `promote`, `reject` or `insufficient_evidence`.
+        gates: One mapping per gate: name, passed, and every number behind it.
+        sentence: The verdict in one plain sentence.
+    """
+
+    kind: ClassVar[str] = "gate_reports"
+
+    model: str
+    partition: str
+    candidate: str
+    champion: str
+    champion_generation: int
+    snapshot: str
+    request: str
+    verdict: str
+    gates: tuple[Mapping[str, Any], ...]
+    sentence: str
+
+    @property
+    def id(self) -> str:
+        """The report's name: the SHA-256 of its canonical JSON."""
+        return digest_of(self)
+
+
+@dataclass(frozen=True)
+class Promotion(Record):
+    """One entry of the ledger: who holds the seat from this generation on.
+
+    Attributes:
+        generation: Position in the ledger, from 1, without gaps.
+        version: Version digest.
+        previous: Generation it took the seat from; 0 for the first.
+        gate_report: Gate report id; for a rollback, the report of the older generation.
+        action: `promote` or `rollback`.
+        reason: Why, in one sentence.
+        request: Retrain request id; empty for a rollback.
+        partition: Partition whose data led to it; empty for a rollback.
+        approved_by: Who approved, when approval is required; else empty.
+    """
+
+    kind: ClassVar[str] = "promotions"
+
+    generation: int
+    version: str
+    previous: int
+    gate_report: str
+    action: str
+    reason: str
+    request: str = ""
+    partition: str = ""
+    approved_by: str = ""
+
+
+@dataclass(frozen=True)
+class RetrainRequest(Record):
+    """One durable row: why to retrain, for which partition, on which evidence.
+
+    Attributes:
+        id: Name of the request; one per model, partition and revision.
+        partition: Newest partition the training may use.
+        reason: `cold_start`, `drift`, `performance`, `manual`, `schedule` or `stale_gate`.
+        evidence: The verdict records that led to it, by name, with their numbers.
+        degraded: A labelled alarm holds, so the gate may use the degraded error rate.
+        message: One sentence for a person.
+    """
+
+    kind: ClassVar[str] = "requests"
+
+    id: str
+    partition: str
+    reason: str
+    evidence: Mapping[str, Any]
+    degraded: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Training(Record):
+    """What one training run did; durations live beside it, outside what is hashed.
+
+    Attributes:
+        request: Retrain request id.
+        version: Version digest that came out.
+        launcher: `process` or `ray`.
+        workers: Number of workers.
+        device: `cpu` or `cuda`.
+        rounds: Boosting rounds in the model.
+        checkpoints: Number of checkpoints written over all attempts.
+        resumed_from: Round the last attempt resumed at; null if it started from nothing.
+        exact_resume: Whether a resumed model equals an undisturbed one byte for byte.
+    """
+
+    kind: ClassVar[str] = "trainings"
+
+    request: str
+    snapshot: str
+    version: str
+    launcher: str
+    workers: int
+    device: str
+    rounds: int
+    checkpoints: int
+    resumed_from: int | None
+    exact_resume: bool

@@ -1,0 +1,6 @@
+"""The store: tables, records and objects below one root, behind one narrow interface."""
+
+from incumbent.store.store import ModelStore, Store
+from incumbent.store.tables import PARTITION, Commit, Table
+
+__all__ = ["PARTITION", "Commit", "ModelStore", "Store", "Table"]

@@ -1,0 +1,108 @@
+"""Put-if-absent canonical JSON records, one file each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from incumbent.errors import RecordConflict, StoreError
+from incumbent.records import Record, canonical_json
+from incumbent.store.objects import create_exclusively
+
+R = TypeVar("R", bound=Record)
+PART = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.=-]{0,127}$")
+
+
+class Records:
+    """Records of one model: `<kind>/<name>.json`, written once, never changed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, name: str) -> Path:
+        """Return the file of a record; a name may have parts divided by `/`."""
+        for part in (kind, *name.split("/")):
+            if not PART.match(part) or ".." in part:
+                raise StoreError(
+                    "not a record name",
+                    where=f"{kind}/{name}",
+                    expected=PART.pattern,
+                    found=part,
+                    next_step="name records by keys and digests",
+                )
+        return self.root / kind / f"{name}.json"
+
+    def put(self, name: str, record: Record) -> bool:
+        """Write a record unless the same one exists; return whether this call wrote it.
+
+        Raises:
+            RecordConflict: The name is taken by a record with other content.
+        """
+        return self.put_plain(record.kind, name, record.to_json())
+
+    def put_plain(self, kind: str, name: str, plain: Mapping[str, Any]) -> bool:
+        """Write a mapping as a record; see `put`."""
+        path, data = self.path(kind, name), canonical_json(plain)
+        if create_exclusively(path, data):
+            return True
+        found = path.read_bytes()
+        if found != data:
+            raise RecordConflict(
+                "another record holds this name",
+                where=str(path),
+                expected=data.decode()[:300],
+                found=found.decode(errors="replace")[:300],
+                next_step="read the record that is there: it was first and it stands",
+            )
+        return False
+
+    def claim(self, kind: str, name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a mapping unless the name is taken, and return the record that stands."""
+        try:
+            self.put_plain(kind, name, plain)
+        except RecordConflict:
+            return self.get_plain(kind, name)
+        return dict(plain)
+
+    def get(self, kind: type[R], name: str) -> R:
+        """Return a record.
+
+        Raises:
+            StoreError: There is none, or it is not JSON.
+        """
+        return kind.from_json(self.get_plain(kind.kind, name))
+
+    def get_plain(self, kind: str, name: str) -> dict[str, Any]:
+        """Return a record as a plain mapping; see `get`."""
+        path = self.path(kind, name)
+        try:
+            plain: dict[str, Any] = json.loads(path.read_bytes())
+        except FileNotFoundError as error:
+            raise StoreError(
+                "record is missing", where=str(path), next_step="run `incumbent store check`"
+            ) from error
+        except ValueError as error:
+            raise StoreError(
+                "record is no JSON",
+                where=str(path),
+                found=error,
+                next_step="restore it from a backup; run `incumbent store check`",
+            ) from error
+        return plain
+
+    def has(self, kind: str, name: str) -> bool:
+        """Return whether a record exists."""
+        return self.path(kind, name).exists()
+
+    def names(self, kind: str, prefix: str = "") -> list[str]:
+        """Return the names of a kind's records in text order, below a folder prefix if given."""
+        top = self.root / kind
+        names = (path.relative_to(top).as_posix()[: -len(".json")] for path in top.rglob("*.json"))
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def all(self, kind: type[R], prefix: str = "") -> list[R]:
+        """Return a kind's records in name order."""
+        return [self.get(kind, name) for name in self.names(kind.kind, prefix)]

@@ -1,0 +1,89 @@
+"""Where everything of a model lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from incumbent.store.objects import Objects
+from incumbent.store.records import Records
+from incumbent.store.tables import Table
+
+
+class ModelStore:
+    """One model's tables, records and objects.
+
+    Attributes:
+        records: Put-if-absent records: pins, snapshots, gate reports, the ledger, requests.
+        objects: Files by digest: model files, feature definitions, profiles.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.records = Records(root / "records")
+        self.objects = Objects(root / "objects")
+
+    def batches(self, source: str) -> Table:
+        """Rows of the batch source, as accepted."""
+        return self._table("batches", source)
+
+    def context(self, source: str) -> Table:
+        """Rows of a looked-up source, as accepted."""
+        return self._table("context", source)
+
+    def outcomes(self, source: str) -> Table:
+        """Rows of the outcome source, as accepted."""
+        return self._table("outcomes", source)
+
+    def source(self, role: str, source: str) -> Table:
+        """Rows of a source of the given role."""
+        return {"batch": self.batches, "context": self.context, "outcomes": self.outcomes}[role](source)
+
+    def quarantine(self, source: str) -> Table:
+        """Rows set aside, with the rule and the reason."""
+        return self._table("quarantine", source)
+
+    def features(self, definition: str) -> Table:
+        """Feature rows of one definition; two definitions live side by side."""
+        return self._table("features", definition[:16])
+
+    @property
+    def predictions(self) -> Table:
+        """Prediction rows with their provenance."""
+        return self._table("predictions")
+
+    @property
+    def metrics(self) -> Table:
+        """Monitor figures, one row per figure."""
+        return self._table("metrics")
+
+    def tables(self) -> dict[str, Table]:
+        """Return every table that exists, by its name below `tables/`."""
+        top = self.root / "tables"
+        logs = sorted(top.rglob("_delta_log"))
+        return {log.parent.relative_to(top).as_posix(): Table(log.parent) for log in logs}
+
+    def reports(self) -> Path:
+        """Return the folder of pages for people (Data Docs, Evidently); not part of any promise."""
+        return self.root / "reports"
+
+    def _table(self, *parts: str) -> Table:
+        return Table(self.root.joinpath("tables", *parts))
+
+
+class Store:
+    """One root with one folder per model.
+
+    Args:
+        root: A local folder; it is made by the first write.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def model(self, name: str) -> ModelStore:
+        """Return the store of one model."""
+        return ModelStore(self.root / name)
+
+    def models(self) -> list[str]:
+        """Return the names of the models that have anything stored."""
+        return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
