@@ -73,11 +73,14 @@ def end_of(key: str, grain: Grain) -> datetime:
     start = start_of(key, grain)
     if grain is Grain.MONTH:
         return (start + timedelta(days=32)).replace(day=1)
-    return start + {
-        Grain.HOUR: timedelta(hours=1),
-        Grain.DAY: timedelta(days=1),
-        Grain.WEEK: timedelta(days=7),
-    }[grain]
+    return (
+        start
+        + {
+            Grain.HOUR: timedelta(hours=1),
+            Grain.DAY: timedelta(days=1),
+            Grain.WEEK: timedelta(days=7),
+        }[grain]
+    )
 
 
 def bounds_utc(key: str, grain: Grain, timezone: str) -> tuple[datetime, datetime]:

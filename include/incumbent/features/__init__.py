@@ -1,1 +1,1 @@
-"""Stage or shared package: features."""
+"""Features: defined once in SQL, computed per partition, the same rows for training and scoring."""

@@ -1,1 +1,5 @@
-"""Stage or shared package: score."""
+"""Score: the pinned champion's predictions for one partition."""
+
+from incumbent.score.score import ScoreResult, score
+
+__all__ = ["ScoreResult", "score"]

@@ -1,1 +1,5 @@
-"""Stage or shared package: snapshot."""
+"""Snapshot: the pinned, content-addressed training set."""
+
+from incumbent.snapshot.take import take
+
+__all__ = ["take"]

@@ -81,9 +81,7 @@ class Records:
         try:
             plain: dict[str, Any] = json.loads(path.read_bytes())
         except FileNotFoundError as error:
-            raise StoreError(
-                "record is missing", where=str(path), next_step="run `incumbent store check`"
-            ) from error
+            raise StoreError("record is missing", where=str(path), next_step="run `incumbent store check`") from error
         except ValueError as error:
             raise StoreError(
                 "record is no JSON",

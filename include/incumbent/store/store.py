@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from incumbent.records import Promotion
 from incumbent.store.objects import Objects
 from incumbent.store.records import Records
 from incumbent.store.tables import Table
+
+
+def generation_name(generation: int) -> str:
+    """Return the record name of a generation; names sort like numbers."""
+    return f"{generation:06d}"
 
 
 class ModelStore:
@@ -55,6 +61,19 @@ class ModelStore:
     def metrics(self) -> Table:
         """Monitor figures, one row per figure."""
         return self._table("metrics")
+
+    def ledger(self) -> list[Promotion]:
+        """Return the promotions in generation order."""
+        return self.records.all(Promotion)
+
+    def promotion(self, generation: int) -> Promotion:
+        """Return one entry of the ledger."""
+        return self.records.get(Promotion, generation_name(generation))
+
+    def champion(self) -> Promotion | None:
+        """Return the newest entry of the ledger: who holds the seat."""
+        names = self.records.names(Promotion.kind)
+        return self.records.get(Promotion, names[-1]) if names else None
 
     def tables(self) -> dict[str, Table]:
         """Return every table that exists, by its name below `tables/`."""

@@ -1,0 +1,183 @@
+"""Run a feature definition over one partition in DuckDB.
+
+The definition is one SELECT over `batch` and the context sources by name. What it may look up is
+what the folder allows: each context source comes with the partitions from its look-back to this
+partition and none later, so a join cannot reach into the future by accident.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from incumbent.config import Model
+from incumbent.errors import FeatureError, StoreError
+from incumbent.records import Part, digest_of
+from incumbent.store import ModelStore, Table
+
+ONCE = "once"
+
+
+def input_parts(store: ModelStore, model: Model, partition: str) -> dict[str, list[Part]]:
+    """Return the contents that a partition's features are computed from, by source.
+
+    Raises:
+        FeatureError: A source has nothing for this partition yet.
+    """
+    parts = {model.batch_source: _this(store.batches(model.batch_source), model.batch_source, partition)}
+    for source in model.context_sources:
+        table = store.context(source)
+        if model.sources[source].once:
+            parts[source] = _this(table, source, ONCE)
+            continue
+        first, last = model.context_partitions(source, partition)
+        _this(table, source, partition)
+        parts[source] = [part for key, part in table.parts().items() if first <= key <= last]
+    return parts
+
+
+def missing_sources(store: ModelStore, model: Model, partition: str) -> list[str]:
+    """Return the sources that a partition's features still wait for, in a stable order."""
+    waiting = []
+    if store.batches(model.batch_source).part(partition) is None:
+        waiting.append(model.batch_source)
+    for source in model.context_sources:
+        key = ONCE if model.sources[source].once else partition
+        if store.context(source).part(key) is None:
+            waiting.append(source)
+    return waiting
+
+
+def input_digest(parts: dict[str, list[Part]]) -> str:
+    """Return the one digest of everything that a partition's features are computed from."""
+    return digest_of({source: [part.digest for part in found] for source, found in parts.items()})
+
+
+def compute(store: ModelStore, model: Model, sql: str, partition: str) -> pa.Table:
+    """Return the feature rows of a partition: keys, time and features, sorted by key.
+
+    Raises:
+        FeatureError: The SQL fails, loses or repeats rows, or lacks a key or the time column.
+    """
+    parts = input_parts(store, model, partition)
+    connection = open_duckdb()
+    try:
+        for source, found in parts.items():
+            table = store.source(model.sources[source].role, source)
+            rows = table.read_parts(found).drop_columns(["partition"])
+            connection.register("batch" if source == model.batch_source else source, rows)
+        rows = _run(connection, sql, model.name, partition)
+        connection.register("result", rows)
+        _check(connection, model, rows, partition)
+        return plain_types(connection.sql(f"SELECT * FROM result ORDER BY {quoted(model.keys)}").to_arrow_table())
+    finally:
+        connection.close()
+
+
+def open_duckdb() -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB whose results do not depend on the host's time zone."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone='UTC'")
+    connection.execute("SET enable_external_access=false")
+    return connection
+
+
+def quoted(names: tuple[str, ...] | list[str]) -> str:
+    """Return column names as SQL identifiers, joined by commas.
+
+    >>> quoted(["year", 'a"b'])
+    '"year", "a""b"'
+    """
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def plain_types(rows: pa.Table) -> pa.Table:
+    """Return rows in the types that features are stored in: int64, float64, string, timestamp, date.
+
+    A sum of integers comes out of DuckDB as a decimal, an enum as a dictionary, and which one
+    depends on the engine's version; the stored type must not.
+    """
+    columns = []
+    for field in rows.schema:
+        columns.append(pa.field(field.name, _plain_type(field.type)))
+    return rows.cast(pa.schema(columns))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pa.float64()
+    if pa.types.is_dictionary(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz)
+    return kind
+
+
+def _this(table: Table, source: str, partition: str) -> list[Part]:
+    part = table.part(partition)
+    if part is None:
+        raise FeatureError(
+            "a source has no rows for this partition yet",
+            where=f"source {source}, partition {partition}",
+            expected="an accepted delivery",
+            found="none",
+            next_step=f"deliver the file; if it was delivered, look at the last run of ingest_{source}",
+        )
+    return [part]
+
+
+def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: str, partition: str) -> pa.Table:
+    try:
+        rows: pa.Table = connection.sql(sql).to_arrow_table()
+        return rows
+    except (duckdb.Error, AttributeError) as error:
+        raise FeatureError(
+            "the feature definition does not run",
+            where=f"model {model}, features.sql, partition {partition}",
+            expected="one SELECT over `batch` and the context sources",
+            found=" ".join(str(error).split())[:500],
+            next_step="correct features.sql; try it with DuckDB on the accepted rows",
+        ) from error
+
+
+def _check(connection: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table, partition: str) -> None:
+    where = f"model {model.name}, features.sql, partition {partition}"
+    needed = [*model.keys, model.time]
+    if missing := [name for name in needed if name not in rows.column_names]:
+        raise FeatureError(
+            "the feature definition leaves out a key or the time",
+            where=where,
+            expected=", ".join(needed),
+            found=f"without {', '.join(missing)}",
+            next_step="select the key columns and the time column beside the features",
+        )
+    keys = quoted(model.keys)
+    query = (
+        f"SELECT (SELECT count(*) FROM batch), count(*), count(DISTINCT ({keys})), "
+        f"(SELECT count(*) FROM (SELECT {keys} FROM batch EXCEPT SELECT {keys} FROM result)) FROM result"
+    )
+    expected, found, distinct, lost = connection.execute(query).fetchall()[0]
+    if found != expected or distinct != expected or lost:
+        raise FeatureError(
+            "the feature definition loses or repeats rows",
+            where=where,
+            expected=f"one row for each of the {expected} rows of the batch",
+            found=f"{found} rows, {distinct} different keys, {lost} keys lost",
+            next_step="use LEFT JOIN or ASOF LEFT JOIN, and join on the whole key of the context source",
+        )
+
+
+def stored_sql(store: ModelStore, definition: str) -> str:
+    """Return the text of a stored feature definition.
+
+    Raises:
+        StoreError: It is missing or altered.
+    """
+    try:
+        return store.objects.get(definition).decode()
+    except UnicodeDecodeError as error:
+        raise StoreError(
+            "feature definition is no text", where=definition, next_step="run `incumbent store check`"
+        ) from error

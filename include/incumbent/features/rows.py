@@ -1,0 +1,128 @@
+"""Feature rows, label rows and the two joined: the one way that every stage reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from incumbent.config import Model
+from incumbent.errors import ConfigError
+from incumbent.features.compute import open_duckdb, quoted
+from incumbent.records import Part, Snapshot
+from incumbent.store import ModelStore
+
+
+def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
+    """Return keys and `label` (float64) of the outcomes that have a label.
+
+    Args:
+        store: The model's store.
+        model: Its configuration; `label.sql` and `label.where` say what the truth is.
+        partitions: Outcome partition keys, or exact contents.
+    """
+    return _labels(model, _outcomes(store, model, partitions))
+
+
+def outcome_keys(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
+    """Return the keys of all rows whose outcome is in, labelled or not (a cancelled flight counts)."""
+    return _outcomes(store, model, partitions).select(list(model.keys))
+
+
+def feature_rows(store: ModelStore, definition: str, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
+    """Return feature rows of some partitions under one definition, with the `partition` column."""
+    table = store.features(definition)
+    return table.read_parts(list(partitions)) if _are_parts(partitions) else table.read(list(partitions))
+
+
+def labelled_rows(
+    store: ModelStore,
+    model: Model,
+    snapshot: Snapshot,
+    first_day: date | None = None,
+    until_day: date | None = None,
+    definition: str | None = None,
+) -> pa.Table:
+    """Return a snapshot's feature rows with their labels, sorted by key.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        snapshot: Names the exact contents; each file is verified by digest.
+        first_day: First local day; from the start if None.
+        until_day: First local day that is left out; to the end if None.
+        definition: Another definition over the same keys (the champion's own); the snapshot's if None.
+
+    Returns:
+        Keys, time, features, `label` float64 and `local_date` date32.
+    """
+    features = tuple(Part(**part) for part in snapshot.features)
+    if definition is None or definition == snapshot.definition:
+        rows = feature_rows(store, snapshot.definition, features)
+    else:
+        rows = feature_rows(store, definition, [part.partition for part in features])
+    outcomes = tuple(Part(**part) for part in snapshot.outcomes)
+    joined = join_labels(model, rows.drop_columns(["partition"]), label_rows(store, model, outcomes))
+    return between(joined, first_day, until_day)
+
+
+def join_labels(model: Model, rows: pa.Table, labels: pa.Table) -> pa.Table:
+    """Return feature rows that have a label, with `label` and `local_date`, sorted by key."""
+    connection = open_duckdb()
+    try:
+        connection.register("rows", rows)
+        connection.register("labels", labels)
+        time = quoted([model.time])
+        # `*` keeps the definition's column order, which is the model's.
+        query = (
+            f"SELECT rows.*, labels.label, (rows.{time} AT TIME ZONE '{model.timezone}')::DATE AS local_date "
+            f"FROM rows JOIN labels USING ({quoted(model.keys)}) ORDER BY {quoted(model.keys)}"
+        )
+        return connection.sql(query).to_arrow_table()
+    finally:
+        connection.close()
+
+
+def between(rows: pa.Table, first_day: date | None, until_day: date | None) -> pa.Table:
+    """Return the rows whose `local_date` lies in a half-open interval of days."""
+    import pyarrow.compute as pc
+
+    mask = None
+    if first_day is not None:
+        mask = pc.greater_equal(rows["local_date"], pa.scalar(first_day))
+    if until_day is not None:
+        before = pc.less(rows["local_date"], pa.scalar(until_day))
+        mask = before if mask is None else pc.and_(mask, before)
+    return rows if mask is None else rows.filter(mask)
+
+
+def _are_parts(partitions: Sequence[str] | Sequence[Part]) -> bool:
+    return bool(partitions) and isinstance(partitions[0], Part)
+
+
+def _outcomes(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
+    table = store.outcomes(model.outcome_source)
+    return table.read_parts(list(partitions)) if _are_parts(partitions) else table.read(list(partitions))
+
+
+def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
+    connection = open_duckdb()
+    try:
+        connection.register("outcomes", outcomes)
+        query = (
+            f"SELECT * FROM (SELECT {quoted(model.keys)}, ({model.label.sql})::DOUBLE AS label "
+            f"FROM outcomes WHERE {model.label.where}) WHERE label IS NOT NULL"
+        )
+        return connection.sql(query).to_arrow_table()
+    except duckdb.Error as error:
+        raise ConfigError(
+            "the label cannot be computed",
+            where=f"model {model.name}: label",
+            expected="SQL over the outcome columns: " + ", ".join(outcomes.column_names),
+            found=" ".join(str(error).split())[:300],
+            next_step="correct label.sql or label.where in model.yaml",
+        ) from error
+    finally:
+        connection.close()

@@ -1,0 +1,77 @@
+"""Take a snapshot: which contents a training sees, and how their days are split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+
+from incumbent.config import Model
+from incumbent.errors import TrainingError
+from incumbent.partitions import end_of
+from incumbent.records import Part, Snapshot
+from incumbent.store import ModelStore
+
+PINS = "pins"
+
+
+def take(
+    store: ModelStore, model: Model, definition: str, partition: str, request: str, contracts: Mapping[str, str]
+) -> Snapshot:
+    """Record what the training of a request sees; later runs of the request read the same.
+
+    The window is "up to this partition", never "latest". Gate rows are its newest days; training
+    rows end an embargo before them, because the outcomes of the last days were not known yet.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        definition: Feature definition digest of the candidate.
+        partition: Newest partition of the window.
+        request: Retrain request id; the pin's name.
+        contracts: Source name to contract digest.
+
+    Raises:
+        TrainingError: No partition has both features and outcomes.
+    """
+    pin = f"train-{request}"
+    if store.records.has(PINS, pin):
+        return store.records.get(Snapshot, store.records.get_plain(PINS, pin)["snapshot"])
+    snapshot = _compose(store, model, definition, partition, contracts)
+    store.records.put(snapshot.id, snapshot)
+    stands = store.records.claim(PINS, pin, {"snapshot": snapshot.id, "request": request})
+    return store.records.get(Snapshot, stands["snapshot"])
+
+
+def _compose(
+    store: ModelStore, model: Model, definition: str, partition: str, contracts: Mapping[str, str]
+) -> Snapshot:
+    features = _until(store.features(definition).parts(), partition)
+    outcomes = _until(store.outcomes(model.outcome_source).parts(), partition)
+    both = [key for key in features if key in outcomes][-model.train.window :]
+    if not both:
+        raise TrainingError(
+            "nothing to train on",
+            where=f"model {model.name}, partitions up to {partition}",
+            expected="at least one partition with features and outcomes",
+            found=f"features of {len(features)}, outcomes of {len(outcomes)} partitions",
+            next_step="deliver the outcomes of the partition, then request the training again",
+        )
+    gate_until = end_of(both[-1], model.grain).date()
+    gate_from = gate_until - timedelta(days=model.evaluate.holdout_days)
+    return Snapshot(
+        model=model.name,
+        partition=partition,
+        definition=definition,
+        features=tuple(asdict(features[key]) for key in both),
+        outcomes=tuple(asdict(outcomes[key]) for key in both),
+        contracts=dict(contracts),
+        label=model.label.model_dump(mode="json"),
+        train_until=(gate_from - timedelta(days=model.embargo_days)).isoformat(),
+        gate_from=gate_from.isoformat(),
+        gate_until=gate_until.isoformat(),
+    )
+
+
+def _until(parts: Mapping[str, Part], partition: str) -> dict[str, Part]:
+    return {key: part for key, part in parts.items() if key <= partition}

@@ -1,0 +1,1 @@
+"""Incumbent for Airflow: assets, operators, sensors, triggers and the DAGs generated per model."""

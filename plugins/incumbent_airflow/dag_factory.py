@@ -1,0 +1,42 @@
+"""Reads the model folders for the DAG files; a broken folder takes down no other model."""
+
+from __future__ import annotations
+
+import os
+
+from incumbent.config import Model, load_model, model_folders
+from incumbent.embedded.settings import Settings
+from incumbent.errors import ConfigError
+
+
+def models() -> list[Model]:
+    """Return the models whose folders can be read; broken ones are left to `check_folders`."""
+    found, _ = _read()
+    return found
+
+
+def settings() -> Settings:
+    """Return the settings that the environment names."""
+    return Settings.from_env(os.environ)
+
+
+def check_folders() -> None:
+    """Raise the first problem of any model folder, so that Airflow shows it as an import error.
+
+    Raises:
+        ConfigError: A model folder cannot be used; the message names the file and the key.
+    """
+    _, problems = _read()
+    if problems:
+        raise problems[0]
+
+
+def _read() -> tuple[list[Model], list[ConfigError]]:
+    found: list[Model] = []
+    problems: list[ConfigError] = []
+    for path in model_folders(settings().models):
+        try:
+            found.append(load_model(path).model)
+        except ConfigError as error:
+            problems.append(error)
+    return found, problems

@@ -1,0 +1,47 @@
+"""Judges one delivery against the contract and commits what passed.
+
+**Reads** a raw file. **Writes** the batch, context or outcome partition and the quarantine.
+**Emits** BATCH, CONTEXT or OUTCOMES.
+
+**Normal:** some rows in quarantine, each with the rule and the reason. **Worry** when a run fails:
+the delivery was stopped, nothing of it was committed, and the message names the file, the column
+and what was expected. **Re-run:** safe; the same file under the same contract has the same verdict.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, get_current_context, task
+
+from incumbent.config import Model
+from incumbent_airflow.assets import ModelAssets, partitioned
+from incumbent_airflow.defaults import Stage, dag_args
+from incumbent_airflow.runtime import Runtime, emit, partition_of
+
+
+def ingest_dag(model: Model, source: str) -> DAG:
+    """Return `<model>.ingest_<source>`, started by a delivery that was found."""
+    assets = ModelAssets(model)
+    once = model.sources[source].once
+    raw, accepted = assets.raw(source), assets.accepted(source)
+    overrides = {"params": {}} if once else {}
+    dag = DAG(
+        f"{model.name}.ingest_{source}",
+        schedule=[raw] if once else partitioned(raw, model.grain),
+        **dag_args(model, Stage.VALIDATE, __doc__, **overrides),
+    )
+
+    @task(task_id="validate", outlets=[accepted])
+    def validate() -> dict[str, object]:
+        from incumbent.validate import ingest_or_raise
+
+        runtime, context = Runtime.open(model.name), get_current_context()
+        partition = "" if once else partition_of(context, model)
+        path = runtime.raw_path(source, partition)
+        ingest = ingest_or_raise(runtime.store, model, runtime.folder.contract_path, source, partition, path)
+        if not once:
+            emit(context, accepted, partition, rows=ingest.rows, quarantined=ingest.quarantined)
+        return {"verdict": ingest.verdict, "rows": ingest.rows, "quarantined": ingest.quarantined}
+
+    with dag:
+        validate()
+    return dag

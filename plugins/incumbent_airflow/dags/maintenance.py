@@ -1,0 +1,77 @@
+"""Repairs what events and services lost, every five minutes.
+
+**Reads** requests, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an idle Ray
+head. **Emits** REQUEST for requests that no run has claimed.
+
+**Normal:** most tasks are skipped. **Worry** when `check` fails: the store breaks a promise, and the
+message names the record or file. **Re-run:** safe at any time.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, get_current_context, task
+
+from incumbent.config import Model
+from incumbent_airflow.assets import ModelAssets
+from incumbent_airflow.defaults import RUN_TIMEOUT, START_DATE, Stage, default_args
+from incumbent_airflow.runtime import Runtime, current_settings, emit, skip
+
+
+def maintenance_dag(models: list[Model]) -> DAG:
+    """Return `incumbent.maintenance`, one for the project."""
+    dag = DAG(
+        "incumbent.maintenance",
+        schedule="*/5 * * * *",
+        start_date=START_DATE,
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=RUN_TIMEOUT,
+        default_args=default_args("platform"),
+        tags=[f"stage:{Stage.MAINTENANCE}", "owner:platform"],
+        doc_md=__doc__,
+        is_paused_upon_creation=False,
+    )
+    with dag:
+        for model in models:
+            _requests(model)
+        _reconcile([model.name for model in models])
+        _stop_idle_ray()
+    return dag
+
+
+def _requests(model: Model) -> None:
+    asset = ModelAssets(model).request
+
+    @task(task_id=f"requests_{model.name}", outlets=[asset])
+    def requests() -> list[str]:
+        from incumbent_airflow.stages import lost_requests
+
+        context = get_current_context()
+        found = lost_requests(Runtime.open(model.name))
+        if not found:
+            raise skip("Every request has a run.")
+        for partition in found:
+            emit(context, asset, partition)
+        return found
+
+    requests()
+
+
+def _reconcile(models: list[str]) -> None:
+    @task(task_id="registry", retries=0)
+    def registry() -> dict[str, str]:
+        from incumbent_airflow.stages import register_champion
+
+        return {model: register_champion(Runtime.open(model)) for model in models}
+
+    registry()
+
+
+def _stop_idle_ray() -> None:
+    @task(task_id="stop_idle_ray", retries=0)
+    def stop_idle_ray() -> str:
+        from incumbent_airflow.stages import stop_ray_if_idle
+
+        return stop_ray_if_idle(current_settings())
+
+    stop_idle_ray()

@@ -1,0 +1,62 @@
+"""Judges drift when predictions are there, performance when outcomes are, and asks for a retrain.
+
+**Reads** features, predictions, outcomes and the champion's reference. **Writes** verdict records,
+metrics and, off the critical path, an Evidently page of a bounded sample with these verdicts in it.
+**Emits** REQUEST when the policy asks for a training.
+
+**Normal:** two runs per partition, one after scoring and one after outcomes; `retrain` skipped with
+the reason why not. **Worry** when performance alarms repeat while every challenger is rejected.
+**Re-run:** safe; verdicts are keyed by what was judged, and a request is made once.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, get_current_context, task
+
+from incumbent.config import Model
+from incumbent_airflow.assets import ModelAssets, partitioned
+from incumbent_airflow.defaults import Stage, dag_args
+from incumbent_airflow.runtime import Runtime, emit, partition_of, skip
+
+
+def monitor_dag(model: Model) -> DAG:
+    """Return `<model>.monitor`, started by predictions and again by outcomes."""
+    assets = ModelAssets(model)
+    dag = DAG(
+        f"{model.name}.monitor",
+        schedule=partitioned(assets.predictions | assets.accepted(model.outcome_source), model.grain),
+        **dag_args(model, Stage.MONITOR, __doc__, max_active_runs=1),
+    )
+
+    @task(task_id="monitor")
+    def monitor() -> dict[str, object]:
+        from incumbent_airflow.stages import judge
+
+        runtime = Runtime.open(model.name)
+        return judge(runtime, partition_of(get_current_context(), model))
+
+    @task(task_id="retrain", outlets=[assets.request])
+    def retrain() -> dict[str, object]:
+        from incumbent_airflow.stages import decide
+
+        runtime, context = Runtime.open(model.name), get_current_context()
+        partition = partition_of(context, model)
+        decision = decide(runtime, partition)
+        if decision["request"] is None:
+            raise skip(str(decision["message"]))
+        emit(context, assets.request, partition, request=decision["request"], reason=decision["reason"])
+        return decision
+
+    @task(task_id="report", retries=0)
+    def report() -> str:
+        from incumbent_airflow.stages import write_report
+
+        runtime = Runtime.open(model.name)
+        written = write_report(runtime, partition_of(get_current_context(), model))
+        if written is None:
+            raise skip("Nothing new to draw.")
+        return written
+
+    with dag:
+        monitor() >> [retrain(), report()]
+    return dag

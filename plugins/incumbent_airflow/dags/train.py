@@ -1,0 +1,93 @@
+"""Answers one retrain request: snapshot, train, evaluate, and promote on evidence.
+
+**Reads** features, outcomes and the request. **Writes** the snapshot, the model version, the gate
+report and, when the gates passed, the ledger and MLflow. **Emits** CHAMPION.
+
+**Normal:** `promote` skipped with the gate's sentence: a challenger that brings no evidence does
+not get the seat. **Worry** when `train` fails: the message names the remedy. **Re-run:** safe; the
+snapshot is pinned by the request, a finished training is found and not repeated, and a killed one
+goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param, TriggerRule, chain, get_current_context, task
+
+from incumbent.config import Model
+from incumbent_airflow.assets import ModelAssets, partitioned
+from incumbent_airflow.defaults import Stage, dag_args, partition_param
+from incumbent_airflow.operators.approve import ApproveOperator
+from incumbent_airflow.runtime import Runtime, emit, partition_of, skip
+
+
+def train_dag(model: Model, pool: str) -> DAG:
+    """Return `<model>.train`, started by a retrain request only."""
+    assets = ModelAssets(model)
+    reason = Param("", type="string", maxLength=500, title="Reason", description="Why, for the ledger.")
+    dag = DAG(
+        f"{model.name}.train",
+        schedule=partitioned(assets.request, model.grain),
+        **dag_args(
+            model,
+            Stage.TRAIN,
+            __doc__,
+            max_active_runs=1,
+            params={"partition": partition_param(model), "reason": reason},
+        ),
+    )
+
+    @task(task_id="claim")
+    def claim() -> str:
+        from incumbent_airflow.stages import claim_request
+
+        runtime, context = Runtime.open(model.name), get_current_context()
+        claimed = claim_request(runtime, partition_of(context, model), context["run_id"], context["params"]["reason"])
+        if claimed is None:
+            raise skip("The request is answered by another run, or was answered before.")
+        return claimed
+
+    @task(task_id="snapshot")
+    def snapshot(request: str) -> str:
+        from incumbent_airflow.stages import take_snapshot
+
+        return take_snapshot(Runtime.open(model.name), request)
+
+    @task(task_id="train", pool=pool, execution_timeout=timedelta(hours=4))
+    def train(request: str) -> dict[str, object]:
+        from incumbent_airflow.stages import train_candidate
+
+        return train_candidate(Runtime.open(model.name), request)
+
+    @task(task_id="evaluate")
+    def evaluate(request: str) -> dict[str, object]:
+        from incumbent_airflow.stages import evaluate_candidate
+
+        return evaluate_candidate(Runtime.open(model.name), request)
+
+    @task(task_id="promote", outlets=[assets.champion], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+    def promote(request: str) -> dict[str, object]:
+        from incumbent_airflow.stages import promote_candidate
+
+        runtime, context = Runtime.open(model.name), get_current_context()
+        answer = context["ti"].xcom_pull(task_ids="approve") if model.approvals.required else None
+        outcome = promote_candidate(runtime, request, answer)
+        if outcome["kind"] not in ("promoted", "already"):
+            raise skip(str(outcome["message"]))
+        emit(context, assets.champion, partition_of(context, model), generation=outcome["generation"])
+        return outcome
+
+    @task(task_id="register", retries=0)
+    def register() -> str:
+        from incumbent_airflow.stages import register_champion
+
+        return register_champion(Runtime.open(model.name))
+
+    with dag:
+        request = claim()
+        gated = [evaluate(request)]
+        if model.approvals.required:
+            gated.append(ApproveOperator.for_model(model))
+        chain(snapshot(request), train(request), *gated, promote(request), register())
+    return dag

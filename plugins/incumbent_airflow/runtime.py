@@ -1,0 +1,87 @@
+"""What a task needs from its surroundings: the model's folder, its store, and the partition."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from incumbent.config import Model, ModelFolder, load_model
+from incumbent.embedded.settings import Settings
+from incumbent.errors import ConfigError
+from incumbent.partitions import check_key
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset
+
+    from incumbent.store import ModelStore
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One model as a task sees it."""
+
+    folder: ModelFolder
+    settings: Settings
+
+    @classmethod
+    def open(cls, model: str) -> Runtime:
+        """Read the model's folder again: a task works with what is there when it starts."""
+        settings = current_settings()
+        return cls(load_model(settings.models / model), settings)
+
+    @property
+    def model(self) -> Model:
+        """The model's configuration."""
+        return self.folder.model
+
+    @cached_property
+    def store(self) -> ModelStore:
+        """The model's store."""
+        from incumbent.store import Store
+
+        return Store(self.settings.store).model(self.model.name)
+
+    def raw_path(self, source: str, partition: str) -> Path:
+        """Return where a delivery of a source lies in the drop folder."""
+        return self.settings.raw / self.model.sources[source].path.replace("{partition}", partition)
+
+
+def current_settings() -> Settings:
+    """Return the settings that the environment names."""
+    return Settings.from_env(os.environ)
+
+
+def partition_of(context: Mapping[str, Any], model: Model) -> str:
+    """Return the run's partition: its key, else the `partition` of its form or `--conf`.
+
+    Raises:
+        ConfigError: The run has neither, or the key is not of the model's grain.
+    """
+    key = context.get("partition_key") or (context.get("params") or {}).get("partition")
+    if not key:
+        raise ConfigError(
+            "the run names no partition",
+            where=f"DAG {context['dag'].dag_id}" if "dag" in context else f"model {model.name}",
+            expected="a partition key from an asset, the form, or --conf",
+            found="none",
+            next_step='trigger it with --conf \'{"partition": "…"}\' or fill in Partition in the form',
+        )
+    return check_key(key, model.grain)
+
+
+def emit(context: Mapping[str, Any], asset: Asset, partition: str, **extra: Any) -> None:
+    """Announce a partition of an asset, also from a run that has no partition key of its own."""
+    event = context["outlet_events"][asset]
+    event.add_partitions([partition])
+    event.extra.update(extra)
+
+
+def skip(message: str) -> AirflowSkipException:
+    """Return the exception that ends a task without announcing anything; the message is the reason."""
+    return AirflowSkipException(message)

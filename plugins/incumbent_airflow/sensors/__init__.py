@@ -1,0 +1,1 @@
+"""Deferrable sensors over files, outcomes and requests."""

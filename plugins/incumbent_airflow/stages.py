@@ -1,0 +1,176 @@
+"""Joins a model's runtime to the stage packages: each function is the body of one task.
+
+The stages do not know each other; what one needs from another (the champion's predictions for a
+gate, the reference for a drift) is handed over here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from incumbent.embedded.settings import Settings
+from incumbent_airflow.runtime import Runtime
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from incumbent.records import ModelVersion, RetrainRequest, Snapshot
+
+LEASE_S = 6 * 3600.0
+
+
+def claim_request(runtime: Runtime, partition: str, owner: str, reason: str) -> str | None:
+    """Claim the partition's open request for this run; a run started by hand writes one first."""
+    from incumbent.retrain.requests import claim, open_request, pending
+
+    now = datetime.now(UTC)
+    waiting = [request for request in pending(runtime.store, now, owner) if request.partition == partition]
+    if not waiting and not reason:
+        return None
+    if waiting:
+        request = waiting[0]
+    else:
+        request, _ = open_request(runtime.store, partition, "manual", {}, degraded=False, message=reason)
+    attempt = claim(runtime.store, request.id, owner, now, LEASE_S)
+    return None if attempt is None else request.id
+
+
+def take_snapshot(runtime: Runtime, request_id: str) -> str:
+    """Compute the features that the request's window lacks, and pin the training set."""
+    from incumbent.features.build import build_window, definitions_in_use
+    from incumbent.snapshot import take
+    from incumbent.validate import contract_digests
+
+    store, model = runtime.store, runtime.model
+    request = _request(runtime, request_id)
+    definitions = definitions_in_use(store, runtime.folder.features_sql)
+    for definition in definitions:
+        build_window(store, model, definition, request.partition)
+    contracts = contract_digests(runtime.folder.contract_path, model)
+    return take(store, model, definitions[0], request.partition, request_id, contracts).id
+
+
+def train_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
+    """Fit the request's candidate, or find it fitted."""
+    from incumbent.train import train_candidate as train
+
+    training = train(
+        runtime.store, runtime.model, snapshot=_snapshot(runtime, request_id), request_id=request_id,
+        settings=runtime.settings,
+    )
+    return {"version": training.version, "rounds": training.rounds, "launcher": training.launcher}
+
+
+def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
+    """Judge the candidate against the champion on the snapshot's gate rows."""
+    from incumbent.estimators import predictor
+    from incumbent.evaluate import evaluate
+    from incumbent.records import ModelVersion, Training
+
+    store = runtime.store
+    snapshot = _snapshot(runtime, request_id)
+    candidate = store.records.get(ModelVersion, store.records.get(Training, request_id).version)
+    report = evaluate(
+        store,
+        runtime.model,
+        snapshot,
+        candidate,
+        store.champion(),
+        _request(runtime, request_id),
+        rows=lambda definition, first, until: _rows(runtime, snapshot, definition, first, until),
+        predict=predictor(store),
+    )
+    return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
+
+
+def promote_candidate(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Write the ledger if the gates passed and, where asked for, a person agreed; finish the request."""
+    from incumbent.promote import promote
+    from incumbent.records import GateReport
+    from incumbent.retrain.requests import finish, open_request
+
+    store = runtime.store
+    request = _request(runtime, request_id)
+    report = store.records.get(GateReport, store.records.get_plain("pins", f"gate-{request_id}")["report"])
+    refused = _refusal(runtime, report.verdict, answer)
+    if refused:
+        finish(store, request_id, "not_approved", 0, report.candidate)
+        return {"kind": "not_approved", "message": refused, "generation": 0}
+    outcome = promote(store, report, request.message, request.partition, _approver(answer))
+    generation = 0 if outcome.promotion is None else outcome.promotion.generation
+    verdict = "stale" if outcome.kind == "stale" else report.verdict
+    finish(store, request_id, verdict, generation, report.candidate)
+    if outcome.kind == "stale":
+        message = f"The champion changed while {request_id} was gated; the challenger is gated again."
+        open_request(store, request.partition, "stale_gate", {}, degraded=request.degraded, message=message)
+    return {"kind": outcome.kind, "message": report.sentence, "generation": generation}
+
+
+def roll_back(runtime: Runtime, generation: int, reason: str) -> dict[str, Any]:
+    """Give the seat back to an older generation."""
+    from incumbent.promote import rollback
+
+    promotion = rollback(runtime.store, generation, reason)
+    newest = max(runtime.store.predictions.parts(), default=runtime.model.start)
+    return {"generation": promotion.generation, "version": promotion.version, "partition": newest}
+
+
+def register_champion(runtime: Runtime) -> str:
+    """Bring MLflow to what the ledger says; MLflow being away blocks nothing."""
+    from incumbent.errors import UnavailableError
+    from incumbent.promote import reconcile
+
+    if not runtime.settings.mlflow_uri or runtime.store.champion() is None:
+        return "nothing to register"
+    try:
+        return reconcile(runtime.store, runtime.model.name, runtime.settings.mlflow_uri).sentence
+    except UnavailableError as error:
+        return f"pending: {error.what}; incumbent.maintenance tries again every five minutes"
+
+
+def lost_requests(runtime: Runtime) -> list[str]:
+    """Return the partitions of requests that no run has taken up."""
+    from incumbent.retrain.requests import lost
+
+    return sorted({request.partition for request in lost(runtime.store, datetime.now(UTC))})
+
+
+def stop_ray_if_idle(settings: Settings) -> str:
+    """Stop the local Ray head when no training has used it for a while."""
+    from incumbent.embedded.ray_head import stop_if_idle
+
+    return "stopped" if stop_if_idle(settings, settings.ray_idle_s, datetime.now(UTC).timestamp()) else "left as it is"
+
+
+def _request(runtime: Runtime, request_id: str) -> RetrainRequest:
+    from incumbent.records import RetrainRequest
+
+    return runtime.store.records.get(RetrainRequest, f"{request_id}/open")
+
+
+def _snapshot(runtime: Runtime, request_id: str) -> Snapshot:
+    from incumbent.records import Snapshot
+
+    pin = runtime.store.records.get_plain("pins", f"train-{request_id}")
+    return runtime.store.records.get(Snapshot, pin["snapshot"])
+
+
+def _rows(runtime: Runtime, snapshot: Snapshot, definition: str, first: date | None, until: date | None) -> pa.Table:
+    from incumbent.features.rows import labelled_rows
+
+    return labelled_rows(runtime.store, runtime.model, snapshot, first, until, definition)
+
+
+def _refusal(runtime: Runtime, verdict: str, answer: Mapping[str, Any] | None) -> str:
+    if not runtime.model.approvals.required or verdict != "promote":
+        return ""
+    if answer is None:
+        return "Not promoted: approval is required and there is no answer."
+    return "" if "Approve" in answer["chosen_options"] else "Not promoted: a person said no, or nobody answered in time."
+
+
+def _approver(answer: Mapping[str, Any] | None) -> str:
+    user = (answer or {}).get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "") if isinstance(user, Mapping) else str(user)

@@ -1,0 +1,96 @@
+"""Records are written once; objects are what their names say."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from incumbent.errors import RecordConflict, StoreError
+from incumbent.records import Hold, Promotion, canonical_json, digest_of
+from incumbent.store import ModelStore, Store
+
+pytestmark = pytest.mark.unit
+
+PROMOTION = Promotion(1, "v", 0, "g", "promote", "cold start")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return Store(tmp_path).model("m")
+
+
+def test_put_get_and_put_again(store: ModelStore) -> None:
+    assert store.records.put("000001", PROMOTION) is True
+    assert store.records.put("000001", PROMOTION) is False
+    assert store.records.get(Promotion, "000001") == PROMOTION
+    assert store.champion() == PROMOTION
+
+
+def test_other_content_under_a_taken_name_conflicts(store: ModelStore) -> None:
+    store.records.put("000001", PROMOTION)
+    with pytest.raises(RecordConflict, match="another record holds this name"):
+        store.records.put("000001", Promotion(1, "other", 0, "g", "promote", "x"))
+    assert store.records.get(Promotion, "000001") == PROMOTION
+
+
+def test_claim_returns_what_stands(store: ModelStore) -> None:
+    assert store.records.claim("pins", "a", {"x": 1}) == {"x": 1}
+    assert store.records.claim("pins", "a", {"x": 2}) == {"x": 1}
+
+
+def test_names_are_sorted_and_filtered(store: ModelStore) -> None:
+    for name in ("2013-02/b", "2013-01/a", "2013-02/a"):
+        store.records.put_plain("verdicts", name, {})
+    assert store.records.names("verdicts", "2013-02/") == ["2013-02/a", "2013-02/b"]
+    assert store.records.names("nothing") == []
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../b", "/abs", "", "a b", "x\x00"])
+def test_names_cannot_leave_the_folder(store: ModelStore, name: str) -> None:
+    with pytest.raises(StoreError, match="not a record name"):
+        store.records.put_plain("pins", name, {})
+
+
+def test_missing_and_broken_records_say_which(store: ModelStore) -> None:
+    with pytest.raises(StoreError, match="record is missing"):
+        store.records.get(Promotion, "000001")
+    store.records.put("000001", PROMOTION)
+    store.records.path("promotions", "000001").write_text("{")
+    with pytest.raises(StoreError, match="record is no JSON"):
+        store.records.get(Promotion, "000001")
+
+
+def race(job: tuple[Path, int]) -> bool:
+    root, number = job
+    try:
+        return Store(root).model("m").records.put_plain("promotions", "000001", {"by": number})
+    except RecordConflict:
+        return False
+
+
+def test_of_many_writers_exactly_one_wins(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(4) as pool:
+        assert sum(pool.map(race, [(tmp_path, number) for number in range(16)])) == 1
+    assert [name for name in os.listdir(tmp_path / "m" / "records" / "promotions") if name.endswith(".tmp")] == []
+
+
+def test_canonical_json_is_golden() -> None:
+    hold = Hold("2013-07", "b" * 4, "d" * 4, ({"column": "distance", "share": 0.05},), "Held: é")
+    assert canonical_json(hold.to_json()) == (
+        b'{"batch_digest":"bbbb","definition":"dddd","findings":[{"column":"distance","share":0.05}],'
+        b'"message":"Held: \xc3\xa9","partition":"2013-07","schema":"incumbent.holds/1"}'
+    )
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json({"x": float("nan")})
+
+
+def test_objects_are_verified(store: ModelStore) -> None:
+    digest = store.objects.put(b"model")
+    assert digest == digest_of(b"model")
+    assert store.objects.get(digest) == b"model"
+    store.objects.path(digest).write_bytes(b"modex")
+    with pytest.raises(StoreError, match="other content than its name says"):
+        store.objects.get(digest)
+    with pytest.raises(StoreError, match="object is missing"):
+        store.objects.get("0" * 64)

@@ -1,0 +1,135 @@
+"""The tables' promises: replaced whole, by content, verified when read."""
+
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+import deltalake
+import pyarrow as pa
+import pytest
+
+from incumbent.errors import StoreError
+from incumbent.store import Store, Table, tables
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    return Store(tmp_path).model("m").batches("flights")
+
+
+def rows(*values: int) -> pa.Table:
+    moment = datetime(2013, 7, 1, tzinfo=UTC)
+    return pa.table(
+        {
+            "key": pa.array(values, pa.int64()),
+            "name": pa.array([None if value % 2 else str(value) for value in values], pa.string()),
+            "at": pa.array([moment] * len(values), pa.timestamp("us", "UTC")),
+        }
+    )
+
+
+def version(table: Table) -> int:
+    return deltalake.DeltaTable(table.folder).version()
+
+
+def test_reads_back_what_was_written_with_its_partition(table: Table) -> None:
+    table.replace("2013-07", rows(1, 2))
+    table.replace("2013-08", rows(3))
+    found = table.read()
+    assert found.to_pylist() == [
+        *({**row, "partition": "2013-07"} for row in rows(1, 2).to_pylist()),
+        *({**row, "partition": "2013-08"} for row in rows(3).to_pylist()),
+    ]
+    assert table.read(["2013-08"], ["key"]).to_pylist() == [{"key": 3}]
+
+
+def test_same_content_commits_nothing(table: Table) -> None:
+    first = table.replace("2013-07", rows(1, 2))
+    before = version(table)
+    again = table.replace("2013-07", rows(1, 2))
+    assert (first.changed, again.changed) == (True, False)
+    assert again.part == first.part
+    assert version(table) == before
+
+
+def test_replaces_one_partition_and_leaves_the_others(table: Table) -> None:
+    table.replace("2013-07", rows(1, 2))
+    kept = table.replace("2013-08", rows(3)).part
+    table.replace("2013-07", rows(9))
+    assert table.part("2013-08") == kept
+    assert table.read(["2013-07"], ["key"])["key"].to_pylist() == [9]
+
+
+def test_content_that_comes_back_is_current_again(table: Table) -> None:
+    first = table.replace("2013-07", rows(1)).part
+    table.replace("2013-07", rows(2))
+    assert table.replace("2013-07", rows(1)).part == first
+    assert table.read(["2013-07"], ["key"])["key"].to_pylist() == [1]
+
+
+def test_past_content_stays_readable_by_digest(table: Table) -> None:
+    first = table.replace("2013-07", rows(1)).part
+    table.replace("2013-07", rows(2))
+    assert table.read_parts([first], ["key"])["key"].to_pylist() == [1]
+
+
+def test_other_readers_see_a_plain_delta_table(table: Table) -> None:
+    table.replace("2013-07", rows(1, 2))
+    table.replace("2013-07", rows(1, 2, 3))
+    assert deltalake.DeltaTable(table.folder).to_pyarrow_table().num_rows == 3
+
+
+def test_empty_partition_keeps_its_schema(table: Table) -> None:
+    table.replace("2013-07", rows())
+    assert table.parts()["2013-07"].rows == 0
+    assert table.read(["2013-07"]).column_names == ["key", "name", "at", "partition"]
+
+
+def test_changed_columns_are_refused_with_both_schemas(table: Table) -> None:
+    table.replace("2013-07", rows(1))
+    with pytest.raises(StoreError, match="columns differ") as caught:
+        table.replace("2013-08", rows(1).drop_columns(["name"]))
+    assert "name string" in str(caught.value.expected)
+    assert "name" not in str(caught.value.found)
+
+
+@pytest.mark.parametrize("key", ["../x", "a/b", "", "x y"])
+def test_keys_that_are_no_path_part_are_refused(table: Table, key: str) -> None:
+    with pytest.raises(StoreError, match="not a partition"):
+        table.replace(key, rows(1))
+
+
+def test_missing_partition_says_what_is_there(table: Table) -> None:
+    table.replace("2013-07", rows(1))
+    with pytest.raises(StoreError, match="newest 2013-07"):
+        table.read(["2013-08"])
+
+
+def test_every_flipped_bit_is_noticed(table: Table) -> None:
+    part = table.replace("2013-07", rows(*range(50))).part
+    path = table.folder / "partition=2013-07" / f"{part.digest}.parquet"
+    good = path.read_bytes()
+    for position in range(0, len(good), 7):
+        bad = bytearray(good)
+        bad[position] ^= 1 << (position % 8)
+        path.write_bytes(bytes(bad))
+        tables._VERIFIED.clear()
+        with pytest.raises(StoreError, match="changed since it was committed"):
+            table.read(["2013-07"])
+
+
+def write_one(job: tuple[Path, int]) -> bool:
+    folder, number = job
+    return Table(folder).replace(f"2013-{number:02d}", rows(number)).changed
+
+
+def test_concurrent_writers_of_different_partitions_all_commit(table: Table) -> None:
+    # spawn: the Delta library has threads, which a fork does not carry along
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        assert all(pool.map(write_one, [(table.folder, number) for number in range(1, 9)]))
+    assert {key: table.read([key])["key"].to_pylist() for key in table.parts()} == {
+        f"2013-{number:02d}": [number] for number in range(1, 9)
+    }

@@ -1,0 +1,87 @@
+"""A typo in a model folder is one message that names the file and the key."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from incumbent.config import load_model, model_folders
+from incumbent.errors import ConfigError
+
+pytestmark = pytest.mark.unit
+
+GOOD = """
+name: demo
+owner: me
+task: binary
+grain: month
+start: 2013-01
+keys: [id]
+time: at
+sources:
+  rows: {role: batch, path: "rows/{partition}.parquet"}
+  truth: {role: outcomes, path: "truth/{partition}.parquet"}
+label: {sql: y}
+"""
+
+
+def write(tmp_path: Path, text: str, name: str = "demo") -> Path:
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    (folder / "model.yaml").write_text(text)
+    return folder
+
+
+def test_good_folder_with_the_shipped_defaults(tmp_path: Path) -> None:
+    model = load_model(write(tmp_path, GOOD)).model
+    assert (model.batch_source, model.outcome_source, model.context_sources) == ("rows", "truth", ())
+    assert (model.embargo_days, model.evaluate.holdout_days, model.gates.alpha) == (1, 7, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("owner: me", "ownr: me", "owner"),
+        ("task: binary", "task: binarry", "'binary' or 'regression'"),
+        ("start: 2013-01", "start: 2013-1", "no month key"),
+        ("label: {sql: y}", "label: {sql: y, delay: 1}", "delay"),
+        ("label: {sql: y}", "label: {sql: y}\ngates: {alpha: 1.5}", "gates.alpha"),
+        ("  truth: {role: outcomes", "  truth: {role: context", "role outcomes"),
+        ("rows/{partition}.parquet", "rows/x.parquet", "{partition}"),
+        ("keys: [id]", "keys: [id]\nkeys: [id]", "written twice"),
+        ("keys: [id]", "keys: &a [id]\nx: *a", "aliases are not used"),
+        ("name: demo", "name: ../demo", "name"),
+        ("name: demo", "name: other", "different names"),
+        ("keys: [id]", "keys: [", "not valid YAML"),
+    ],
+)
+def test_each_mistake_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    folder = write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(ConfigError) as caught:
+        load_model(folder)
+    assert says in str(caught.value)
+    assert "model.yaml" in caught.value.where
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own error
+
+
+def test_missing_and_oversized_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_model(tmp_path)
+    with pytest.raises(ConfigError, match="too large"):
+        load_model(write(tmp_path, "#" * 300_000))
+
+
+def test_shipped_models_load_and_override_no_default_of_gates_monitor_and_retrain() -> None:
+    root = Path(__file__).parents[2] / "include" / "models"
+    folders = [load_model(path) for path in model_folders(root)]
+    assert [folder.model.name for folder in folders] == ["flights_airtime", "flights_delay"]
+    for folder in folders:
+        given = folder.model.model_fields_set
+        assert given.isdisjoint({"gates", "monitor", "retrain", "integrity", "approvals"})
+
+
+def test_second_model_is_short() -> None:
+    root = Path(__file__).parents[2] / "include" / "models" / "flights_airtime"
+    lines = sum(len((root / name).read_text().splitlines()) for name in ("model.yaml", "features.sql", "contract.yaml"))
+    assert lines <= 40
