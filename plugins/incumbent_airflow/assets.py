@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from airflow.sdk import (
     Asset,
     AssetWatcher,
-    BaseAsset,
     CronPartitionTimetable,
     IdentityMapper,
     PartitionedAssetTimetable,
@@ -21,6 +20,7 @@ from airflow.sdk import (
     StartOfMonthMapper,
     StartOfWeekMapper,
 )
+from airflow.sdk.definitions.asset import BaseAsset
 
 from incumbent.config import Model
 from incumbent.partitions import KEY_FORMATS, Grain

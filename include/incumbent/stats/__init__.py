@@ -1,1 +1,14 @@
-"""Stage or shared package: stats."""
+"""Statistics that several stages share: AUC, and differences with a clustered error."""
+
+from incumbent.stats.auc import auc, auc_influence, paired_auc_difference
+from incumbent.stats.differences import Difference, mean_difference, quantile, relative_difference
+
+__all__ = [
+    "Difference",
+    "auc",
+    "auc_influence",
+    "mean_difference",
+    "paired_auc_difference",
+    "quantile",
+    "relative_difference",
+]

@@ -14,7 +14,8 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from airflow.sdk import DAG, BaseAsset, get_current_context, task
+from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk.definitions.asset import BaseAsset
 
 from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets, partitioned

@@ -1,0 +1,1 @@
+"""The embedded stack: Airflow, MLflow and Ray as plain processes on loopback."""

@@ -1,0 +1,107 @@
+"""Where things are and on which ports: read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from incumbent.errors import ConfigError
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Folders, ports and addresses of one installation.
+
+    Attributes:
+        root: Folder that holds `dags/`, `plugins/` and `include/models/`.
+        home: Folder of everything that is written.
+        store: Root of the store.
+        raw: Drop folder.
+        models: Folder of the model folders.
+        port_base: Airflow's port; MLflow and the internal servers follow it.
+        ray_port_base: First port of the local Ray head and its workers.
+        mlflow_uri: Tracking server; empty when MLflow is not used.
+        mlflow_is_external: The server is somebody else's: `up` starts none.
+        ray_address: An existing Ray cluster's Jobs address; empty for the local head.
+        ray_idle_s: Seconds after which an unused local Ray head is stopped.
+        training_pool: Airflow pool that trainings take a slot of.
+    """
+
+    root: Path
+    home: Path
+    store: Path
+    raw: Path
+    models: Path
+    port_base: int
+    ray_port_base: int
+    mlflow_uri: str
+    mlflow_is_external: bool
+    ray_address: str
+    ray_idle_s: float
+    training_pool: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], root: Path | None = None) -> Settings:
+        """Read the settings; every default lies below one folder and on loopback.
+
+        Args:
+            env: Usually `os.environ`.
+            root: Project folder; INCUMBENT_ROOT, else the working folder, if None.
+
+        Raises:
+            ConfigError: A port is no number between 1024 and 65000.
+        """
+        base = Path(env.get("INCUMBENT_ROOT") or root or Path.cwd()).resolve()
+        home = Path(env.get("INCUMBENT_HOME") or base / "var").resolve()
+        port_base = _port(env, "INCUMBENT_PORT_BASE", 8080)
+        mlflow_uri = env.get("INCUMBENT_MLFLOW_URI", "")
+        return cls(
+            root=base,
+            home=home,
+            store=Path(env.get("INCUMBENT_STORE") or home / "store"),
+            raw=Path(env.get("INCUMBENT_RAW") or home / "raw"),
+            models=Path(env.get("INCUMBENT_MODELS") or base / "include" / "models"),
+            port_base=port_base,
+            ray_port_base=_port(env, "INCUMBENT_RAY_PORT_BASE", port_base + 100),
+            mlflow_uri=mlflow_uri or f"http://{LOOPBACK}:{port_base + 1}",
+            mlflow_is_external=bool(mlflow_uri),
+            ray_address=env.get("INCUMBENT_RAY_ADDRESS", ""),
+            ray_idle_s=float(env.get("INCUMBENT_RAY_IDLE_S", "600")),
+            training_pool=env.get("INCUMBENT_TRAINING_POOL", "default_pool"),
+        )
+
+    @property
+    def airflow_home(self) -> Path:
+        """Folder of Airflow's database, logs and passwords."""
+        return self.home / "airflow"
+
+    @property
+    def run(self) -> Path:
+        """Folder of process records, logs and the environment file."""
+        return self.home / "run"
+
+    @property
+    def ray(self) -> Path:
+        """Folder of Ray's token and Ray Train's results."""
+        return self.home / "ray"
+
+    @property
+    def airflow_url(self) -> str:
+        """Address of Airflow's UI."""
+        return f"http://localhost:{self.port_base}"
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdigit() or not 1024 <= int(text) <= 65_000:
+        raise ConfigError(
+            "not a port",
+            where=f"environment variable {name}",
+            expected="a number from 1024 to 65000",
+            found=text,
+            next_step=f"export {name}=8080, or another free port",
+        )
+    return int(text)

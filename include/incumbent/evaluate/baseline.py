@@ -1,0 +1,92 @@
+"""The rule a first model must beat: the mean label of each level of the best single feature.
+
+A model that only copies one column (a carrier's record, the hour of the day) is not worth a
+training pipeline. The feature is chosen on training rows alone, and tried on later ones, or a column
+with thousands of levels would win by heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from incumbent.stats import auc
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+BINS = 20
+PRIOR_ROWS = 20.0
+FIT_SHARE = 0.75
+MOST_ROWS = 200_000
+
+
+def best_single_feature(
+    training: pa.Table, rows: pa.Table, features: Sequence[str], task: str
+) -> tuple[str, Floats | None]:
+    """Return the best single feature and its predictions for the gate rows.
+
+    Args:
+        training: Training rows with `label` and `local_date`, newest last after sorting by date.
+        rows: Gate rows.
+        features: Names of the features to choose from.
+        task: `binary` or `regression`.
+
+    Returns:
+        The feature's name and predictions, shape (n_gate_rows,); an empty name and None when there
+        is nothing to choose from.
+    """
+    training = training.sort_by("local_date")
+    training = training.slice(max(training.num_rows - MOST_ROWS, 0))
+    cut = int(training.num_rows * FIT_SHARE)
+    early, late = training.slice(0, cut), training.slice(cut)
+    names = [name for name in features if name in training.column_names and name in rows.column_names]
+    if not names or not early.num_rows or not late.num_rows:
+        return "", None
+    truth = late["label"].to_numpy()
+    scores = {name: _worth(task, truth, _predict(early, late, name)) for name in names}
+    best = max(names, key=lambda name: scores[name])
+    return best, _predict(training, rows, best)
+
+
+def _predict(fit: pa.Table, rows: pa.Table, name: str) -> Floats:
+    labels = fit["label"].to_numpy()
+    known, wanted, levels = _codes(fit[name], rows[name])
+    mean = float(labels.mean())
+    counts = np.bincount(known, minlength=levels)
+    sums = np.bincount(known, weights=labels, minlength=levels)
+    # A level seen twice says little: it is pulled towards the mean of all.
+    table: Floats = (sums + PRIOR_ROWS * mean) / (counts + PRIOR_ROWS)
+    return table[wanted]
+
+
+def _codes(fit: pa.ChunkedArray, rows: pa.ChunkedArray) -> tuple[Codes, Codes, int]:
+    """Return level codes of both columns and their number; the last level is "null or never seen"."""
+    if pa.types.is_integer(fit.type) or pa.types.is_floating(fit.type) or pa.types.is_decimal(fit.type):
+        known, wanted = _numbers(fit), _numbers(rows)
+        finite = known[np.isfinite(known)]
+        edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1])) if finite.size else np.empty(0)
+        last = edges.size + 1
+        binned = [
+            np.where(np.isfinite(values), np.searchsorted(edges, values, "right"), last) for values in (known, wanted)
+        ]
+        return binned[0], binned[1], last + 1
+    texts = [pc.cast(column, pa.string()) for column in (fit, rows)]
+    vocabulary = pc.drop_null(pc.unique(texts[0]))
+    last = len(vocabulary)
+    coded = [pc.fill_null(pc.index_in(text, value_set=vocabulary), last).to_numpy().astype(np.int64) for text in texts]
+    return coded[0], coded[1], last + 1
+
+
+def _numbers(column: pa.ChunkedArray) -> Floats:
+    values: Floats = pc.fill_null(pc.cast(column, pa.float64(), safe=False), float("nan")).to_numpy()
+    return values
+
+
+def _worth(task: str, truth: Floats, predictions: Floats) -> float:
+    if task == "binary":
+        return auc(truth, predictions) if 0 < truth.mean() < 1 else 0.5
+    return -float(((predictions - truth) ** 2).mean())

@@ -1,0 +1,76 @@
+"""The gates of a first model: there is no champion, so it must beat chance and a simple rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from incumbent.evaluate import gates
+from incumbent.evaluate.contest import Contest, Floats
+from incumbent.evaluate.gates import CALIBRATION_ERRORS, Result
+from incumbent.evaluate.settle import more_clusters
+from incumbent.stats import mean_difference
+
+
+def sample(contest: Contest) -> Result:
+    """There are enough gate rows, and enough rows were trained on."""
+    result, needed = gates.sample(contest), contest.limits.min_train_rows
+    result |= {"train_rows": contest.train_rows, "min_train_rows": needed}
+    if contest.train_rows < needed:
+        result["passed"] = None
+        result["sentence"] = f"too few training rows: {contest.train_rows} of the {needed} needed"
+    return result
+
+
+def chance(contest: Contest) -> Result:
+    """The candidate knows more than the mean of the training labels."""
+    constant = np.full(contest.labels.size, contest.chance)
+    return _beats(contest, "chance", constant, "a constant guess")
+
+
+def baseline(contest: Contest) -> Result:
+    """The candidate knows more than the best single feature does."""
+    if contest.baseline is None:
+        return {"gate": "baseline", "passed": False, "sentence": "there is no baseline to compare with"}
+    return {
+        **_beats(contest, "baseline", contest.baseline, f"the one feature {contest.baseline_feature!r}"),
+        "feature": contest.baseline_feature,
+    }
+
+
+def calibration(contest: Contest) -> Result:
+    """The mean prediction meets the mean truth within a tolerance and two errors of the mean."""
+    off = mean_difference(contest.challenger - contest.labels, contest.clusters)
+    allowed = contest.limits.calibration_tolerance * contest.scale() + CALIBRATION_ERRORS * off.error
+    return {
+        "gate": "calibration",
+        "passed": bool(abs(off.estimate) <= allowed),
+        "candidate_off": off.estimate,
+        "estimate": off.estimate,
+        "error": off.error,
+        "allowed": allowed,
+        "sentence": f"the mean prediction misses by {off.estimate:+.4f}; {allowed:.4f} is allowed",
+    }
+
+
+def _beats(contest: Contest, name: str, other: Floats, what: str) -> Result:
+    if contest.task == "regression" and not contest.losses(other).any():
+        return {"gate": name, "passed": False, "sentence": f"{what} makes no error at all"}
+    alpha = contest.limits.alpha
+    gain = contest.advantage(other)
+    passed = True if gain.lower(alpha) > 0 else (False if gain.upper(alpha) <= 0 else None)
+    more = more_clusters(gain, alpha, 0.0) if passed is None else None
+    word = "better than" if passed else "not better than"
+    text = f"{gates.interval(contest, gain)}; " + (
+        gates.more_text(contest, more) + f" against {what}" if passed is None else f"{word} {what}"
+    )
+    return {
+        "gate": name,
+        "passed": passed,
+        "metric": contest.metric,
+        "against": contest.metric_of(other),
+        "candidate": contest.metric_of(contest.challenger),
+        **gates.numbers(gain, alpha),
+        "unit": contest.unit,
+        "more_needed": more,
+        "sentence": text,
+    }

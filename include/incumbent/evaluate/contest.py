@@ -1,0 +1,94 @@
+"""What the gates look at: the same rows, the truth, and what each contender said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from incumbent.config import Gates
+from incumbent.stats import Difference, auc, paired_auc_difference, relative_difference
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+LOSS_ALPHA = 0.05
+CERTAIN = 1e-7
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A candidate against the champion, or against simple rules when there is none yet.
+
+    Attributes:
+        task: `binary` or `regression`.
+        labels: The truth, shape (n_rows,).
+        challenger: The candidate's predictions of the same rows.
+        champion: The champion's predictions; None at a cold start.
+        chance: Mean label of the training rows; cold start only.
+        baseline: Predictions from the best single feature; cold start only.
+        baseline_feature: Its name.
+        clusters: Code of each row's cluster; None for independent rows.
+        unit: What one cluster is: `days`, `clusters` or `rows`.
+        train_rows: The candidate's training rows.
+        train_until: First local day that the candidate has not seen (ISO date).
+        champion_train_until: The same of the champion; empty at a cold start.
+        gate_from: First local day of the gate rows.
+        degraded: A labelled alarm holds against the champion.
+        limits: Thresholds of the model's configuration.
+    """
+
+    task: str
+    labels: Floats
+    challenger: Floats
+    champion: Floats | None
+    clusters: Codes | None
+    unit: str
+    train_rows: int
+    train_until: str
+    gate_from: str
+    limits: Gates
+    champion_train_until: str = ""
+    chance: float = 0.0
+    baseline: Floats | None = None
+    baseline_feature: str = ""
+    degraded: bool = False
+
+    @property
+    def alpha(self) -> float:
+        """One-sided error rate of the test that decides."""
+        return self.limits.alpha_degraded if self.degraded else self.limits.alpha
+
+    @property
+    def metric(self) -> str:
+        """Name of the figure that is compared."""
+        return "AUC" if self.task == "binary" else "squared error"
+
+    def advantage(self, other: Floats) -> Difference:
+        """Return how much better the candidate is than other predictions of the same rows.
+
+        AUC points for a binary task; for a regression the share of the squared error that the
+        candidate saves.
+        """
+        if self.task == "binary":
+            return paired_auc_difference(self.labels, self.challenger, other, self.clusters)
+        more = relative_difference(self.losses(self.challenger), self.losses(other), self.clusters)
+        return Difference(-more.estimate, more.error, more.clusters, more.df)
+
+    def losses(self, scores: Floats) -> Floats:
+        """Return each row's loss: log loss for a binary task, squared error for a regression."""
+        if self.task == "binary":
+            # A single certain and wrong score would cost infinity and hide everything else.
+            p = np.clip(scores, CERTAIN, 1.0 - CERTAIN)
+            losses: Floats = -(self.labels * np.log(p) + (1.0 - self.labels) * np.log1p(-p))
+            return losses
+        squared: Floats = (scores - self.labels) ** 2
+        return squared
+
+    def metric_of(self, scores: Floats) -> float:
+        """Return the compared figure of one contender: AUC, or mean squared error."""
+        return auc(self.labels, scores) if self.task == "binary" else float(self.losses(scores).mean())
+
+    def scale(self) -> float:
+        """Return what a calibration share is a share of: 1 for probabilities, else the mean size of a label."""
+        return 1.0 if self.task == "binary" else float(np.abs(self.labels).mean())

@@ -1,0 +1,44 @@
+"""How much more evidence would settle an open question."""
+
+from __future__ import annotations
+
+import math
+
+from incumbent.stats import Difference, quantile
+
+MOST = 100_000
+
+
+def more_clusters(difference: Difference, alpha: float, worth: float) -> int | None:
+    """Return about how many more clusters would decide, if the estimate stayed what it is.
+
+    The error shrinks with the root of the number of clusters. Above the improvement worth having,
+    the question is settled when the lower bound leaves zero; below it, when the upper bound falls
+    below that improvement.
+
+    Args:
+        difference: The estimate so far.
+        alpha: One-sided error rate of the bounds.
+        worth: Smallest improvement worth a change.
+
+    Returns:
+        A number of clusters, or None when no realistic number would do.
+    """
+    distance = difference.estimate if difference.estimate >= worth else worth - difference.estimate
+    if distance <= 0 or difference.error == 0:
+        return None
+
+    def settled(total: int) -> bool:
+        error = difference.error * math.sqrt(difference.clusters / total)
+        return quantile(alpha, difference.df + total - difference.clusters) * error < distance
+
+    low, high = difference.clusters, difference.clusters + 1
+    while not settled(high):
+        low, high = high, high * 2
+        if high > MOST * max(difference.clusters, 1):
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    more = high - difference.clusters
+    return more if more <= MOST else None

@@ -1,0 +1,174 @@
+"""Speak to MLflow: fail fast when it is away, and log a version's files as plain files.
+
+Importing MLflow takes seconds, so it happens inside functions, and only after the server has answered.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from incumbent.errors import UnavailableError
+from incumbent.records import GateReport, ModelVersion, Promotion, canonical_json
+from incumbent.store import ModelStore
+
+PROBE_S = 3.0
+# Retries are the reconciler's: MLflow's own (7, doubling, 120 s each) would hold a task for an hour,
+# and repeat a creation whose reply was lost without looking it up first.
+HTTP = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
+FOLDER = "model"
+COMPLETE = "incumbent.complete"
+DIGEST = "incumbent.digest"
+SERVER_ERROR = 500
+EXISTS = "RESOURCE_ALREADY_EXISTS"
+
+
+@contextmanager
+def connect(tracking_uri: str) -> Iterator[Any]:
+    """Yield an MLflow client; whatever it cannot reach becomes an UnavailableError.
+
+    Raises:
+        UnavailableError: MLflow does not answer, or stops answering on the way.
+    """
+    _probe(tracking_uri)
+    before = {name: os.environ.get(name) for name in HTTP}
+    os.environ.update(HTTP)
+    try:
+        import requests
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        try:
+            yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        except (MlflowException, requests.RequestException) as error:
+            raise _unavailable(tracking_uri, error) from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether a call failed for want of MLflow, and not because MLflow said no to it."""
+    from mlflow.exceptions import MlflowException, RestException
+
+    if isinstance(error, RestException):
+        return bool(error.get_http_status_code() >= SERVER_ERROR)
+    return isinstance(error, MlflowException | OSError)
+
+
+def log_version(client: Any, store: ModelStore, model: str, entry: Promotion, tags: Mapping[str, str]) -> Any:
+    """Register one version of the ledger: a run with its files and numbers, then the model version.
+
+    Args:
+        client: MLflow client.
+        store: The model's store.
+        model: Name of the registered model.
+        entry: The ledger entry that seated the version first.
+        tags: Tags of the registered version.
+    """
+    version = store.records.get(ModelVersion, entry.version)
+    run = _run(client, f"incumbent/{model}", version, entry)
+    if run.data.tags.get(COMPLETE) != "true":
+        _fill(client, run.info.run_id, store, version, entry)
+    _ensure_model(client, model)
+    return client.create_model_version(
+        model,
+        f"runs:/{run.info.run_id}/{FOLDER}",
+        run_id=run.info.run_id,
+        tags=dict(tags),
+        description=entry.reason,
+        await_creation_for=0,
+    )
+
+
+def _run(client: Any, experiment: str, version: ModelVersion, entry: Promotion) -> Any:
+    """Return the run of a version, made once: the tag finds it again after a lost reply."""
+    known = client.get_experiment_by_name(experiment)
+    number = known.experiment_id if known else _create(client.create_experiment, experiment)
+    if number is None:
+        number = client.get_experiment_by_name(experiment).experiment_id
+    runs = client.search_runs([number], f"tags.`{DIGEST}` = '{version.digest}'", max_results=1)
+    if runs:
+        return runs[0]
+    tags = {DIGEST: version.digest, "incumbent.gate_report": entry.gate_report, "incumbent.snapshot": version.snapshot}
+    return client.create_run(number, tags=tags, run_name=f"generation {entry.generation}")
+
+
+def _fill(client: Any, run_id: str, store: ModelStore, version: ModelVersion, entry: Promotion) -> None:
+    """Log files, parameters and numbers; all of it may be done twice, and the tag comes last."""
+    report = store.records.get(GateReport, entry.gate_report)
+    files = {
+        "model.ubj": store.objects.get(version.digest),
+        "features.sql": store.objects.get(version.definition),
+        "manifest.json": canonical_json(version.to_json()),
+        "gate_report.json": canonical_json(report.to_json()),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            (Path(folder) / name).write_bytes(data)
+        client.log_artifacts(run_id, folder, FOLDER)
+    given = {"rounds": version.rounds, "train_rows": version.train_rows, "train_until": version.train_until}
+    for name, value in {**given, **version.params}.items():
+        client.log_param(run_id, name, str(value)[:500])
+    for gate in report.gates:
+        for name, value in gate.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                client.log_metric(run_id, f"{gate['gate']}.{name}", float(value))
+    client.set_tag(run_id, COMPLETE, "true")
+    client.set_terminated(run_id, "FINISHED")
+
+
+def _ensure_model(client: Any, model: str) -> None:
+    from mlflow.exceptions import RestException
+
+    try:
+        client.get_registered_model(model)
+    except RestException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        _create(client.create_registered_model, model)
+
+
+def _create(make: Callable[[str], Any], name: str) -> Any:
+    """Make something that another process may make at the same time; None if that one was first."""
+    from mlflow.exceptions import RestException
+
+    try:
+        return make(name)
+    except RestException as error:
+        if error.error_code != EXISTS:
+            raise
+        return None
+
+
+def _probe(uri: str) -> None:
+    """Ask an HTTP server for its health before anything heavy is imported."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=PROBE_S):  # noqa: S310 - http(s) only
+            return
+    except urllib.error.HTTPError as error:
+        if error.code < SERVER_ERROR:
+            return  # it answers: a proxy that asks for credentials is a server too
+        raise _unavailable(uri, error) from error
+    except (OSError, ValueError) as error:
+        raise _unavailable(uri, error) from error
+
+
+def _unavailable(uri: str, error: Exception) -> UnavailableError:
+    return UnavailableError(
+        "MLflow does not answer",
+        where=uri,
+        found=" ".join(str(error).split())[:300],
+        next_step="nothing is lost: the ledger is complete, and the next reconciliation repairs MLflow",
+    )

@@ -1,0 +1,142 @@
+"""Judge a file before it is believed: its size, its form, its columns and their types."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.json as pajson
+import pyarrow.parquet as pq
+
+from incumbent.errors import BatchError
+from incumbent.validate.contract import SourceContract
+
+COLUMN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+MAX_COLUMNS = 2000
+ARROW_TYPES = {
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+    "bool": pa.bool_(),
+}
+
+
+def admit(path: Path, contract: SourceContract) -> pa.Table:
+    """Return a file's rows in the contract's columns and types, in file order.
+
+    Raises:
+        BatchError: The file is missing, empty, unreadable, too large, or its columns do not fit;
+            the message names the file, the column, what was expected and what was found.
+    """
+    size = _size(path, contract)
+    table = _read(path, contract, size)
+    _names(path, table)
+    if table.num_rows == 0:
+        raise _error(path, "the file has no rows", expected=f"at least {contract.policy.min_rows} rows", found="0 rows")
+    return _conform(path, table, contract)
+
+
+def _size(path: Path, contract: SourceContract) -> int:
+    if not path.is_file():
+        raise _error(path, "there is no such file", expected="a file", found="nothing" if not path.exists() else "a folder")
+    size = path.stat().st_size
+    if size == 0:
+        raise _error(path, "the file is empty", expected="rows", found="0 bytes")
+    if size > contract.policy.max_bytes:
+        raise _error(path, "the file is too large", expected=f"at most {contract.policy.max_bytes} bytes", found=size)
+    return size
+
+
+def _read(path: Path, contract: SourceContract, size: int) -> pa.Table:
+    try:
+        if path.suffix == ".csv":
+            return _read_csv(path, contract)
+        if path.suffix in (".json", ".jsonl", ".ndjson"):
+            return pajson.read_json(path)
+        return _read_parquet(path, contract, size)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _error(
+            path,
+            "the file cannot be read",
+            expected={".csv": "CSV with a header", ".parquet": "Parquet"}.get(path.suffix, "Parquet, CSV or JSON lines"),
+            found=" ".join(str(error).split())[:300],
+        ) from error
+
+
+def _read_csv(path: Path, contract: SourceContract) -> pa.Table:
+    # Numbers and times are read as declared: what does not parse is an error, never a guess.
+    declared = {name: ARROW_TYPES[column.dtype] for name, column in contract.columns.items()}
+    options = pacsv.ConvertOptions(column_types=declared, strings_can_be_null=True)
+    return pacsv.read_csv(path, convert_options=options)
+
+
+def _read_parquet(path: Path, contract: SourceContract, size: int) -> pa.Table:
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    metadata = file.metadata
+    if metadata.num_rows > contract.policy.max_rows:
+        limit = f"at most {contract.policy.max_rows} rows"
+        raise _error(path, "the file has too many rows", expected=limit, found=metadata.num_rows)
+    unpacked = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    if unpacked > max(100 * size, contract.policy.max_bytes):
+        raise _error(path, "the file unpacks to too much", expected=f"at most 100 x {size} bytes", found=unpacked)
+    for field in file.schema_arrow:
+        if isinstance(field.type, pa.BaseExtensionType) or b"ARROW:extension:name" in (field.metadata or {}):
+            raise _error(path, "an extension type is not accepted", column=field.name, expected="a plain type", found=field.type)
+    return file.read()
+
+
+def _names(path: Path, table: pa.Table) -> None:
+    names = table.column_names
+    if len(names) > MAX_COLUMNS:
+        raise _error(path, "the file has too many columns", expected=f"at most {MAX_COLUMNS}", found=len(names))
+    if bad := [name for name in names if not COLUMN_NAME.match(name)]:
+        raise _error(path, "a column name is not accepted", column=repr(bad[0])[:80], expected=COLUMN_NAME.pattern)
+    if len({name.lower() for name in names}) < len(names):
+        twice = sorted({name for name in names if [n.lower() for n in names].count(name.lower()) > 1})
+        raise _error(path, "a column name occurs twice", column=", ".join(twice[:5]), expected="different names")
+
+
+def _conform(path: Path, table: pa.Table, contract: SourceContract) -> pa.Table:
+    found = set(table.column_names)
+    if missing := [name for name in contract.columns if name not in found]:
+        raise _error(path, "a column is missing", column=missing[0], expected=contract.columns[missing[0]].dtype, found="absent")
+    extra = [name for name in table.column_names if name not in contract.columns]
+    if extra and contract.policy.extra_columns == "stop":
+        raise _error(path, "a column is not in the contract", column=extra[0], expected=", ".join(contract.columns))
+    columns = []
+    for name, column in contract.columns.items():
+        kind = ARROW_TYPES[column.dtype]
+        columns.append(_cast(path, name, table[name], kind))
+    return pa.table(columns, names=list(contract.columns))
+
+
+def _cast(path: Path, name: str, values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if values.type == kind:
+        return values
+    both_numbers = pa.types.is_integer(values.type) and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    floats = pa.types.is_floating(values.type) and (pa.types.is_floating(kind) or pa.types.is_integer(kind))
+    texts = pa.types.is_string(kind) and (pa.types.is_large_string(values.type) or pa.types.is_dictionary(values.type))
+    times = pa.types.is_timestamp(kind) and pa.types.is_timestamp(values.type) and values.type.tz is not None
+    empty = pa.types.is_null(values.type)
+    if both_numbers or floats or texts or times or empty:
+        try:
+            return values.cast(kind, safe=True)
+        except pa.ArrowException:
+            pass  # lossy: reported below with both types
+    raise _error(path, "a column has another type", column=name, expected=kind, found=values.type)
+
+
+def _error(
+    path: Path, what: str, *, column: str = "", expected: object = None, found: object = None
+) -> BatchError:
+    return BatchError(
+        what,
+        where=f"{path}" + (f", column {column}" if column else ""),
+        expected=expected,
+        found=found,
+        next_step="ask the sender for a corrected file and drop it under the same name",
+    )

@@ -1,0 +1,37 @@
+"""Which deliveries in the drop folder have not been judged yet."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from incumbent.config import Model
+from incumbent.partitions import KEY_PATTERNS
+from incumbent.records import Ingest, digest_of
+from incumbent.store import ModelStore
+from incumbent.validate.ingest import ONCE
+
+
+def new_deliveries(store: ModelStore, model: Model, source: str, raw: Path) -> list[str]:
+    """Return the partitions whose file was never judged, in key order; `[""]` for a once-only source.
+
+    A file is known by its content: dropping the same file again is nothing new, a corrected one
+    under the same name is.
+    """
+    found = []
+    for partition, path in sorted(_files(model, source, raw).items()):
+        folder = f"{source}/{partition or ONCE}/{digest_of(path.read_bytes())[:16]}"
+        if not store.records.names(Ingest.kind, folder):
+            found.append(partition)
+    return found
+
+
+def _files(model: Model, source: str, raw: Path) -> dict[str, Path]:
+    pattern = model.sources[source].path
+    if model.sources[source].once:
+        path = raw / pattern
+        return {"": path} if path.is_file() else {}
+    head, tail = pattern.split("{partition}", 1)
+    named = re.compile(re.escape(head) + f"({KEY_PATTERNS[model.grain]})" + re.escape(tail))
+    matches = {path: named.fullmatch(path.relative_to(raw).as_posix()) for path in raw.glob(f"{head}*{tail}")}
+    return {match.group(1): path for path, match in matches.items() if match}

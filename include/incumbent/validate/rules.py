@@ -1,0 +1,84 @@
+"""Row rules: each a name, a reason and an SQL predicate that is true for a good row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from incumbent.config import Model
+from incumbent.partitions import KEY_FORMATS, Grain, end_of, start_of
+from incumbent.validate.contract import Column, SourceContract
+
+KEY_RULE = "key.unique"
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """One rule.
+
+    Attributes:
+        name: Stable id, such as `distance.range`.
+        good: SQL that is true for a good row; a null counts as good.
+        reason: What is wrong with a row that breaks it.
+        column: Column it is about; empty for a rule over several.
+    """
+
+    name: str
+    good: str
+    reason: str
+    column: str = ""
+
+
+def row_rules(contract: SourceContract, model: Model, source: str, partition: str) -> list[RowRule]:
+    """Return the rules of a source's rows, in contract order."""
+    rules = [rule for name, column in contract.columns.items() for rule in _column_rules(name, column)]
+    key = ", ".join(identifier(name) for name in contract.key)
+    good = f"count(*) OVER (PARTITION BY {key}) = 1"
+    rules.append(RowRule(KEY_RULE, good, "the key occurs more than once: which row is right is not known"))
+    if partition and model.grain is not Grain.FILE:
+        rules += _partition_rule(contract, model, partition)
+    rules += [RowRule(name, f"({sql})", f"breaks {name}: {sql}") for name, sql in contract.row_rules.items()]
+    return rules
+
+
+def identifier(name: str) -> str:
+    """Return a column name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: object) -> str:
+    """Return a value as an SQL literal."""
+    return str(value) if isinstance(value, int | float) else "'" + str(value).replace("'", "''") + "'"
+
+
+def _column_rules(name: str, column: Column) -> Iterator[RowRule]:
+    quoted = identifier(name)
+    if not column.nullable:
+        yield RowRule(f"{name}.required", f"{quoted} IS NOT NULL", "a value is required", name)
+    if column.dtype == "float64":
+        yield RowRule(f"{name}.finite", f"isfinite({quoted})", "the number is not finite", name)
+    if column.min is not None or column.max is not None:
+        low, high = column.min, column.max
+        tests = [f"{quoted} >= {low}"] if low is not None else []
+        tests += [f"{quoted} <= {high}"] if high is not None else []
+        reason = f"outside {'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'} {column.unit}"
+        yield RowRule(f"{name}.range", " AND ".join(tests), reason.strip(), name)
+    if column.values is not None:
+        allowed = ", ".join(literal(value) for value in column.values)
+        yield RowRule(f"{name}.values", f"{quoted} IN ({allowed})", f"not one of {allowed}", name)
+    if column.pattern is not None:
+        good = f"regexp_full_match({quoted}, {literal(column.pattern)})"
+        yield RowRule(f"{name}.pattern", good, f"does not match {column.pattern}", name)
+
+
+def _partition_rule(contract: SourceContract, model: Model, partition: str) -> list[RowRule]:
+    first, until = start_of(partition, model.grain), end_of(partition, model.grain)
+    if model.time in contract.columns:
+        local = f"({identifier(model.time)} AT TIME ZONE {literal(model.timezone)})"
+    elif {"year", "month", "day"} <= set(contract.columns):
+        local = 'make_date("year", "month", "day")'
+    else:
+        return []
+    good = f"{local} >= TIMESTAMP '{first}' AND {local} < TIMESTAMP '{until}'"
+    example = first.strftime(KEY_FORMATS[model.grain])
+    return [RowRule("in_partition", good, f"outside partition {example}")]
