@@ -57,7 +57,8 @@ class Settings:
         base = Path(env.get("INCUMBENT_ROOT") or root or Path.cwd()).resolve()
         home = Path(env.get("INCUMBENT_HOME") or base / "var").resolve()
         port_base = _port(env, "INCUMBENT_PORT_BASE", 8080)
-        mlflow_uri = env.get("INCUMBENT_MLFLOW_URI", "")
+        own_mlflow = f"http://{LOOPBACK}:{port_base + 1}"
+        mlflow_uri = env.get("INCUMBENT_MLFLOW_URI") or env.get("MLFLOW_TRACKING_URI") or own_mlflow
         return cls(
             root=base,
             home=home,
@@ -66,8 +67,9 @@ class Settings:
             models=Path(env.get("INCUMBENT_MODELS") or base / "include" / "models"),
             port_base=port_base,
             ray_port_base=_port(env, "INCUMBENT_RAY_PORT_BASE", port_base + 100),
-            mlflow_uri=mlflow_uri or f"http://{LOOPBACK}:{port_base + 1}",
-            mlflow_is_external=bool(mlflow_uri),
+            mlflow_uri=mlflow_uri,
+            # A shell that sourced our own environment file names our own server.
+            mlflow_is_external=mlflow_uri != own_mlflow,
             ray_address=env.get("INCUMBENT_RAY_ADDRESS", ""),
             ray_idle_s=float(env.get("INCUMBENT_RAY_IDLE_S", "600")),
             training_pool=env.get("INCUMBENT_TRAINING_POOL", "default_pool"),
@@ -87,6 +89,32 @@ class Settings:
     def ray(self) -> Path:
         """Folder of Ray's token and Ray Train's results."""
         return self.home / "ray"
+
+    @property
+    def mlflow_port(self) -> int:
+        """Port of the MLflow server that `up` starts."""
+        return self.port_base + 1
+
+    @property
+    def environment_file(self) -> Path:
+        """File a shell can source to stand where the stack's processes stand."""
+        return self.run / "env"
+
+    @property
+    def passwords_file(self) -> Path:
+        """JSON file with the password of each of Airflow's users."""
+        return self.airflow_home / "passwords.json"
+
+    @property
+    def airflow_settings_file(self) -> Path:
+        """Connections, pools and variables of this project."""
+        return self.root / "airflow_settings.yaml"
+
+    def environment(self) -> dict[str, str]:
+        """Return the one environment of every component; secrets are made on the first call."""
+        from incumbent.embedded.environment import environment
+
+        return environment(self)
 
     @property
     def airflow_url(self) -> str:

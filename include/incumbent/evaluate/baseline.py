@@ -8,6 +8,7 @@ with thousands of levels would win by heart.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def _predict(fit: pa.Table, rows: pa.Table, name: str) -> Floats:
     return table[wanted]
 
 
-def _codes(fit: pa.ChunkedArray, rows: pa.ChunkedArray) -> tuple[Codes, Codes, int]:
+def _codes(fit: pa.ChunkedArray[Any], rows: pa.ChunkedArray[Any]) -> tuple[Codes, Codes, int]:
     """Return level codes of both columns and their number; the last level is "null or never seen"."""
     if pa.types.is_integer(fit.type) or pa.types.is_floating(fit.type) or pa.types.is_decimal(fit.type):
         known, wanted = _numbers(fit), _numbers(rows)
@@ -77,13 +78,12 @@ def _codes(fit: pa.ChunkedArray, rows: pa.ChunkedArray) -> tuple[Codes, Codes, i
     texts = [pc.cast(column, pa.string()) for column in (fit, rows)]
     vocabulary = pc.drop_null(pc.unique(texts[0]))
     last = len(vocabulary)
-    coded = [pc.fill_null(pc.index_in(text, value_set=vocabulary), last).to_numpy().astype(np.int64) for text in texts]
+    coded = [np.asarray(pc.index_in(text, value_set=vocabulary).fill_null(last), dtype=np.int64) for text in texts]
     return coded[0], coded[1], last + 1
 
 
-def _numbers(column: pa.ChunkedArray) -> Floats:
-    values: Floats = pc.fill_null(pc.cast(column, pa.float64(), safe=False), float("nan")).to_numpy()
-    return values
+def _numbers(column: pa.ChunkedArray[Any]) -> Floats:
+    return np.asarray(column.cast(pa.float64(), safe=False).fill_null(float("nan")), dtype=np.float64)
 
 
 def _worth(task: str, truth: Floats, predictions: Floats) -> float:

@@ -82,7 +82,7 @@ def from_influence(estimate: float, psi: Floats, clusters: Codes | None) -> Diff
         if clusters.shape != psi.shape:
             raise ValueError(f"clusters {clusters.shape} must be as long as the rows {psi.shape}")
         codes = np.unique(clusters, return_inverse=True)[1]
-        sums = np.bincount(codes, weights=psi)
+        sums = np.bincount(codes, weights=psi).astype(np.float64)
     if (count := int(sums.size)) < 2:
         raise ValueError("an error needs at least two clusters")
     variance = float(sums @ sums) * count / (count - 1)

@@ -1,0 +1,121 @@
+"""Start processes that outlive the caller, remember them, and stop exactly those."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+START_TOLERANCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """A process that was started here.
+
+    Attributes:
+        name: What it is, such as `scheduler`.
+        pid: Process id; together with `started` it names one process for ever.
+        started: Creation time, seconds since the epoch.
+        why: Why it runs, for `incumbent doctor`.
+        port: Port it listens on; 0 for none.
+    """
+
+    name: str
+    pid: int
+    started: float
+    why: str
+    port: int = 0
+
+
+def start(
+    name: str, command: Sequence[str], env: Mapping[str, str], folder: Path, why: str, port: int = 0
+) -> ProcessRecord:
+    """Start a process in its own session, its output in `<folder>/logs/<name>.log`, and record it."""
+    log = folder / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    return record(name, process.pid, folder, why, port)
+
+
+def record(name: str, pid: int, folder: Path, why: str, port: int = 0) -> ProcessRecord:
+    """Remember a running process under a name."""
+    found = ProcessRecord(name, pid, psutil.Process(pid).create_time(), why, port)
+    path = folder / f"{name}.process.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(asdict(found)))
+    temporary.replace(path)
+    return found
+
+
+def recorded(folder: Path) -> list[ProcessRecord]:
+    """Return the remembered processes, running or not, in name order."""
+    return [ProcessRecord(**json.loads(path.read_text())) for path in sorted(folder.glob("*.process.json"))]
+
+
+def alive(found: ProcessRecord) -> psutil.Process | None:
+    """Return the process if it is still the one that was started; a reused pid is another one."""
+    try:
+        process = psutil.Process(found.pid)
+        same = abs(process.create_time() - found.started) < START_TOLERANCE_S
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def stop(records: Sequence[ProcessRecord], folder: Path, patience_s: float = 15.0) -> list[str]:
+    """Stop recorded processes and their children; return the names of those that were running.
+
+    They are asked first (SIGTERM) and killed when they do not listen.
+    """
+    stopped, family = [], []
+    for found in records:
+        process = alive(found)
+        if process is not None:
+            stopped.append(found.name)
+            family += [process, *process.children(recursive=True)]
+    for process in family:
+        _signal(process, "terminate")
+    _, stubborn = psutil.wait_procs(family, timeout=patience_s)
+    for process in stubborn:
+        _signal(process, "kill")
+    psutil.wait_procs(stubborn, timeout=5)
+    for found in records:
+        (folder / f"{found.name}.process.json").unlink(missing_ok=True)
+    return stopped
+
+
+def memory_mb(found: ProcessRecord) -> float:
+    """Return the proportional memory (PSS) of a process and its children in MB; 0 when it is gone."""
+    process = alive(found)
+    if process is None:
+        return 0.0
+    total = 0
+    for member in [process, *process.children(recursive=True)]:
+        try:
+            total += member.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total / 1e6
+
+
+def tail(path: Path, lines: int = 20) -> str:
+    """Return the last lines of a log; empty when there is none."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _signal(process: psutil.Process, how: str) -> None:
+    try:
+        getattr(process, how)()
+    except psutil.NoSuchProcess:
+        return

@@ -1,0 +1,188 @@
+"""Start and stop the embedded stack: Airflow's processes and the MLflow server, on loopback."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from incumbent.embedded import processes
+from incumbent.embedded.airflow_settings import pools, read_airflow_settings
+from incumbent.embedded.environment import environment, write_env_file
+from incumbent.embedded.settings import LOOPBACK, Settings
+from incumbent.errors import UnavailableError
+from incumbent.records import digest_of
+
+HEALTHY_S = 120.0
+COMPONENTS = {
+    "api-server": "Airflow's UI, REST API and the tasks' way to the database",
+    "scheduler": "starts tasks and runs them (LocalExecutor)",
+    "dag-processor": "reads the DAG files",
+    "triggerer": "waits for files and deferred tasks",
+}
+
+
+def up(settings: Settings, say: Callable[[str], None] = print) -> bool:
+    """Start what is not running and wait until it is healthy; return whether anything was started.
+
+    Raises:
+        UnavailableError: A port is taken, or a process did not become healthy; the message has the
+            end of its log.
+    """
+    with _lock(settings):
+        running = {found.name for found in processes.recorded(settings.run) if processes.alive(found)}
+        wanted = dict.fromkeys([*COMPONENTS, *([] if settings.mlflow_is_external else ["mlflow"])])
+        missing = [name for name in wanted if name not in running]
+        if not missing:
+            return False
+        _check_ports(settings, missing)
+        for folder in (settings.home, settings.store, settings.raw, settings.airflow_home, settings.run / "logs"):
+            folder.mkdir(parents=True, exist_ok=True)
+        env = environment(settings)
+        write_env_file(settings)
+        if "mlflow" in missing:
+            _start_mlflow(settings, env)
+        _prepare_airflow(settings, env, say)
+        for name in COMPONENTS:
+            if name in missing:
+                port = settings.port_base if name == "api-server" else 0
+                command = [_script("airflow"), name]
+                processes.start(name, command, env, settings.run, COMPONENTS[name], port)
+        say("starting " + ", ".join(missing))
+        _wait(settings, "airflow", lambda: _airflow_healthy(settings))
+        if not settings.mlflow_is_external:
+            _wait(settings, "mlflow", lambda: _answers(f"{settings.mlflow_uri}/health"))
+        return True
+
+
+def down(settings: Settings) -> list[str]:
+    """Stop exactly what was started here; return the names of what was running."""
+    with _lock(settings):
+        found = processes.recorded(settings.run)
+        order = ["scheduler", "triggerer", "dag-processor", "api-server", "mlflow"]
+        found.sort(key=lambda record: order.index(record.name) if record.name in order else len(order))
+        return processes.stop(found, settings.run)
+
+
+def is_healthy(settings: Settings) -> bool:
+    """Return whether all of Airflow's components say that they are well."""
+    return _airflow_healthy(settings)
+
+
+def _prepare_airflow(settings: Settings, env: dict[str, str], say: Callable[[str], None]) -> None:
+    """Migrate the database once per Airflow version, and import the pools when they changed."""
+    import importlib.metadata
+
+    version = settings.airflow_home / "migrated"
+    wanted = importlib.metadata.version("apache-airflow")
+    if not version.exists() or version.read_text() != wanted:
+        say("preparing Airflow's database")
+        _run(settings, env, "db-migrate", [_script("airflow"), "db", "migrate"])
+        version.write_text(wanted)
+    found = pools(read_airflow_settings(settings.root / "airflow_settings.yaml"))
+    mark = settings.airflow_home / "pools"
+    if found and (not mark.exists() or mark.read_text() != digest_of(found)):
+        path = settings.airflow_home / "pools.json"
+        path.write_text(json.dumps(found))
+        _run(settings, env, "pools", [_script("airflow"), "pools", "import", str(path)])
+        mark.write_text(digest_of(found))
+
+
+def _start_mlflow(settings: Settings, env: dict[str, str]) -> None:
+    folder = settings.home / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    port = settings.port_base + 1
+    command = [
+        _script("mlflow"), "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"),
+        "--allowed-hosts", f"localhost:{port},{LOOPBACK}:{port}",
+    ]  # fmt: skip
+    lean = env | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # 4 processes instead of 17
+    processes.start("mlflow", command, lean, settings.run, "MLflow UI and model registry", port)
+
+
+def _run(settings: Settings, env: dict[str, str], name: str, command: list[str]) -> None:
+    log = settings.run / "logs" / f"{name}.log"
+    with log.open("wb") as output:
+        code = subprocess.run(command, env=env, stdout=output, stderr=output, timeout=300, check=False).returncode
+    if code:
+        raise UnavailableError(
+            f"{' '.join(command[1:])} failed",
+            where=str(log),
+            expected="exit code 0",
+            found=f"exit code {code}\n{processes.tail(log)}",
+            next_step="correct what the log says, then start again",
+        )
+
+
+def _check_ports(settings: Settings, missing: list[str]) -> None:
+    ports = {"api-server": settings.port_base, "mlflow": settings.port_base + 1}
+    for name, port in ports.items():
+        if name not in missing:
+            continue
+        with socket.socket() as probe:
+            if probe.connect_ex((LOOPBACK, port)) == 0:
+                raise UnavailableError(
+                    "a port is taken",
+                    where=f"port {port}, for {name}",
+                    expected="a free port",
+                    found="something answers there",
+                    next_step="export INCUMBENT_PORT_BASE=18080 (or another free range), then start again",
+                )
+
+
+def _airflow_healthy(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{settings.airflow_url}/api/v2/monitor/health", timeout=3) as answer:
+            health = json.load(answer)
+    except (OSError, ValueError):
+        return False
+    parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+    return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=3) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.HTTPError):
+        return False
+
+
+def _wait(settings: Settings, name: str, healthy: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + HEALTHY_S
+    while not healthy():
+        dead = [found for found in processes.recorded(settings.run) if processes.alive(found) is None]
+        if dead or time.monotonic() > deadline:
+            which = dead[0].name if dead else name
+            log = settings.run / "logs" / f"{which}.log"
+            raise UnavailableError(
+                f"{which} {'ended' if dead else 'did not become healthy'}",
+                where=str(log),
+                expected=f"healthy within {HEALTHY_S:.0f} s",
+                found=processes.tail(log),
+                next_step="correct what the log says; `make down`, then `make up`",
+            )
+        time.sleep(0.5)
+
+
+def _script(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    """Let one `up` or `down` work at a time."""
+    settings.run.mkdir(parents=True, exist_ok=True)
+    with (settings.run / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

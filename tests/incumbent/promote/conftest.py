@@ -1,0 +1,63 @@
+"""A small store with real objects, and a builder of gate reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from incumbent.records import GateReport, ModelVersion
+from incumbent.store import ModelStore, Store
+
+
+class Seat:
+    """A model store plus short ways to make versions and reports in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.store: ModelStore = Store(root).model("flights_delay")
+
+    def version(self, name: str) -> ModelVersion:
+        digest = self.store.objects.put(f"model file {name}".encode())
+        definition = self.store.objects.put(b"SELECT 1 AS one FROM batch")
+        version = ModelVersion(
+            digest=digest,
+            model="flights_delay",
+            estimator="xgboost",
+            task="binary",
+            definition=definition,
+            snapshot="5" * 64,
+            features=("one",),
+            categories={},
+            params={"max_depth": 6, "seed": 7},
+            rounds=150,
+            train_rows=20_000,
+            train_until="2013-01-24",
+            importance={"one": 1.0},
+        )
+        self.store.records.put(digest, version)
+        return version
+
+    def report(self, name: str, verdict: str = "promote", against: int | None = None) -> GateReport:
+        """Return a recorded report of version `name` against the head, or another generation."""
+        ledger = self.store.ledger()
+        generation = len(ledger) if against is None else against
+        gate = {"gate": "superiority", "passed": verdict == "promote", "estimate": 0.012, "error": 0.002}
+        report = GateReport(
+            model="flights_delay",
+            partition="2013-02",
+            candidate=self.version(name).digest,
+            champion=ledger[generation - 1].version if generation else "",
+            champion_generation=generation,
+            snapshot="5" * 64,
+            request=f"request-{name}",
+            verdict=verdict,
+            gates=({"gate": "data", "passed": True}, gate),
+            sentence=f"All 2 gates passed: version {name}.",
+        )
+        self.store.records.put(report.id, report)
+        return report
+
+
+@pytest.fixture
+def seat(tmp_path: Path) -> Seat:
+    return Seat(tmp_path)
