@@ -56,10 +56,7 @@ def train_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Fit the request's candidate, or find it fitted."""
     from incumbent.train import train_candidate as train
 
-    training = train(
-        runtime.store, runtime.model, snapshot=_snapshot(runtime, request_id), request_id=request_id,
-        settings=runtime.settings,
-    )
+    training = train(runtime.store, runtime.model, _snapshot(runtime, request_id), request_id, runtime.settings)
     return {"version": training.version, "rounds": training.rounds, "launcher": training.launcher}
 
 
@@ -79,7 +76,8 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
         candidate,
         store.champion(),
         _request(runtime, request_id),
-        rows=lambda definition, first, until: _rows(runtime, snapshot, definition, first, until),
+        rows=lambda definition: _rows(runtime, snapshot, definition, snapshot.gate_from, snapshot.gate_until),
+        training_rows=lambda: _rows(runtime, snapshot, candidate.definition, None, snapshot.train_until),
         predict=predictor(store),
     )
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
@@ -93,7 +91,7 @@ def promote_candidate(runtime: Runtime, request_id: str, answer: Mapping[str, An
 
     store = runtime.store
     request = _request(runtime, request_id)
-    report = store.records.get(GateReport, store.records.get_plain("pins", f"gate-{request_id}")["report"])
+    report = store.records.get(GateReport, store.records.get_plain("pins", f"gate-{request_id}")["gate_report"])
     refused = _refusal(runtime, report.verdict, answer)
     if refused:
         finish(store, request_id, "not_approved", 0, report.candidate)
@@ -157,10 +155,11 @@ def _snapshot(runtime: Runtime, request_id: str) -> Snapshot:
     return runtime.store.records.get(Snapshot, pin["snapshot"])
 
 
-def _rows(runtime: Runtime, snapshot: Snapshot, definition: str, first: date | None, until: date | None) -> pa.Table:
+def _rows(runtime: Runtime, snapshot: Snapshot, definition: str, first: str | None, until: str) -> pa.Table:
     from incumbent.features.rows import labelled_rows
 
-    return labelled_rows(runtime.store, runtime.model, snapshot, first, until, definition)
+    first_day = None if first is None else date.fromisoformat(first)
+    return labelled_rows(runtime.store, runtime.model, snapshot, first_day, date.fromisoformat(until), definition)
 
 
 def _refusal(runtime: Runtime, verdict: str, answer: Mapping[str, Any] | None) -> str:

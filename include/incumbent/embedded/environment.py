@@ -37,6 +37,9 @@ def environment(settings: Settings, base: Mapping[str, str] | None = None) -> di
     env.update(_incumbent(settings))
     env.update(_airflow(settings, keys))
     env.update(connection_variables(read_airflow_settings(settings.root / "airflow_settings.yaml")))
+    # Behind a proxy the tasks would look for the web server of this very machine outside of it.
+    for name in ("no_proxy", "NO_PROXY"):
+        env[name] = ",".join(filter(None, [env.get(name), "localhost", LOOPBACK]))
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     return env
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from incumbent.embedded.memory import pss_mb
 
 START_TOLERANCE_S = 2.0
 
@@ -76,15 +80,17 @@ def stop(records: Sequence[ProcessRecord], folder: Path, patience_s: float = 15.
 
     They are asked first (SIGTERM) and killed when they do not listen.
     """
-    stopped, family = [], []
+    stopped, everybody = [], []
     for found in records:
-        process = alive(found)
-        if process is not None:
+        members = family(found)
+        if members:
             stopped.append(found.name)
-            family += [process, *process.children(recursive=True)]
-    for process in family:
+            everybody += members
+    for process in everybody:
         _signal(process, "terminate")
-    _, stubborn = psutil.wait_procs(family, timeout=patience_s)
+    _, stubborn = psutil.wait_procs(everybody, timeout=patience_s)
+    # Born while their parent was stopping: they belong to its session as well.
+    stubborn += [process for found in records for process in family(found) if process not in stubborn]
     for process in stubborn:
         _signal(process, "kill")
     psutil.wait_procs(stubborn, timeout=5)
@@ -95,16 +101,26 @@ def stop(records: Sequence[ProcessRecord], folder: Path, patience_s: float = 15.
 
 def memory_mb(found: ProcessRecord) -> float:
     """Return the proportional memory (PSS) of a process and its children in MB; 0 when it is gone."""
-    process = alive(found)
-    if process is None:
-        return 0.0
-    total = 0
-    for member in [process, *process.children(recursive=True)]:
-        try:
-            total += member.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return total / 1e6
+    return pss_mb(process.pid for process in family(found))
+
+
+def family(found: ProcessRecord) -> list[psutil.Process]:
+    """Return the process, its descendants and what its session left behind; never a stranger.
+
+    A child whose parent was killed is no descendant any more, but its session keeps the leader's id
+    from being reused: either the leader is ours, or nobody has that id.
+    """
+    leader = alive(found)
+    if leader is None and psutil.pid_exists(found.pid) and not _is_zombie(found):
+        return []
+    members = [] if leader is None else [leader]
+    for process in psutil.process_iter():
+        if process.pid != found.pid and _session(process.pid) == found.pid:
+            members.append(process)
+    for process in tuple(members):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            members += [child for child in process.children(recursive=True) if child not in members]
+    return members
 
 
 def tail(path: Path, lines: int = 20) -> str:
@@ -112,6 +128,23 @@ def tail(path: Path, lines: int = 20) -> str:
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _is_zombie(found: ProcessRecord) -> bool:
+    """Return whether our own leader has ended and only waits to be collected by its parent."""
+    try:
+        process = psutil.Process(found.pid)
+        same = abs(process.create_time() - found.started) < START_TOLERANCE_S
+        return bool(same and process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(process: psutil.Process, how: str) -> None:

@@ -12,7 +12,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from incumbent.embedded import processes
 from incumbent.embedded.airflow_settings import pools, read_airflow_settings
@@ -28,6 +32,11 @@ COMPONENTS = {
     "dag-processor": "reads the DAG files",
     "triggerer": "waits for files and deferred tasks",
 }
+MLFLOW_WHY = "MLflow UI and model registry"
+# They listen on every interface, and the web server reads the same files by itself.
+_NO_LOG_SERVER = {"scheduler": ("--skip-serve-logs",), "triggerer": ("--skip-serve-logs",)}
+# Loopback never goes through a proxy, whatever the environment says.
+_HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def up(settings: Settings, say: Callable[[str], None] = print) -> bool:
@@ -37,6 +46,7 @@ def up(settings: Settings, say: Callable[[str], None] = print) -> bool:
         UnavailableError: A port is taken, or a process did not become healthy; the message has the
             end of its log.
     """
+    since = datetime.now(UTC).isoformat()
     with _lock(settings):
         running = {found.name for found in processes.recorded(settings.run) if processes.alive(found)}
         wanted = dict.fromkeys([*COMPONENTS, *([] if settings.mlflow_is_external else ["mlflow"])])
@@ -54,10 +64,11 @@ def up(settings: Settings, say: Callable[[str], None] = print) -> bool:
         for name in COMPONENTS:
             if name in missing:
                 port = settings.port_base if name == "api-server" else 0
-                command = [_script("airflow"), name]
+                command = [_script("airflow"), name, *_NO_LOG_SERVER.get(name, ())]
                 processes.start(name, command, env, settings.run, COMPONENTS[name], port)
         say("starting " + ", ".join(missing))
-        _wait(settings, "airflow", lambda: _airflow_healthy(settings))
+        _load_pools(settings, env)  # while the components load
+        _wait(settings, "airflow", lambda: _airflow_healthy(settings, since))
         if not settings.mlflow_is_external:
             _wait(settings, "mlflow", lambda: _answers(f"{settings.mlflow_uri}/health"))
         return True
@@ -69,7 +80,17 @@ def down(settings: Settings) -> list[str]:
         found = processes.recorded(settings.run)
         order = ["scheduler", "triggerer", "dag-processor", "api-server", "mlflow"]
         found.sort(key=lambda record: order.index(record.name) if record.name in order else len(order))
-        return processes.stop(found, settings.run)
+        stopped = processes.stop(found, settings.run)
+        head = ray_head()
+        if head is not None and head.stop(settings):
+            stopped.append("ray")
+        return stopped
+
+
+def ray_head() -> Any:
+    """Return the module of the local Ray head; None in an installation without it."""
+    name = "incumbent.embedded.ray_head"
+    return import_module(name) if find_spec(name) else None
 
 
 def is_healthy(settings: Settings) -> bool:
@@ -78,7 +99,7 @@ def is_healthy(settings: Settings) -> bool:
 
 
 def _prepare_airflow(settings: Settings, env: dict[str, str], say: Callable[[str], None]) -> None:
-    """Migrate the database once per Airflow version, and import the pools when they changed."""
+    """Migrate the database once per Airflow version."""
     import importlib.metadata
 
     version = settings.airflow_home / "migrated"
@@ -87,6 +108,10 @@ def _prepare_airflow(settings: Settings, env: dict[str, str], say: Callable[[str
         say("preparing Airflow's database")
         _run(settings, env, "db-migrate", [_script("airflow"), "db", "migrate"])
         version.write_text(wanted)
+
+
+def _load_pools(settings: Settings, env: dict[str, str]) -> None:
+    """Import the pools when they changed; Airflow keeps them in its database only."""
     found = pools(read_airflow_settings(settings.root / "airflow_settings.yaml"))
     mark = settings.airflow_home / "pools"
     if found and (not mark.exists() or mark.read_text() != digest_of(found)):
@@ -107,7 +132,7 @@ def _start_mlflow(settings: Settings, env: dict[str, str]) -> None:
         "--allowed-hosts", f"localhost:{port},{LOOPBACK}:{port}",
     ]  # fmt: skip
     lean = env | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # 4 processes instead of 17
-    processes.start("mlflow", command, lean, settings.run, "MLflow UI and model registry", port)
+    processes.start("mlflow", command, lean, settings.run, MLFLOW_WHY, port)
 
 
 def _run(settings: Settings, env: dict[str, str], name: str, command: list[str]) -> None:
@@ -130,29 +155,38 @@ def _check_ports(settings: Settings, missing: list[str]) -> None:
         if name not in missing:
             continue
         with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, port)) == 0:
+            # As servers do: a stopped server's connection that still times out is no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError as error:
                 raise UnavailableError(
-                    "a port is taken",
-                    where=f"port {port}, for {name}",
+                    f"port {port} is taken",
+                    where=f"{LOOPBACK}:{port}, wanted by {name}",
                     expected="a free port",
-                    found="something answers there",
+                    found="another process listens there",
                     next_step="export INCUMBENT_PORT_BASE=18080 (or another free range), then start again",
-                )
+                ) from error
 
 
-def _airflow_healthy(settings: Settings) -> bool:
+def _airflow_healthy(settings: Settings, since: str = "") -> bool:
+    """Return whether every component is well, by a heartbeat not older than `since` (ISO, UTC)."""
     try:
-        with urllib.request.urlopen(f"{settings.airflow_url}/api/v2/monitor/health", timeout=3) as answer:
+        url = f"http://{LOOPBACK}:{settings.port_base}/api/v2/monitor/health"
+        with _HTTP.open(url, timeout=3) as answer:
             health = json.load(answer)
     except (OSError, ValueError):
         return False
     parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
-    return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+    found = {part: health.get(part) or {} for part in parts}
+    # For 30 s a stopped process still counts as healthy; its heartbeat tells it from the new one.
+    fresh = all(str(found[part].get(f"latest_{part}_heartbeat", since)) >= since for part in parts)
+    return fresh and all(found[part].get("status") == "healthy" for part in parts)
 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=3) as answer:
+        with _HTTP.open(url, timeout=3) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False

@@ -83,7 +83,8 @@ def _codes(fit: pa.ChunkedArray[Any], rows: pa.ChunkedArray[Any]) -> tuple[Codes
 
 
 def _numbers(column: pa.ChunkedArray[Any]) -> Floats:
-    return np.asarray(column.cast(pa.float64(), safe=False).fill_null(float("nan")), dtype=np.float64)
+    # Arrow gives nulls of a float column to numpy as NaN.
+    return np.asarray(column.cast(pa.float64(), safe=False), dtype=np.float64)
 
 
 def _worth(task: str, truth: Floats, predictions: Floats) -> float:

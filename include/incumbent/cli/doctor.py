@@ -1,0 +1,98 @@
+"""`incumbent doctor`: each process, its port, its memory and why it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from incumbent.embedded import processes, stack
+from incumbent.embedded.memory import pss_mb
+from incumbent.embedded.settings import Settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process of the stack: `state` is running, stopped (never started) or ended (should run)."""
+
+    name: str
+    state: str
+    pid: int | None
+    port: int | None
+    memory_mb: float | None
+    processes: int
+    why: str
+    log: str | None
+
+
+def doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Print what runs; the verdict is no when something that was started has ended."""
+    settings = Settings.from_env(os.environ)
+    rows = examine(settings)
+    ended = [row for row in rows if row.state == "ended"]
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return 1 if ended else 0
+    print(f"{'process':<14} {'state':<8} {'pid':>8} {'port':>6} {'MB (PSS)':>9} {'count':>6}  why")
+    for row in rows:
+        memory = f"{row.memory_mb:.0f}" if row.memory_mb is not None else "-"
+        print(
+            f"{row.name:<14} {row.state:<8} {row.pid or '-':>8} {row.port or '-':>6} {memory:>9} "
+            f"{row.processes or '-':>6}  {row.why}"
+        )
+    total = sum(row.memory_mb or 0 for row in rows)
+    print(f"{'together':<14} {'':<8} {'':>8} {'':>6} {total:>9.0f} {sum(row.processes for row in rows):>6}")
+    print(_next(rows, ended, settings))
+    return 1 if ended else 0
+
+
+def examine(settings: Settings) -> list[Row]:
+    """Return one row for each process the stack has or should have."""
+    records = {record.name: record for record in processes.recorded(settings.run)}
+    wanted = dict(stack.COMPONENTS) | ({} if settings.mlflow_is_external else {"mlflow": stack.MLFLOW_WHY})
+    rows = []
+    for name, why in wanted.items():
+        record = records.pop(name, None)
+        rows.append(_row(record, settings) if record else Row(name, "stopped", None, None, None, 0, why, None))
+    return rows + [_row(record, settings) for record in records.values()] + _ray(settings)
+
+
+def _row(record: processes.ProcessRecord, settings: Settings) -> Row:
+    pids = [process.pid for process in processes.family(record)]
+    state = "running" if processes.alive(record) else "ended"
+    log = str(settings.run / "logs" / f"{record.name}.log")
+    return Row(record.name, state, record.pid, record.port or None, pss_mb(pids), len(pids), record.why, log)
+
+
+def _ray(settings: Settings) -> list[Row]:
+    """Return the row of the local Ray head, none if none runs."""
+    module = stack.ray_head()
+    head = module.status(settings) if module else None
+    if not head:
+        return []
+    pids, port = _descendants(head.pid), settings.ray_port_base
+    return [Row("ray", "running", head.pid, port, pss_mb(pids), len(pids), "trains in parallel", None)]
+
+
+def _descendants(pid: int) -> list[int]:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return [pid, *(child.pid for child in process.children(recursive=True))]
+    except psutil.Error:
+        return []
+
+
+def _next(rows: list[Row], ended: list[Row], settings: Settings) -> str:
+    if ended:
+        return f"Next: read {ended[0].log}, then `incumbent up` starts it again"
+    if all(row.state == "stopped" for row in rows):
+        return "Next: `incumbent up` starts the stack"
+    return f"Next: open {settings.airflow_url}"

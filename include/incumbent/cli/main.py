@@ -1,0 +1,84 @@
+"""`incumbent NOUN VERB`: one table of commands, each loaded only when it is called.
+
+Exit status: 0 fine, 1 the verdict is no, 2 wrong usage or a service that does not answer,
+3 a broken promise (the store holds something else than its records say).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from incumbent.errors import PipelineError, StoreError
+
+FINE, VERDICT_NO, USAGE, BROKEN = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its words, its help, and the module that has `run` (and `arguments`, if any).
+
+    `target` is `module:function`; the function takes the parsed arguments and returns the exit
+    status. If the module has a function `<function>_arguments(parser)`, that adds its arguments.
+    """
+
+    words: tuple[str, ...]
+    summary: str
+    target: str
+
+
+COMMANDS = (
+    Command(("up",), "start Airflow and MLflow on this machine", "incumbent.cli.stack:up"),
+    Command(("down",), "stop exactly what was started", "incumbent.cli.stack:down"),
+    Command(("doctor",), "what runs, on which port, with how much memory, and why", "incumbent.cli.doctor:doctor"),
+    Command(("env",), "print the file to source for the stack's environment", "incumbent.cli.stack:env"),
+    Command(("store", "check"), "look for broken promises in the store", "incumbent.cli.store:check"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = _find(arguments)
+    if command is None:
+        return _overview(arguments)
+    parser = argparse.ArgumentParser(prog=f"incumbent {' '.join(command.words)}", description=command.summary)
+    module_name, _, name = command.target.partition(":")
+    module = import_module(module_name)
+    add_arguments = getattr(module, f"{name}_arguments", None)
+    if add_arguments is not None:
+        add_arguments(parser)
+    try:
+        return int(getattr(module, name)(parser.parse_args(arguments[len(command.words) :])))
+    except PipelineError as error:
+        print(error, file=sys.stderr)
+        return BROKEN if isinstance(error, StoreError) else USAGE
+    except KeyboardInterrupt:
+        print("interrupted\nNext: incumbent doctor", file=sys.stderr)
+        return USAGE
+
+
+def _find(arguments: Sequence[str]) -> Command | None:
+    matching = [command for command in COMMANDS if tuple(arguments[: len(command.words)]) == command.words]
+    return max(matching, key=lambda command: len(command.words), default=None)
+
+
+def _overview(arguments: Sequence[str]) -> int:
+    asked = arguments[:1] in (["-h"], ["--help"], ["help"])
+    words = [word for word in arguments if not word.startswith("-")]
+    output = sys.stdout if asked else sys.stderr
+    if words and not asked:
+        print(f"unknown command: {' '.join(words)}", file=output)
+    shown = [command for command in COMMANDS if command.words[:1] == tuple(words[:1])] or list(COMMANDS)
+    print("usage: incumbent NOUN VERB [options]\n", file=output)
+    for command in shown:
+        print(f"  {' '.join(command.words):<16} {command.summary}", file=output)
+    print("\nNext: incumbent COMMAND --help", file=output)
+    return FINE if asked else USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

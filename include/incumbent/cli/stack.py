@@ -1,0 +1,40 @@
+"""`incumbent up`, `down` and `env`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+
+from incumbent.embedded import stack
+from incumbent.embedded.environment import write_env_file
+from incumbent.embedded.settings import Settings
+
+
+def up(_: argparse.Namespace) -> int:
+    """Start the stack, wait until it is healthy, and say where it is and how to log in."""
+    settings = Settings.from_env(os.environ)
+    began = time.monotonic()
+    started = stack.up(settings)
+    print(f"healthy after {time.monotonic() - began:.0f} s" if started else "already up")
+    password = json.loads(settings.passwords_file.read_text())["admin"]
+    print(f"Airflow  {settings.airflow_url}  user admin, password {password}")
+    print(f"MLflow   {settings.mlflow_uri}{'  (external)' if settings.mlflow_is_external else ''}")
+    print(f"files    {settings.home}")
+    print("Next: open Airflow in a browser; `make down` (incumbent down) stops everything again")
+    return 0
+
+
+def down(_: argparse.Namespace) -> int:
+    """Stop exactly what was started."""
+    stopped = stack.down(Settings.from_env(os.environ))
+    print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+    print("Next: `make up` (incumbent up) starts again where this ended")
+    return 0
+
+
+def env(_: argparse.Namespace) -> int:
+    """Write the environment file and print its path alone, for `source "$(incumbent env)"`."""
+    print(write_env_file(Settings.from_env(os.environ)))
+    return 0

@@ -1,0 +1,5 @@
+"""Estimators: fit, predict, save, verify and load in a native format, never pickle."""
+
+from incumbent.estimators.predictor import predictor
+
+__all__ = ["predictor"]

@@ -1,0 +1,108 @@
+"""XGBoost: boosters in UBJSON, verified before a byte is parsed, parsed first in a child process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xgboost as xgb
+
+from incumbent.errors import ModelError
+from incumbent.estimators import first_parse
+from incumbent.estimators.encoding import Encoder, Matrix
+from incumbent.records import ModelVersion, digest_of
+
+OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
+METRICS = {"binary": "logloss", "regression": "rmse"}
+FIRST_PARSE_S = 20.0
+BATCH_ROWS = 262_144
+
+
+def parameters(task: str, given: dict[str, Any], device: str, threads: int) -> dict[str, Any]:
+    """Return the booster parameters: the user's, with what the project decides laid over them."""
+    decided = {"objective": OBJECTIVES[task], "device": device, "nthread": threads, "tree_method": "hist"}
+    return {"eval_metric": METRICS[task], "verbosity": 0, **given, **decided}
+
+
+def training_matrix(encoder: Encoder, matrix: Matrix, labels: npt.NDArray[np.float64]) -> xgb.QuantileDMatrix:
+    """Return the quantised training data."""
+    return xgb.QuantileDMatrix(
+        matrix, label=labels, feature_names=list(encoder.features), feature_types=encoder.types,
+        enable_categorical=True,
+    )  # fmt: skip
+
+
+def save(booster: xgb.Booster) -> bytes:
+    """Return a booster as UBJSON."""
+    return bytes(booster.save_raw("ubj"))
+
+
+def load(data: bytes, expected_digest: str) -> xgb.Booster:
+    """Return a booster from bytes that are what they should be and that a child process survived.
+
+    A malformed file can kill the process that parses it (XGBoost 3.2 segfaults on ten bytes), so
+    the digest is checked first and the first parse happens in a child.
+
+    Raises:
+        ModelError: Other bytes than expected, or bytes that cannot be parsed.
+    """
+    if (found := digest_of(data)) != expected_digest:
+        raise ModelError(
+            "the model file is not the one that was promoted",
+            where=f"version {expected_digest[:16]}",
+            expected=f"SHA-256 {expected_digest}",
+            found=f"SHA-256 {found}",
+            next_step="restore the object from a backup; run `incumbent store check`",
+        )
+    _survive(data, expected_digest)
+    return parse(data)
+
+
+def parse(data: bytes) -> xgb.Booster:
+    """Return a booster from trusted bytes."""
+    booster = xgb.Booster()
+    booster.load_model(bytearray(data))
+    return booster
+
+
+def predict(booster: xgb.Booster, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+    """Return one prediction per row, shape (n_rows,); a probability for a binary task."""
+    encoder = Encoder(version.features, version.categories)
+    out = [np.empty(0)]
+    for start in range(0, rows.num_rows, BATCH_ROWS):
+        matrix = encoder.matrix(rows.slice(start, BATCH_ROWS))
+        data = xgb.DMatrix(
+            matrix, feature_names=list(encoder.features), feature_types=encoder.types, enable_categorical=True
+        )
+        out.append(np.asarray(booster.predict(data), dtype=np.float64))
+    return np.concatenate(out)
+
+
+def importance(booster: xgb.Booster, features: tuple[str, ...]) -> dict[str, float]:
+    """Return each feature's share of the total gain; 0 for one that is never split on."""
+    gain = booster.get_score(importance_type="total_gain")
+    total = sum(gain.values()) or 1.0
+    return {name: float(gain.get(name, 0.0)) / total for name in features}
+
+
+def _survive(data: bytes, digest: str) -> None:
+    library = Path(xgb.__file__).parent / "lib" / "libxgboost.so"
+    command = [sys.executable, "-I", first_parse.__file__, str(library)]
+    try:
+        code = subprocess.run(command, input=data, capture_output=True, timeout=FIRST_PARSE_S, check=False).returncode
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    except subprocess.TimeoutExpired:
+        code, how = 1, f"no end within {FIRST_PARSE_S:.0f} s"
+    if code:
+        raise ModelError(
+            f"model unreadable ({how})",
+            where=f"version {digest[:16]}",
+            expected="a model file that XGBoost can parse",
+            found=f"a child process that parsed it ended with {how}",
+            next_step="roll back to an earlier generation",
+        )

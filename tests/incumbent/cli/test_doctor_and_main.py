@@ -1,0 +1,91 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from incumbent.cli.main import COMMANDS, main
+from incumbent.embedded import processes
+from incumbent.embedded.settings import Settings
+from incumbent.errors import ConfigError, StoreError
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name in ("INCUMBENT_ROOT", "INCUMBENT_STORE", "MLFLOW_TRACKING_URI", "INCUMBENT_PORT_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("INCUMBENT_HOME", str(tmp_path))
+    return Settings.from_env({"INCUMBENT_HOME": str(tmp_path)})
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from incumbent.cli.main import main; status = main(['--help']); "
+        "heavy = {'airflow', 'ray', 'mlflow', 'pandas', 'pyarrow', 'deltalake', 'duckdb', 'yaml', 'pydantic'}; "
+        "sys.exit(status or ' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert all(" ".join(command.words) in result.stdout for command in COMMANDS)
+    assert result.stdout.splitlines()[-1].startswith("Next:")
+
+
+def test_every_command_in_the_table_can_be_called(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main([*command.words, "--help"])
+        assert ended.value.code == 0
+        assert command.summary in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fly"]) == 2
+    assert "unknown command: fly" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "status"), [(ConfigError, 2), (StoreError, 3)])
+def test_an_error_is_told_without_a_traceback(
+    kind: type[ConfigError], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise kind("it broke", where="here", next_step="mend it")
+
+    monkeypatch.setattr("incumbent.cli.stack.env", fail)
+    assert main(["env"]) == status
+    assert capsys.readouterr().err == "it broke\n  where: here\n  next: mend it\n"
+
+
+def test_doctor_of_a_stack_that_never_ran_is_fine(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["state"] for row in rows} == {"stopped"}
+    assert {"scheduler", "api-server", "dag-processor", "triggerer", "mlflow"} == {row["name"] for row in rows}
+
+
+def test_doctor_tells_what_runs_from_what_has_ended(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    running = processes.start("scheduler", sleep, {}, settings.run, "starts tasks")
+    ended = processes.start("triggerer", sleep, {}, settings.run, "waits")
+    process = processes.alive(ended)
+    assert process is not None
+    process.kill()
+    process.wait()
+    try:
+        assert main(["doctor", "--json"]) == 1
+        rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+        assert (rows["scheduler"]["state"], rows["scheduler"]["pid"]) == ("running", running.pid)
+        assert 1 < rows["scheduler"]["memory_mb"] < 100
+        assert (rows["triggerer"]["state"], rows["mlflow"]["state"]) == ("ended", "stopped")
+        assert main(["doctor"]) == 1
+        assert str(settings.run / "logs" / "triggerer.log") in capsys.readouterr().out.splitlines()[-1]
+    finally:
+        processes.stop([running, ended], settings.run)
+
+
+def test_store_check_of_an_empty_store_is_fine(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.store.mkdir()
+    assert main(["store", "check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
