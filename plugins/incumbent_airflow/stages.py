@@ -22,19 +22,25 @@ LEASE_S = 6 * 3600.0
 
 
 def claim_request(runtime: Runtime, partition: str, owner: str, reason: str) -> str | None:
-    """Claim the partition's open request for this run; a run started by hand writes one first."""
-    from incumbent.retrain.requests import claim, open_request, pending
+    """Claim the partition's unanswered request for this run; a run started by hand writes one first.
+
+    A run that is cleared gets its own request back, also when it is answered: every later task then
+    finds its work done and changes nothing.
+    """
+    from incumbent.retrain.requests import announce, claim, claimed_by, open_request, unanswered
 
     now = datetime.now(UTC)
-    waiting = [request for request in pending(runtime.store, now, owner) if request.partition == partition]
-    if not waiting and not reason:
-        return None
-    if waiting:
-        request = waiting[0]
-    else:
+    if own := claimed_by(runtime.store, partition, owner):
+        return own
+    waiting = [request for request in unanswered(runtime.store) if request.partition == partition]
+    if not waiting and reason:
         request, _ = open_request(runtime.store, partition, "manual", {}, degraded=False, message=reason)
-    attempt = claim(runtime.store, request.id, owner, now, LEASE_S)
-    return None if attempt is None else request.id
+        announce(runtime.store, request.id)
+        waiting = [request]
+    for request in waiting:
+        if claim(runtime.store, request.id, owner, now, LEASE_S) is not None:
+            return request.id
+    return None
 
 
 def take_snapshot(runtime: Runtime, request_id: str) -> str:
@@ -123,9 +129,11 @@ def register_champion(runtime: Runtime) -> str:
     if not runtime.settings.mlflow_uri or runtime.store.champion() is None:
         return "nothing to register"
     try:
-        return reconcile(runtime.store, runtime.model.name, runtime.settings.mlflow_uri).sentence
+        done = reconcile(runtime.store, runtime.model.name, runtime.settings.mlflow_uri)
     except UnavailableError as error:
         return f"pending: {error.what}; incumbent.maintenance tries again every five minutes"
+    words = [f"registered {len(done.registered)}", "alias moved" if done.alias_moved else "alias in place"]
+    return "; ".join([*words, *done.problems])
 
 
 def lost_requests(runtime: Runtime) -> list[str]:

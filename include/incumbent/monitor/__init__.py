@@ -1,1 +1,7 @@
-"""Stage or shared package: monitor."""
+"""Monitor: has the data drifted, and does the champion still do what it did when it was gated?"""
+
+from incumbent.monitor.drift import drift_verdict
+from incumbent.monitor.performance import baseline, performance_verdict
+from incumbent.monitor.verdicts import DriftVerdict, PerformanceVerdict
+
+__all__ = ["DriftVerdict", "PerformanceVerdict", "baseline", "drift_verdict", "performance_verdict"]

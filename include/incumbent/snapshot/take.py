@@ -37,15 +37,16 @@ def take(
     pin = f"train-{request}"
     if store.records.has(PINS, pin):
         return store.records.get(Snapshot, store.records.get_plain(PINS, pin)["snapshot"])
-    snapshot = _compose(store, model, definition, partition, contracts)
+    snapshot = compose(store, model, definition, partition, contracts)
     store.records.put(snapshot.id, snapshot)
     stands = store.records.claim(PINS, pin, {"snapshot": snapshot.id, "request": request})
     return store.records.get(Snapshot, stands["snapshot"])
 
 
-def _compose(
+def compose(
     store: ModelStore, model: Model, definition: str, partition: str, contracts: Mapping[str, str]
 ) -> Snapshot:
+    """Return the snapshot of a window without recording it; see `take`."""
     features = _until(store.features(definition).parts(), partition)
     outcomes = _until(store.outcomes(model.outcome_source).parts(), partition)
     both = [key for key in features if key in outcomes][-model.train.window :]

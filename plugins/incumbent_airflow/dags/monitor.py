@@ -30,14 +30,14 @@ def monitor_dag(model: Model) -> DAG:
 
     @task(task_id="monitor")
     def monitor() -> dict[str, object]:
-        from incumbent_airflow.stages import judge
+        from incumbent_airflow.judging import judge
 
         runtime = Runtime.open(model.name)
         return judge(runtime, partition_of(get_current_context(), model))
 
     @task(task_id="retrain", outlets=[assets.request])
     def retrain() -> dict[str, object]:
-        from incumbent_airflow.stages import decide
+        from incumbent_airflow.judging import decide
 
         runtime, context = Runtime.open(model.name), get_current_context()
         partition = partition_of(context, model)
@@ -49,7 +49,7 @@ def monitor_dag(model: Model) -> DAG:
 
     @task(task_id="report", retries=0)
     def report() -> str:
-        from incumbent_airflow.stages import write_report
+        from incumbent_airflow.judging import write_report
 
         runtime = Runtime.open(model.name)
         written = write_report(runtime, partition_of(get_current_context(), model))

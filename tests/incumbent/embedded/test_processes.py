@@ -51,14 +51,17 @@ def test_a_started_process_is_remembered_and_stopped(run: Path) -> None:
 
 
 def test_a_reused_pid_is_a_stranger_and_survives(run: Path) -> None:
-    with subprocess.Popen(SLEEP, start_new_session=True) as stranger:
+    stranger = subprocess.Popen(SLEEP, start_new_session=True)
+    try:
         ours = processes.record("old", stranger.pid, run, "ended long ago")
         reused = dataclasses.replace(ours, started=ours.started - 3600)
         assert processes.alive(reused) is None
         assert processes.family(reused) == []
         assert processes.stop([reused], run) == []
         assert stranger.poll() is None
+    finally:
         stranger.kill()
+        stranger.wait()
 
 
 def test_a_child_that_does_not_listen_is_killed(run: Path) -> None:

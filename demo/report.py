@@ -1,0 +1,154 @@
+"""The report of a demonstration: what happened to each partition, each training, and in sum."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from demo.api import Airflow
+from demo.quality import partition_auc
+from incumbent.config import Model
+from incumbent.records import GateReport, Ingest, Promotion, RetrainRequest, Training
+from incumbent.store import ModelStore
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads a model's history out of its store."""
+
+    store: ModelStore
+    model: Model
+
+    def entry(self, partition: str) -> dict[str, Any]:
+        """Return one partition's line of the timeline."""
+        request = self._request(partition)
+        gate = None if request is None else self._gate(request.id)
+        scored = self._generation(partition)
+        accepted = [found for found in self._ingests(partition) if found.verdict == "accepted"]
+        batch = self.store.batches(self.model.batch_source).part(partition)
+        return {
+            "partition": partition,
+            "rows": 0 if batch is None else batch.rows,
+            "quarantined": sum(found.quarantined for found in accepted),
+            "drift": self._drift(partition),
+            "retrain_reason": None if request is None else request.reason,
+            "verdict": None if gate is None else gate.verdict,
+            "gate": None if gate is None else _interval(gate),
+            "generation": scored,
+            "trained": request is not None and self.store.records.has(Training.kind, request.id),
+            "auc": partition_auc(self.store, self.model, partition),
+        }
+
+    def trainings(self) -> list[dict[str, Any]]:
+        """Return what each training did, in request order."""
+        promoted = {found.request: found.generation for found in self.store.ledger() if found.request}
+        out = []
+        for training in self.store.records.all(Training):
+            request = self.store.records.get(RetrainRequest, f"{training.request}/open")
+            out.append(
+                {
+                    "generation": promoted.get(training.request),
+                    "launcher": training.launcher,
+                    "workers": training.workers,
+                    "device": training.device,
+                    "rounds": training.rounds,
+                    "checkpoints": training.checkpoints,
+                    "resumed_from": training.resumed_from,
+                    "reason": request.reason,
+                    "partition": request.partition,
+                    "message": request.message,
+                }
+            )
+        return out
+
+    def promotions(self) -> list[Promotion]:
+        """Return the ledger."""
+        return self.store.ledger()
+
+    def _request(self, partition: str) -> RetrainRequest | None:
+        names = [name for name in self.store.records.names("requests", f"{partition}-") if name.endswith("/open")]
+        return self.store.records.get(RetrainRequest, names[-1]) if names else None
+
+    def _gate(self, request: str) -> GateReport | None:
+        if not self.store.records.has("pins", f"gate-{request}"):
+            return None
+        pin = self.store.records.get_plain("pins", f"gate-{request}")
+        return self.store.records.get(GateReport, pin["gate_report"])
+
+    def _generation(self, partition: str) -> int | None:
+        if self.store.predictions.part(partition) is None:
+            return None
+        values = self.store.predictions.read([partition], ["generation"])["generation"].unique().to_pylist()
+        return int(values[0])
+
+    def _ingests(self, partition: str) -> list[Ingest]:
+        sources = [name for name, source in self.model.sources.items() if not source.once]
+        return [
+            self.store.records.get(Ingest, name)
+            for source in sources
+            for name in self.store.records.names(Ingest.kind, f"{source}/{partition}/")
+        ]
+
+    def _drift(self, partition: str) -> str | None:
+        names = self.store.records.names("verdicts", f"{partition}/drift-")
+        if not names:
+            return None
+        tier = str(self.store.records.get_plain("verdicts", names[-1])["tier"])
+        return "no" if tier == "none" else tier
+
+
+def summary(
+    partitions: Sequence[Mapping[str, Any]], trainings: Sequence[Mapping[str, Any]], promotions: int, figures: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the means over the partitions that have predictions, the counts, and the run's figures."""
+    scored = [entry for entry in partitions if entry["auc"] is not None]
+
+    def mean(name: str) -> float | None:
+        values = [entry[name] for entry in scored if entry.get(name) is not None]
+        return statistics.fmean(values) if values else None
+
+    return {
+        "mean_auc": mean("auc"),
+        "mean_auc_never": mean("auc_never"),
+        "mean_auc_monthly": mean("auc_monthly"),
+        "trainings": len(trainings),
+        "promotions": promotions,
+        "rejections": sum(entry["verdict"] not in (None, "promote") for entry in partitions),
+        **figures,
+    }
+
+
+def closed_share(found: Mapping[str, Any]) -> float | None:
+    """Return which share of the gap between never and monthly retraining was closed."""
+    low, high, own = found["mean_auc_never"], found["mean_auc_monthly"], found["mean_auc"]
+    if low is None or high is None or own is None or high <= low:
+        return None
+    return float((own - low) / (high - low))
+
+
+def median_task_gap_s(api: Airflow, dag_ids: Sequence[str], since: str) -> float | None:
+    """Return the median seconds between the end of a task and the start of the next of the same run."""
+    gaps = []
+    for run in api.runs(run_after_gte=since):
+        if run["dag_id"] not in dag_ids:
+            continue
+        tasks = sorted((task for task in api.tasks(run) if task["start_date"] and task["end_date"]), key=_start)
+        for before, after in zip(tasks, tasks[1:], strict=False):
+            gap = (_start(after) - datetime.fromisoformat(before["end_date"])).total_seconds()
+            if gap >= 0:
+                gaps.append(gap)
+    return statistics.median(gaps) if gaps else None
+
+
+def _start(task: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(task["start_date"])
+
+
+def _interval(report: GateReport) -> str:
+    for gate in report.gates:
+        if gate.get("gate") in ("superiority", "baseline"):
+            return f"{gate['lower']:+.3f}…{gate['upper']:+.3f}" if "upper" in gate else f"≥ {gate['lower']:+.3f}"
+    return ""

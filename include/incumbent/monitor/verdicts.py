@@ -1,0 +1,69 @@
+"""What the monitor records: one verdict per partition and kind, with the numbers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from incumbent.records import Record
+
+
+@dataclass(frozen=True)
+class DriftVerdict(Record):
+    """Whether a batch, as the champion sees it, is another kind of batch.
+
+    Attributes:
+        partition: Partition key.
+        generation: Champion that scored it.
+        version: Its version digest.
+        tier: `none`, `warning` (features moved) or `drift` (the scores moved).
+        batches: Reference partitions; fewer than 20 cap the tier of feature alarms at `warning`.
+        score: Effect, p-value and threshold of the score's test.
+        features: The features that alarm, most important first, with effect and importance.
+        sentence: The verdict for a person.
+    """
+
+    kind: ClassVar[str] = "verdicts"
+
+    partition: str
+    generation: int
+    version: str
+    tier: str
+    batches: int
+    score: Mapping[str, Any]
+    features: tuple[Mapping[str, Any], ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class PerformanceVerdict(Record):
+    """How the champion did on a partition whose outcomes are in.
+
+    Attributes:
+        partition: Partition key.
+        generation: Champion that scored it.
+        version: Its version digest.
+        judged: Whether enough outcomes were in.
+        coverage: Share of predictions whose outcome status is known.
+        metric: `auc` or `rmse`.
+        value: The metric on the partition; null if not judged.
+        error: Its clustered standard error.
+        z: Standardised losses by channel: `rank`, `cal_high`, `cal_low`.
+        trivial: The metric of a constant prediction.
+        sentence: The verdict for a person.
+    """
+
+    kind: ClassVar[str] = "verdicts"
+
+    partition: str
+    generation: int
+    version: str
+    judged: bool
+    coverage: float
+    metric: str
+    value: float | None
+    error: float | None
+    z: Mapping[str, float]
+    trivial: float | None
+    sentence: str

@@ -1,0 +1,112 @@
+"""The life of a retrain request: open → claimed (lease, attempt) → done | failed.
+
+Each step is a put-if-absent record, so twenty duplicates at once make one request and one claim.
+Records of leases hold times; nothing hashes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from incumbent.errors import RecordConflict
+from incumbent.records import RetrainRequest
+from incumbent.store import ModelStore
+
+KIND = RetrainRequest.kind
+LOST_AFTER = timedelta(minutes=10)
+
+
+def open_request(
+    store: ModelStore, partition: str, reason: str, evidence: Mapping[str, Any], *, degraded: bool, message: str
+) -> tuple[RetrainRequest, bool]:
+    """Return the partition's open request, written by this call or before; and whether this call wrote it.
+
+    A request of a partition whose earlier ones are answered gets the next number.
+    """
+    number = 1
+    while True:
+        request = RetrainRequest(f"{partition}-r{number}", partition, reason, dict(evidence), degraded, message)
+        try:
+            return request, store.records.put(f"{request.id}/open", request)
+        except RecordConflict:
+            if not is_answered(store, request.id):
+                return get_request(store, request.id), False
+        number += 1
+
+
+def get_request(store: ModelStore, request_id: str) -> RetrainRequest:
+    """Return a request."""
+    return store.records.get(RetrainRequest, f"{request_id}/open")
+
+
+def is_answered(store: ModelStore, request_id: str) -> bool:
+    """Return whether a request is done or has failed for good."""
+    return store.records.has(KIND, f"{request_id}/done") or store.records.has(KIND, f"{request_id}/failed")
+
+
+def unanswered(store: ModelStore) -> list[RetrainRequest]:
+    """Return the requests that wait for an answer, in partition order."""
+    names = [name for name in store.records.names(KIND) if name.endswith("/open")]
+    found = [store.records.get(RetrainRequest, name) for name in names]
+    return [request for request in found if not is_answered(store, request.id)]
+
+
+def claim(store: ModelStore, request_id: str, owner: str, now: datetime, lease_s: float) -> int | None:
+    """Take a request for an owner; return the attempt, or None while somebody else holds it.
+
+    The same owner gets its own claim back, so a task that is retried or cleared goes on.
+    """
+    attempt = 1
+    while True:
+        name = f"{request_id}/claim-{attempt:03d}"
+        mine = {"attempt": attempt, "owner": owner, "lease_until": (now + timedelta(seconds=lease_s)).isoformat()}
+        stands = store.records.claim(KIND, name, mine)
+        if stands["owner"] == owner:
+            return attempt
+        if datetime.fromisoformat(stands["lease_until"]) > now:
+            return None
+        attempt += 1
+
+
+def claimed_by(store: ModelStore, partition: str, owner: str) -> str | None:
+    """Return the request of a partition that an owner holds or held."""
+    for name in store.records.names(KIND, f"{partition}-r"):
+        if "/claim-" in name and store.records.get_plain(KIND, name)["owner"] == owner:
+            return name.split("/")[0]
+    return None
+
+
+def finish(store: ModelStore, request_id: str, verdict: str, generation: int, version: str) -> None:
+    """Answer a request with the gate's verdict; the first answer stands."""
+    store.records.claim(KIND, f"{request_id}/done", {"verdict": verdict, "generation": generation, "version": version})
+
+
+def fail(store: ModelStore, request_id: str, message: str) -> None:
+    """Answer a request that cannot be met: trying again would fail the same way."""
+    store.records.claim(KIND, f"{request_id}/failed", {"message": message})
+
+
+def start_pending(store: ModelStore) -> list[RetrainRequest]:
+    """Mark and return the unanswered requests that nobody has announced yet."""
+    return [request for request in unanswered(store) if announce(store, request.id)]
+
+
+def announce(store: ModelStore, request_id: str) -> bool:
+    """Return whether the caller is the one that announces a request to Airflow."""
+    return store.records.put_plain(KIND, f"{request_id}/announced", {"request": request_id})
+
+
+def lost(store: ModelStore, now: datetime) -> list[RetrainRequest]:
+    """Return unanswered requests that were announced a while ago and that no live run holds."""
+    return [request for request in unanswered(store) if _is_lost(store, request.id, now)]
+
+
+def _is_lost(store: ModelStore, request_id: str, now: datetime) -> bool:
+    claims = [name for name in store.records.names(KIND, f"{request_id}/") if "/claim-" in name]
+    if claims:
+        newest = store.records.get_plain(KIND, claims[-1])
+        return datetime.fromisoformat(newest["lease_until"]) <= now
+    opened = store.records.path(KIND, f"{request_id}/open").stat().st_mtime
+    return now.timestamp() - opened > LOST_AFTER.total_seconds()

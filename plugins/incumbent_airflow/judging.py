@@ -1,0 +1,253 @@
+"""What the MONITOR tasks do: judge drift and performance, decide on a retrain, draw the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from incumbent_airflow.runtime import Runtime
+
+if TYPE_CHECKING:
+    from incumbent.features.profile import Profile
+    from incumbent.records import ModelVersion, Promotion
+    from incumbent.retrain import History
+
+VERDICTS = "verdicts"
+
+
+def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
+    """Record the drift verdict of a scored partition and, with outcomes, the performance verdict."""
+    scored = _scored_by(runtime, partition)
+    if scored is None:
+        return {"drift": "not scored yet", "performance": "not scored yet"}
+    promotion, version = scored
+    return {
+        "drift": _judge_drift(runtime, partition, promotion, version),
+        "performance": _judge_performance(runtime, partition, promotion, version),
+    }
+
+
+def decide(runtime: Runtime, partition: str) -> dict[str, Any]:
+    """Fold the verdicts into a decision, record it, and write the request it asks for."""
+    from incumbent.records import digest_of
+    from incumbent.retrain import decide as decide_now
+    from incumbent.retrain.requests import announce, open_request
+
+    store = runtime.store
+    decision = decide_now(runtime.model, partition, history(runtime, partition))
+    plain = {**vars(decision), "evidence": dict(decision.evidence)}
+    store.records.claim("decisions", f"{partition}/{digest_of(plain)[:16]}", plain)
+    if not decision.reason:
+        return {"request": None, "reason": "", "message": decision.message}
+    request, _ = open_request(
+        store, partition, decision.reason, decision.evidence, degraded=decision.degraded, message=decision.message
+    )
+    mine = announce(store, request.id)
+    return {"request": request.id if mine else None, "reason": request.reason, "message": decision.message}
+
+
+def history(runtime: Runtime, partition: str) -> History:
+    """Gather what the policy may look at: everything up to this partition."""
+    from incumbent.retrain import History
+
+    store = runtime.store
+    champion = store.champion()
+    drift, performance = _verdicts(runtime, partition, 0 if champion is None else champion.generation)
+    return History(
+        generation=0 if champion is None else champion.generation,
+        promoted_partition="" if champion is None else champion.partition,
+        labelled=_labelled(runtime, partition),
+        drift=drift,
+        performance=performance,
+        requests=_requests(runtime, partition),
+    )
+
+
+def write_report(runtime: Runtime, partition: str) -> str | None:
+    """Draw the Evidently page of a bounded sample with the drift verdict on it, once per verdict."""
+    from incumbent.features.rows import feature_rows
+    from incumbent.monitor.report import write
+    from incumbent.records import ModelVersion
+
+    store = runtime.store
+    names = store.records.names(VERDICTS, f"{partition}/drift-")
+    if not names:
+        return None
+    path = store.reports() / "drift" / f"{names[-1].replace('/', '-')}.html"
+    if path.exists():
+        return None
+    verdict = store.records.get_plain(VERDICTS, names[-1])
+    version = store.records.get(ModelVersion, verdict["version"])
+    reference = feature_rows(store, version.definition, _training_parts(runtime, version))
+    current = feature_rows(store, version.definition, [partition])
+    features = [str(found["feature"]) for found in verdict["features"]] or list(version.features)
+    write(path, reference, current, features, verdict, runtime.model.monitor.report_rows)
+    return str(path)
+
+
+def _scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersion] | None:
+    from incumbent.records import ModelVersion
+
+    if runtime.store.predictions.part(partition) is None:
+        return None
+    generation = runtime.store.predictions.read([partition], ["generation"])["generation"][0].as_py()
+    promotion = runtime.store.promotion(generation)
+    return promotion, runtime.store.records.get(ModelVersion, promotion.version)
+
+
+def _judge_drift(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:
+    from incumbent.features.profile import Profile, profile
+    from incumbent.monitor import DriftVerdict, drift_verdict
+    from incumbent.records import digest_of
+
+    store = runtime.store
+    part = store.predictions.part(partition)
+    name = f"{partition}/drift-{digest_of([part and part.digest, version.digest])[:16]}"
+    if store.records.has(VERDICTS, name):
+        return store.records.get(DriftVerdict, name).sentence
+    scores = store.predictions.read([partition], ["prediction"])
+    batch = _feature_profile(runtime, version.definition, partition)
+    batch = Profile({**batch.columns, "score": profile(scores, ["prediction"]).columns["prediction"]})
+    reference = _reference(runtime, version)
+    verdict = drift_verdict(
+        partition, promotion.generation, version.digest, batch, reference, version.importance, runtime.model.monitor
+    )
+    store.records.put(name, verdict)
+    return verdict.sentence
+
+
+def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:
+    import numpy as np
+
+    from incumbent.evaluate.stage import cluster_codes
+    from incumbent.features.rows import join_labels, label_rows, outcome_keys
+    from incumbent.monitor import PerformanceVerdict, performance_verdict
+    from incumbent.records import digest_of
+
+    store, model = runtime.store, runtime.model
+    outcomes = store.outcomes(model.outcome_source).part(partition)
+    if outcomes is None:
+        return "no outcomes yet"
+    part = store.predictions.part(partition)
+    name = f"{partition}/performance-{digest_of([part and part.digest, outcomes.digest])[:16]}"
+    if store.records.has(VERDICTS, name):
+        return store.records.get(PerformanceVerdict, name).sentence
+    predictions = store.predictions.read([partition], [*model.keys, model.time, "prediction"])
+    keys = list(model.keys)
+    known = predictions.select(keys).join(outcome_keys(store, model, [partition]), keys, join_type="inner").num_rows
+    rows = join_labels(model, predictions, label_rows(store, model, [partition]))
+    codes, _ = cluster_codes(rows, model.evaluate.cluster)
+    verdict = performance_verdict(
+        partition, promotion.generation, version.digest, model.task,
+        np.asarray(rows["label"], dtype=np.float64), np.asarray(rows["prediction"], dtype=np.float64), codes,
+        known / max(1, predictions.num_rows), _baseline(runtime, promotion, version), model.monitor,
+    )  # fmt: skip
+    store.records.put(name, verdict)
+    return verdict.sentence
+
+
+def _feature_profile(runtime: Runtime, definition: str, partition: str) -> Profile:
+    from incumbent.features.build import feature_columns, stored_profile
+    from incumbent.features.profile import profile
+    from incumbent.features.rows import feature_rows
+
+    part = runtime.store.features(definition).part(partition)
+    found = None if part is None else stored_profile(runtime.store, definition, part)
+    if found is not None:
+        return found
+    rows = feature_rows(runtime.store, definition, [partition])
+    return profile(rows, feature_columns(runtime.model, rows))
+
+
+def _training_parts(runtime: Runtime, version: ModelVersion) -> list[Any]:
+    from incumbent.records import Part, Snapshot
+
+    snapshot = runtime.store.records.get(Snapshot, version.snapshot)
+    return [Part(**part) for part in snapshot.features]
+
+
+def _reference(runtime: Runtime, version: ModelVersion) -> list[Profile]:
+    """Return the profile of each training partition with the champion's own scores of it, kept once made."""
+    import json
+
+    import pyarrow as pa
+
+    from incumbent.estimators import predictor
+    from incumbent.features.build import feature_columns
+    from incumbent.features.profile import Profile, profile
+    from incumbent.features.rows import feature_rows
+    from incumbent.records import canonical_json
+
+    store = runtime.store
+    if store.records.has("references", version.digest):
+        objects = store.records.get_plain("references", version.digest)["profiles"]
+        return [Profile.from_json(json.loads(store.objects.get(digest))) for digest in objects]
+    predict = predictor(store)
+    made = []
+    for part in _training_parts(runtime, version):
+        rows = feature_rows(store, version.definition, [part])
+        scored = rows.append_column("score", pa.array(predict(version, rows)))
+        made.append(profile(scored, [*feature_columns(runtime.model, rows), "score"]))
+    digests = [store.objects.put(canonical_json(found.to_json())) for found in made]
+    store.records.claim("references", version.digest, {"profiles": digests})
+    return made
+
+
+def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> dict[str, float]:
+    """Return the champion's metric and error on the rows it was gated on, kept once computed."""
+    from datetime import date
+
+    import numpy as np
+
+    from incumbent.estimators import predictor
+    from incumbent.evaluate.stage import cluster_codes
+    from incumbent.features.rows import labelled_rows
+    from incumbent.monitor import baseline
+    from incumbent.records import GateReport, Snapshot
+
+    store, model = runtime.store, runtime.model
+    if store.records.has("baselines", promotion.gate_report):
+        return dict(store.records.get_plain("baselines", promotion.gate_report))
+    report = store.records.get(GateReport, promotion.gate_report)
+    snapshot = store.records.get(Snapshot, report.snapshot)
+    first, until = date.fromisoformat(snapshot.gate_from), date.fromisoformat(snapshot.gate_until)
+    rows = labelled_rows(store, model, snapshot, first, until, version.definition)
+    codes, _ = cluster_codes(rows, model.evaluate.cluster)
+    labels = np.asarray(rows["label"], dtype=np.float64)
+    made = baseline(model.task, labels, predictor(store)(version, rows), codes)
+    return dict(store.records.claim("baselines", promotion.gate_report, made))
+
+
+def _verdicts(runtime: Runtime, partition: str, generation: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the newest verdicts about a champion's generation, by partition."""
+    drift: dict[str, Any] = {}
+    performance: dict[str, Any] = {}
+    for name in runtime.store.records.names(VERDICTS):
+        key, _, kind = name.partition("/")
+        plain = runtime.store.records.get_plain(VERDICTS, name)
+        if key <= partition and plain["generation"] == generation:
+            (drift if kind.startswith("drift-") else performance)[key] = plain
+    return drift, performance
+
+
+def _labelled(runtime: Runtime, partition: str) -> dict[str, int]:
+    store, model = runtime.store, runtime.model
+    done = {key for name, table in store.tables().items() if name.startswith("features/") for key in table.parts()}
+    outcomes = store.outcomes(model.outcome_source).parts()
+    return {key: part.rows for key, part in outcomes.items() if key in done and key <= partition}
+
+
+def _requests(runtime: Runtime, partition: str) -> tuple[tuple[str, str], ...]:
+    """Return earlier requests with the verdict that answered each, in order."""
+    from incumbent.records import RetrainRequest
+
+    records = runtime.store.records
+    found = []
+    for name in records.names(RetrainRequest.kind):
+        if not name.endswith("/open"):
+            continue
+        request = records.get(RetrainRequest, name)
+        done = f"{request.id}/done"
+        answer = records.get_plain(RetrainRequest.kind, done)["verdict"] if records.has(RetrainRequest.kind, done) else ""
+        if request.partition <= partition:
+            found.append((request.partition, str(answer)))
+    return tuple(found)
