@@ -95,7 +95,9 @@ class Settler:
         if failed:
             raise UnavailableError(
                 f"a run failed while {what}",
-                where=", ".join(f"{run['dag_id']} {run.get('partition_key') or run['dag_run_id']}" for run in failed[:5]),
+                where=", ".join(
+                    f"{run['dag_id']} {run.get('partition_key') or run['dag_run_id']}" for run in failed[:5]
+                ),
                 expected="success",
                 found=f"{len(failed)} failed",
                 next_step="read the task's log in Airflow's UI: its last lines say what to do",

@@ -247,7 +247,9 @@ def _requests(runtime: Runtime, partition: str) -> tuple[tuple[str, str], ...]:
             continue
         request = records.get(RetrainRequest, name)
         done = f"{request.id}/done"
-        answer = records.get_plain(RetrainRequest.kind, done)["verdict"] if records.has(RetrainRequest.kind, done) else ""
+        answer = (
+            records.get_plain(RetrainRequest.kind, done)["verdict"] if records.has(RetrainRequest.kind, done) else ""
+        )
         if request.partition <= partition:
             found.append((request.partition, str(answer)))
     return tuple(found)

@@ -175,7 +175,9 @@ def _refusal(runtime: Runtime, verdict: str, answer: Mapping[str, Any] | None) -
         return ""
     if answer is None:
         return "Not promoted: approval is required and there is no answer."
-    return "" if "Approve" in answer["chosen_options"] else "Not promoted: a person said no, or nobody answered in time."
+    return (
+        "" if "Approve" in answer["chosen_options"] else "Not promoted: a person said no, or nobody answered in time."
+    )
 
 
 def _approver(answer: Mapping[str, Any] | None) -> str:

@@ -75,7 +75,10 @@ class Profile:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for storage."""
-        return {"schema": "incumbent.profile/1", "columns": {name: asdict(found) for name, found in self.columns.items()}}
+        return {
+            "schema": "incumbent.profile/1",
+            "columns": {name: asdict(found) for name, found in self.columns.items()},
+        }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Profile:

@@ -65,10 +65,15 @@ def performance_verdict(
         return verdict(False, f"{partition}: the outcomes have one class only; nothing can be ranked.")
     value, error = _metric(task, labels, predictions, clusters)
     worse = (reference["value"] - value) * (1 if task == "binary" else -1)
-    z = {"rank": worse / float(np.hypot(error, reference["error"])), **_calibration(task, labels, predictions, clusters)}
+    z = {
+        "rank": worse / float(np.hypot(error, reference["error"])),
+        **_calibration(task, labels, predictions, clusters),
+    }
     off = float(np.mean(predictions) - np.mean(labels))
     trivial = 0.5 if task == "binary" else float(np.std(labels))
-    sentence = f"{partition}: {metric} {value:.3f} ± {error:.3f} (gated at {reference['value']:.3f}); mean off by {off:+.3f}."
+    sentence = (
+        f"{partition}: {metric} {value:.3f} ± {error:.3f} (gated at {reference['value']:.3f}); mean off by {off:+.3f}."
+    )
     return verdict(True, sentence, value=value, error=error, z=z, trivial=trivial)
 
 

@@ -15,7 +15,11 @@ from incumbent.config import Model
 from incumbent.partitions import Grain, end_of
 
 CUSUM_SLACK = 0.5
-CHANNELS = {"rank": "ranking", "cal_high": "calibration: more than predicted", "cal_low": "calibration: less than predicted"}
+CHANNELS = {
+    "rank": "ranking",
+    "cal_high": "calibration: more than predicted",
+    "cal_low": "calibration: less than predicted",
+}
 
 
 @dataclass(frozen=True)

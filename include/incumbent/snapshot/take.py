@@ -43,9 +43,7 @@ def take(
     return store.records.get(Snapshot, stands["snapshot"])
 
 
-def compose(
-    store: ModelStore, model: Model, definition: str, partition: str, contracts: Mapping[str, str]
-) -> Snapshot:
+def compose(store: ModelStore, model: Model, definition: str, partition: str, contracts: Mapping[str, str]) -> Snapshot:
     """Return the snapshot of a window without recording it; see `take`."""
     features = _until(store.features(definition).parts(), partition)
     outcomes = _until(store.outcomes(model.outcome_source).parts(), partition)

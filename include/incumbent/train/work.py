@@ -40,7 +40,15 @@ class Work:
         """Digest of everything that decides the outcome; a cleared task finds its own fit again."""
         train = self.model.train
         return digest_of(
-            [self.snapshot.id, train.estimator, train.params, train.rounds, train.seed, train.checkpoint_every, self.device]
+            [
+                self.snapshot.id,
+                train.estimator,
+                train.params,
+                train.rounds,
+                train.seed,
+                train.checkpoint_every,
+                self.device,
+            ]
         )
 
     def checkpoints(self, store: ModelStore) -> Checkpoints:
@@ -62,4 +70,3 @@ class Work:
             self.checkpoints(store), report,
         )  # fmt: skip
         return fitted, encoder, rows.num_rows
-

@@ -42,7 +42,9 @@ def admit(path: Path, contract: SourceContract) -> pa.Table:
 
 def _size(path: Path, contract: SourceContract) -> int:
     if not path.is_file():
-        raise _error(path, "there is no such file", expected="a file", found="nothing" if not path.exists() else "a folder")
+        raise _error(
+            path, "there is no such file", expected="a file", found="nothing" if not path.exists() else "a folder"
+        )
     size = path.stat().st_size
     if size == 0:
         raise _error(path, "the file is empty", expected="rows", found="0 bytes")
@@ -62,7 +64,9 @@ def _read(path: Path, contract: SourceContract, size: int) -> pa.Table:
         raise _error(
             path,
             "the file cannot be read",
-            expected={".csv": "CSV with a header", ".parquet": "Parquet"}.get(path.suffix, "Parquet, CSV or JSON lines"),
+            expected={".csv": "CSV with a header", ".parquet": "Parquet"}.get(
+                path.suffix, "Parquet, CSV or JSON lines"
+            ),
             found=" ".join(str(error).split())[:300],
         ) from error
 
@@ -85,7 +89,9 @@ def _read_parquet(path: Path, contract: SourceContract, size: int) -> pa.Table:
         raise _error(path, "the file unpacks to too much", expected=f"at most 100 x {size} bytes", found=unpacked)
     for field in file.schema_arrow:
         if isinstance(field.type, pa.BaseExtensionType) or b"ARROW:extension:name" in (field.metadata or {}):
-            raise _error(path, "an extension type is not accepted", column=field.name, expected="a plain type", found=field.type)
+            raise _error(
+                path, "an extension type is not accepted", column=field.name, expected="a plain type", found=field.type
+            )
     return file.read()
 
 
@@ -103,7 +109,9 @@ def _names(path: Path, table: pa.Table) -> None:
 def _conform(path: Path, table: pa.Table, contract: SourceContract) -> pa.Table:
     found = set(table.column_names)
     if missing := [name for name in contract.columns if name not in found]:
-        raise _error(path, "a column is missing", column=missing[0], expected=contract.columns[missing[0]].dtype, found="absent")
+        raise _error(
+            path, "a column is missing", column=missing[0], expected=contract.columns[missing[0]].dtype, found="absent"
+        )
     extra = [name for name in table.column_names if name not in contract.columns]
     if extra and contract.policy.extra_columns == "stop":
         raise _error(path, "a column is not in the contract", column=extra[0], expected=", ".join(contract.columns))
@@ -130,9 +138,7 @@ def _cast(path: Path, name: str, values: pa.ChunkedArray, kind: pa.DataType) -> 
     raise _error(path, "a column has another type", column=name, expected=kind, found=values.type)
 
 
-def _error(
-    path: Path, what: str, *, column: str = "", expected: object = None, found: object = None
-) -> BatchError:
+def _error(path: Path, what: str, *, column: str = "", expected: object = None, found: object = None) -> BatchError:
     return BatchError(
         what,
         where=f"{path}" + (f", column {column}" if column else ""),

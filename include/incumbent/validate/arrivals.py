@@ -9,7 +9,7 @@ from incumbent.config import Model
 from incumbent.partitions import KEY_PATTERNS
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore
-from incumbent.validate.ingest import ONCE
+from incumbent.validate.ingest import ONCE, is_current
 
 
 def new_deliveries(store: ModelStore, model: Model, source: str, raw: Path) -> list[str]:
@@ -21,7 +21,8 @@ def new_deliveries(store: ModelStore, model: Model, source: str, raw: Path) -> l
     found = []
     for partition, path in sorted(_files(model, source, raw).items()):
         folder = f"{source}/{partition or ONCE}/{digest_of(path.read_bytes())[:16]}"
-        if not store.records.names(Ingest.kind, folder):
+        known = [store.records.get(Ingest, name) for name in store.records.names(Ingest.kind, folder)]
+        if not any(is_current(store, model, record) for record in known):
             found.append(partition)
     return found
 

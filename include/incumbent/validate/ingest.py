@@ -91,7 +91,9 @@ def ingest(
     raw = path.read_bytes()
     delivery = Delivery(source, partition, path, digest_of(raw), contract)
     if store.records.has(Ingest.kind, delivery.record_name):
-        return store.records.get(Ingest, delivery.record_name)
+        known = store.records.get(Ingest, delivery.record_name)
+        if is_current(store, model, known):
+            return known
     try:
         _refuse_copies(store, delivery)
         rows = admit(path, contract)
@@ -103,6 +105,17 @@ def ingest(
     store.records.claim(Ingest.kind, delivery.record_name, record.to_json())
     LOG.info("%s", record.message)
     return store.records.get(Ingest, delivery.record_name)
+
+
+def is_current(store: ModelStore, model: Model, record: Ingest) -> bool:
+    """Return whether a recorded verdict still says what the table holds.
+
+    A file that comes back after another one took its place is judged and committed again.
+    """
+    if record.verdict != "accepted":
+        return True
+    part = store.source(model.sources[record.source].role, record.source).part(record.partition or ONCE)
+    return part is not None and part.digest == record.digest
 
 
 def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) -> Ingest:
@@ -119,7 +132,9 @@ def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) 
     failures = _failures(bad, judgements)
     problem = _problem(delivery, rows.num_rows, good.num_rows, judgements)
     if problem:
-        return _record(delivery, "stopped", failures=failures, quarantined=rows.num_rows - good.num_rows, message=problem)
+        return _record(
+            delivery, "stopped", failures=failures, quarantined=rows.num_rows - good.num_rows, message=problem
+        )
     store.quarantine(delivery.source).replace(delivery.table_partition, bad.drop_columns([ROW]))
     role = model.sources[delivery.source].role
     commit = store.source(role, delivery.source).replace(delivery.table_partition, good)

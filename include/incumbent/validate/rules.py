@@ -61,7 +61,9 @@ def _column_rules(name: str, column: Column) -> Iterator[RowRule]:
         low, high = column.min, column.max
         tests = [f"{quoted} >= {low}"] if low is not None else []
         tests += [f"{quoted} <= {high}"] if high is not None else []
-        reason = f"outside {'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'} {column.unit}"
+        reason = (
+            f"outside {'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'} {column.unit}"
+        )
         yield RowRule(f"{name}.range", " AND ".join(tests), reason.strip(), name)
     if column.values is not None:
         allowed = ", ".join(literal(value) for value in column.values)

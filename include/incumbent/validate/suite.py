@@ -152,5 +152,3 @@ def _judgement(result: Any) -> Judgement:
         severity=meta.get("policy", "stop"),
         observed=str(observed),
     )
-
-

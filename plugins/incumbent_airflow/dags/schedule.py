@@ -26,9 +26,7 @@ def schedule_dag(model: Model, settings: Settings) -> DAG:
     dag = DAG(
         f"{model.name}.schedule",
         schedule=calendar(model),
-        **dag_args(
-            model, Stage.ARRIVE, __doc__, start_date=start_of(model.start, model.grain), end_date=end_date
-        ),
+        **dag_args(model, Stage.ARRIVE, __doc__, start_date=start_of(model.start, model.grain), end_date=end_date),
     )
     with dag:
         for name, source in model.sources.items():

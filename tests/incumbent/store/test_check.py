@@ -87,7 +87,10 @@ def lost_snapshot_data(store: ModelStore) -> None:
     [
         (lambda store: first_file(store).unlink(), "committed data is there"),
         (lambda store: first_file(store).write_bytes(b"x"), "committed data is unchanged"),
-        (lambda store: store.objects.path(store.champion().version).write_bytes(b"y"), "an object's name is its digest"),
+        (
+            lambda store: store.objects.path(store.champion().version).write_bytes(b"y"),
+            "an object's name is its digest",
+        ),
         (lambda store: store.records.path("promotions", "000001").write_text('{"a": 1}'), "a record is canonical JSON"),
         (rewrite_version, "a champion has its files"),
         (ungated, "nothing is promoted without passed gates"),
