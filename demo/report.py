@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from demo.api import Airflow
@@ -139,7 +140,7 @@ def median_task_gap_s(api: Airflow, dag_ids: Sequence[str], since: str) -> float
         if run["dag_id"] not in dag_ids:
             continue
         tasks = sorted((task for task in api.tasks(run) if task["start_date"] and task["end_date"]), key=_start)
-        for before, after in zip(tasks, tasks[1:], strict=False):
+        for before, after in pairwise(tasks):
             gap = (_start(after) - datetime.fromisoformat(before["end_date"])).total_seconds()
             if gap >= 0:
                 gaps.append(gap)

@@ -16,7 +16,7 @@ from incumbent_airflow.runtime import Runtime
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from incumbent.records import ModelVersion, RetrainRequest, Snapshot
+    from incumbent.records import RetrainRequest, Snapshot
 
 LEASE_S = 6 * 3600.0
 

@@ -8,6 +8,7 @@ would stop other people's clusters too.
 from __future__ import annotations
 
 import fcntl
+import http.client
 import os
 import secrets
 import sys
@@ -137,17 +138,15 @@ def _start(settings: Settings) -> RayHead:
 
 
 def _answers(settings: Settings) -> bool:
-    import urllib.error
-    import urllib.request
-
-    url = f"http://{LOOPBACK}:{settings.ray_port_base + 1}/api/jobs/"
+    connection = http.client.HTTPConnection(LOOPBACK, settings.ray_port_base + 1, timeout=5)
     token = _token(settings).read_text().strip()
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
+        connection.request("GET", "/api/jobs/", headers={"Authorization": f"Bearer {token}"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _head(settings: Settings, pid: int) -> RayHead:

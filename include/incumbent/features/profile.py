@@ -113,13 +113,13 @@ def _column(values: pa.ChunkedArray) -> ColumnProfile:
     found = numbers[np.isfinite(numbers)]
     if not len(found):
         return ColumnProfile(len(numbers), len(numbers), None, None, {})
-    bins, counts = np.unique(_bins(found), return_counts=True)
+    bins, tallies = np.unique(_bins(found), return_counts=True)
     return ColumnProfile(
         len(numbers),
         len(numbers) - len(found),
         float(found.min()),
         float(found.max()),
-        {f"#{bin_}": int(count) for bin_, count in zip(bins, counts, strict=True)},
+        {f"#{bin_}": int(count) for bin_, count in zip(bins, tallies, strict=True)},
     )
 
 

@@ -12,7 +12,7 @@ from incumbent.config import Model
 from incumbent.errors import ConfigError
 from incumbent.features.compute import open_duckdb, quoted
 from incumbent.records import Part, Snapshot
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Table
 
 
 def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
@@ -33,8 +33,7 @@ def outcome_keys(store: ModelStore, model: Model, partitions: Sequence[str] | Se
 
 def feature_rows(store: ModelStore, definition: str, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
     """Return feature rows of some partitions under one definition, with the `partition` column."""
-    table = store.features(definition)
-    return table.read_parts(list(partitions)) if _are_parts(partitions) else table.read(list(partitions))
+    return _read(store.features(definition), partitions)
 
 
 def labelled_rows(
@@ -98,13 +97,13 @@ def between(rows: pa.Table, first_day: date | None, until_day: date | None) -> p
     return rows if mask is None else rows.filter(mask)
 
 
-def _are_parts(partitions: Sequence[str] | Sequence[Part]) -> bool:
-    return bool(partitions) and isinstance(partitions[0], Part)
+def _read(table: Table, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
+    parts = [part for part in partitions if isinstance(part, Part)]
+    return table.read_parts(parts) if parts else table.read([key for key in partitions if isinstance(key, str)])
 
 
 def _outcomes(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
-    table = store.outcomes(model.outcome_source)
-    return table.read_parts(list(partitions)) if _are_parts(partitions) else table.read(list(partitions))
+    return _read(store.outcomes(model.outcome_source), partitions)
 
 
 def _labels(model: Model, outcomes: pa.Table) -> pa.Table:

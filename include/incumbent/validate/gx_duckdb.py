@@ -8,7 +8,7 @@ from great_expectations.datasource.fluent import SQLDatasource
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 
 
-class FrozenResultsEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]
+class FrozenResultsEngine(SqlAlchemyExecutionEngine):
     """Read results before the connection goes back.
 
     Great Expectations 1.24 reads them after, and DuckDB's are gone by then: every metric fails
@@ -21,12 +21,12 @@ class FrozenResultsEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]
             return self._execute_query_with_recovery(connection, query).freeze()()
 
 
-class DuckDBFileDatasource(SQLDatasource):  # type: ignore[misc]
+class DuckDBFileDatasource(SQLDatasource):
     """A task-private DuckDB file."""
 
     type: Literal["duckdb_file"] = "duckdb_file"
 
     @property
-    def execution_engine_type(self) -> type[FrozenResultsEngine]:
+    def execution_engine_type(self) -> Any:
         """The engine that freezes results."""
         return FrozenResultsEngine

@@ -3,7 +3,7 @@
 **Reads** the drop folder, and requests that were written outside Airflow. **Emits** one RAW asset
 per source, and REQUEST, with the partition key.
 
-**Normal:** a run of a few seconds after each drop; tasks of sources with nothing new are skipped.
+**Normal:** a run of a few seconds after each drop; the sources with nothing new are skipped.
 **Worry** when a file lies in the drop folder and no run starts: look at the triggerer.
 **Re-run:** safe at any time; what was ingested already is not announced again.
 """
@@ -18,11 +18,18 @@ from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent_airflow.assets import ModelAssets
 from incumbent_airflow.defaults import Stage, dag_args
-from incumbent_airflow.runtime import Runtime, emit, skip
+from incumbent_airflow.runtime import Runtime, emit
+
+REQUESTS = "requests"
+FOUND = "found"
 
 
 def arrive_dag(model: Model, settings: Settings) -> DAG:
-    """Return `<model>.arrive`, started by the watcher of the drop folder."""
+    """Return `<model>.arrive`, started by the watcher of the drop folder.
+
+    One task looks for everything and chooses which sources to announce: the others are skipped by
+    the scheduler, which costs no process.
+    """
     assets = ModelAssets(model)
     requests = str(settings.store / model.name / "records" / "requests" / "*" / "open.json")
     files = [str(settings.raw / source.path.replace("{partition}", "*")) for source in model.sources.values()]
@@ -31,46 +38,33 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
         schedule=[assets.landed((*files, requests))],
         **dag_args(model, Stage.ARRIVE, __doc__, max_active_runs=1, params={}),
     )
-    with dag:
-        for source in model.sources:
-            _find(model, source, assets)
-        _find_requests(model, assets)
-    return dag
 
-
-def _find(model: Model, source: str, assets: ModelAssets) -> None:
-    asset = assets.raw(source)
-
-    @task(task_id=f"find_{source}", outlets=[asset])
+    @task.branch(task_id="find")
     def find() -> list[str]:
+        from incumbent.retrain.requests import start_pending
         from incumbent.validate.arrivals import new_deliveries
 
         runtime = Runtime.open(model.name)
-        found = new_deliveries(runtime.store, model, source, runtime.settings.raw)
-        if not found:
-            raise skip(f"Nothing new of {source}.")
-        _announce(get_current_context(), asset, found)
-        return found
+        found = {
+            source: new_deliveries(runtime.store, model, source, runtime.settings.raw) for source in model.sources
+        }
+        found[REQUESTS] = sorted({request.partition for request in start_pending(runtime.store)})
+        get_current_context()["ti"].xcom_push(key=FOUND, value=found)
+        return [f"announce_{name}" for name, partitions in found.items() if partitions]
 
-    find()
+    with dag:
+        announced = {**{source: assets.raw(source) for source in model.sources}, REQUESTS: assets.request}
+        find() >> [_announce(name, asset) for name, asset in announced.items()]
+    return dag
 
 
-def _find_requests(model: Model, assets: ModelAssets) -> None:
-    @task(task_id="find_requests", outlets=[assets.request])
-    def find_requests() -> list[str]:
-        from incumbent.retrain.requests import start_pending
-
-        found = start_pending(Runtime.open(model.name).store)
-        if not found:
-            raise skip("No request waits to be started.")
-        partitions = sorted({request.partition for request in found})
-        _announce(get_current_context(), assets.request, partitions)
+def _announce(name: str, asset: Any) -> Any:
+    @task(task_id=f"announce_{name}", outlets=[asset])
+    def announce() -> list[str]:
+        context = get_current_context()
+        partitions: list[str] = context["ti"].xcom_pull(task_ids="find", key=FOUND)[name]
+        for partition in filter(None, partitions):  # a once-only source has none: its event wakes a plain consumer
+            emit(context, asset, partition)
         return partitions
 
-    find_requests()
-
-
-def _announce(context: Any, asset: Any, partitions: list[str]) -> None:
-    for partition in partitions:
-        if partition:  # a once-only source has no partition: its event wakes a plain consumer
-            emit(context, asset, partition)
+    return announce()

@@ -23,7 +23,7 @@ def ingest_dag(model: Model, source: str) -> DAG:
     assets = ModelAssets(model)
     once = model.sources[source].once
     raw, accepted = assets.raw(source), assets.accepted(source)
-    overrides = {"params": {}} if once else {}
+    overrides: dict[str, object] = {"params": {}} if once else {}
     dag = DAG(
         f"{model.name}.ingest_{source}",
         schedule=[raw] if once else partitioned(raw, model.grain),

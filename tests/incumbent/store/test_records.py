@@ -1,6 +1,5 @@
 """Records are written once; objects are what their names say."""
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def race(job: tuple[Path, int]) -> bool:
 def test_of_many_writers_exactly_one_wins(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4) as pool:
         assert sum(pool.map(race, [(tmp_path, number) for number in range(16)])) == 1
-    assert [name for name in os.listdir(tmp_path / "m" / "records" / "promotions") if name.endswith(".tmp")] == []
+    assert list((tmp_path / "m" / "records" / "promotions").glob(".*.tmp")) == []
 
 
 def test_canonical_json_is_golden() -> None:
