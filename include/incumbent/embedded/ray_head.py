@@ -103,8 +103,14 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _start(settings: Settings) -> RayHead:
-    env = {**os.environ, **environment(settings)}
     base = settings.ray_port_base
+    env = {
+        **os.environ,
+        **environment(settings),
+        # Else both listen on fixed ports, and a second head on the machine collides with the first.
+        "AUTOSCALER_METRIC_PORT": str(base + 9),
+        "DASHBOARD_METRIC_PORT": str(base + 10),
+    }
     # A long path breaks the sockets that Ray makes below it.
     folder = Path("/tmp") / f"incumbent-ray-{digest_of(str(settings.home).encode())[:8]}"  # noqa: S108 - see above
     command = [

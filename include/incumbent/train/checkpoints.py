@@ -54,7 +54,7 @@ class Checkpoints:
         for path in reversed(self._files()):
             rounds, _, digest = path.stem.partition("-")
             data = path.read_bytes()
-            if digest_of(data) == digest:
+            if rounds.isdigit() and digest_of(data) == digest:
                 return int(rounds), data
             self._set_aside(path)
         return None

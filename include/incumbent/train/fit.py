@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
+from incumbent.errors import TrainingError
 from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.xgboost import parse, save, training_matrix
 from incumbent.train.checkpoints import Checkpoints, Progress
@@ -75,7 +76,7 @@ def fit(
     while done < rounds:
         step = min(every - done % every, rounds - done)
         segment = {**params, "seed": seed + done // every if sampled else seed}
-        booster = xgb.train(segment, data, step, xgb_model=booster, verbose_eval=False)
+        booster = _segment(segment, data, step, booster)
         done = booster.num_boosted_rounds()
         model = save(booster)
         checkpoints.write(done, model)
@@ -85,3 +86,17 @@ def fit(
         report(progress)
         booster = parse(model)  # the next segment starts from the file, as a resumed one would
     return Fitted(save(booster), done, written, resumed) if booster else Fitted(b"", 0, written, resumed)
+
+
+def _segment(params: Mapping[str, Any], data: xgb.QuantileDMatrix, rounds: int, booster: xgb.Booster | None) -> Any:
+    try:
+        return xgb.train(dict(params), data, rounds, xgb_model=booster, verbose_eval=False)
+    except (xgb.core.XGBoostError, TypeError, ValueError) as error:
+        said = str(error).partition("Stack trace")[0]
+        raise TrainingError(
+            "XGBoost refused to train",
+            where="train.params in model.yaml",
+            expected="parameters that XGBoost accepts",
+            found=" ".join(said.split())[:300],
+            next_step="correct train.params",
+        ) from error

@@ -13,7 +13,8 @@ def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) 
     """Refuse labels that nothing can be learned from.
 
     Raises:
-        TrainingError: No rows, one class, other values than 0 and 1, or a constant target.
+        TrainingError: No rows, a value that is not finite, one class, other values than 0 and 1,
+            or a constant target.
     """
     where = f"model {model.name}, training rows up to {partition}"
     if not len(labels):
@@ -23,6 +24,14 @@ def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) 
             expected="labelled rows older than the gate rows and the embargo",
             found="0 rows",
             next_step="wait for more outcomes, or lower evaluate.holdout_days",
+        )
+    if broken := int((~np.isfinite(labels)).sum()):
+        raise TrainingError(
+            "labels are not finite",
+            where=where,
+            expected="finite numbers",
+            found=f"{broken} of {len(labels)} are NaN or infinite",
+            next_step="correct label.sql, or leave these rows out with label.where in model.yaml",
         )
     values = np.unique(labels)
     if model.task == "binary" and not np.isin(values, (0.0, 1.0)).all():

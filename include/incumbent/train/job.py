@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from incumbent.config import Model
+from incumbent.errors import PipelineError
 from incumbent.records import Snapshot, canonical_json
 from incumbent.store import ModelStore, Store
 from incumbent.train.checkpoints import Progress
@@ -36,7 +37,11 @@ def fit_in_worker(order: dict[str, Any]) -> None:
     def report(progress: Progress) -> None:
         ray.train.report({"round": progress.round, "rounds": progress.rounds})
 
-    fitted, encoder, rows = work.run(store, report)
+    try:
+        fitted, encoder, rows = work.run(store, report)
+    except PipelineError as error:  # told and not raised: Ray Train would only try the same again
+        _write(work.checkpoints(store).folder, {"error": _fields(error)})
+        return
     result = {
         "rounds": fitted.rounds,
         "checkpoints": fitted.checkpoints,
@@ -45,9 +50,23 @@ def fit_in_worker(order: dict[str, Any]) -> None:
         "categories": {name: list(levels) for name, levels in encoder.categories.items()},
         "rows": rows,
     }
-    folder = work.checkpoints(store).folder
-    (folder / "result.tmp").write_bytes(canonical_json(result))
-    (folder / "result.tmp").replace(folder / "result.json")
+    _write(work.checkpoints(store).folder, result)
+
+
+def _fields(error: PipelineError) -> dict[str, Any]:
+    return {
+        "what": error.what,
+        "where": error.where,
+        "expected": None if error.expected is None else str(error.expected),
+        "found": None if error.found is None else str(error.found),
+        "next_step": error.next_step,
+    }
+
+
+def _write(folder: Path, result: dict[str, Any]) -> None:
+    temporary = folder / "result.tmp"
+    temporary.write_bytes(canonical_json(result))
+    temporary.replace(folder / "result.json")
 
 
 def main(path: str) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +21,7 @@ from incumbent.errors import TrainingError, UnavailableError
 from incumbent.estimators.encoding import Encoder
 from incumbent.records import canonical_json
 from incumbent.store import ModelStore
-from incumbent.train.checkpoints import Progress
+from incumbent.train.checkpoints import Checkpoints, Progress
 from incumbent.train.fit import Fitted
 from incumbent.train.work import Work
 
@@ -28,6 +29,7 @@ LOG = logging.getLogger(__name__)
 POLL_S = 0.5
 ATTEMPTS = 3
 RUNNING = ("PENDING", "RUNNING")
+ORDER = "order.json"
 
 
 def run_on_ray(store: ModelStore, work: Work, settings: Settings) -> tuple[Fitted, Encoder, int]:
@@ -54,10 +56,12 @@ def run_on_ray(store: ModelStore, work: Work, settings: Settings) -> tuple[Fitte
         "device": work.device,
         "results": str(settings.ray / "results"),
     }
-    (folder / "order.json").write_bytes(canonical_json(order))
+    (folder / ORDER).write_bytes(canonical_json(order))
     with _client(settings) as (client, environment):
-        _follow(client, environment, work, folder, settings)
+        _follow(client, environment, work, work.checkpoints(store), settings)
     plain = json.loads((folder / "result.json").read_text())
+    if "error" in plain:
+        raise TrainingError(**plain["error"])
     encoder = Encoder(tuple(plain["features"]), {name: tuple(levels) for name, levels in plain["categories"].items()})
     newest = work.checkpoints(store).newest()
     if newest is None or newest[0] != plain["rounds"]:
@@ -71,12 +75,46 @@ def run_on_ray(store: ModelStore, work: Work, settings: Settings) -> tuple[Fitte
     return Fitted(newest[1], plain["rounds"], plain["checkpoints"], plain["resumed_from"]), encoder, plain["rows"]
 
 
-def _follow(client: Any, environment: dict[str, str], work: Work, folder: Any, settings: Settings) -> None:
+def is_done(checkpoints: Checkpoints) -> bool:
+    """Return whether a job's result and the checkpoint it speaks of are both there.
+
+    That a job succeeded is not enough: its files are cleared once its version is stored, and the
+    same work may be asked for again.
+    """
+    path = checkpoints.folder / "result.json"
+    if not path.exists():
+        return False
+    plain = json.loads(path.read_text())
+    newest = checkpoints.newest()
+    return "error" not in plain and newest is not None and newest[0] == plain["rounds"]
+
+
+def next_attempt(states: Mapping[int, str], done: bool) -> tuple[int, bool]:
+    """Return the attempt to follow and whether it has to be submitted: pure, from what Ray knows.
+
+    A running job is followed, never submitted twice. A job that succeeded and whose result is gone
+    is fitted again. Failures are counted, so that a hopeless job is not submitted for ever.
+
+    Args:
+        states: Attempt number to the state of its job.
+        done: Whether the result is there.
+
+    >>> next_attempt({}, done=False), next_attempt({1: "RUNNING"}, done=False)
+    ((1, True), (1, False))
+    """
+    last = max(states, default=0)
+    if states.get(last) in RUNNING or (states.get(last) == "SUCCEEDED" and done):
+        return last, False
+    failed = sum(state not in (*RUNNING, "SUCCEEDED") for state in states.values())
+    return (last, False) if failed >= ATTEMPTS else (last + 1, True)
+
+
+def _follow(client: Any, environment: dict[str, str], work: Work, checkpoints: Checkpoints, settings: Settings) -> None:
     """Submit the job unless it runs already, and wait for its end, telling the progress."""
-    job = _submit(client, environment, work, folder)
+    job = _submit(client, environment, work, checkpoints)
     told = -1
     while (state := str(client.get_job_status(job).value)) in RUNNING:
-        progress = work_progress(folder)
+        progress = checkpoints.progress()
         if progress is not None and progress.round != told:
             told = progress.round
             LOG.info("round %d of %d, %d rows", progress.round, progress.rounds, progress.rows)
@@ -93,19 +131,17 @@ def _follow(client: Any, environment: dict[str, str], work: Work, folder: Any, s
         )
 
 
-def _submit(client: Any, environment: dict[str, str], work: Work, folder: Any) -> str:
-    for attempt in range(1, ATTEMPTS + 1):
-        job = f"incumbent-{work.id[:24]}-{attempt}"
-        known = {info.submission_id: str(info.status.value) for info in client.list_jobs()}
-        state = known.get(job)
-        if state in RUNNING or state == "SUCCEEDED":
-            LOG.info("job %s is %s already", job, state.lower())
-            return job
-        if state is None:
-            command = f"{sys.executable} -m incumbent.train.job {folder / 'order.json'}"
-            client.submit_job(entrypoint=command, submission_id=job, runtime_env={"env_vars": environment})
-            LOG.info("job %s is submitted", job)
-            return job
+def _submit(client: Any, environment: dict[str, str], work: Work, checkpoints: Checkpoints) -> str:
+    prefix = f"incumbent-{work.id[:24]}-"
+    known = {info.submission_id: str(info.status.value) for info in client.list_jobs() if info.submission_id}
+    states = {int(job.removeprefix(prefix)): state for job, state in known.items() if job.startswith(prefix)}
+    attempt, missing = next_attempt(states, is_done(checkpoints))
+    job = f"{prefix}{attempt}"
+    if missing:
+        (checkpoints.folder / "result.json").unlink(missing_ok=True)
+        command = f"{shlex.quote(sys.executable)} -m incumbent.train.job {shlex.quote(str(checkpoints.folder / ORDER))}"
+        client.submit_job(entrypoint=command, submission_id=job, runtime_env={"env_vars": environment})
+    LOG.info("job %s is %s", job, "submitted" if missing else f"{states[attempt].lower()} already")
     return job
 
 

@@ -42,6 +42,7 @@ class Work:
         return digest_of(
             [
                 self.snapshot.id,
+                self.model.task,
                 train.estimator,
                 train.params,
                 train.rounds,

@@ -5,6 +5,7 @@
 **Normal:** the tasks defer, without a worker slot, until the file lands. **Worry** when one times
 out: the sender is late. **Backfill** targets this DAG:
 `airflow backfill create --dag-id MODEL.schedule --from-date 2013-01-01 --to-date 2013-03-31`.
+**Re-run:** safe at any time; a delivery that was judged already is not judged again.
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""A stored version predicts what it predicted when it was fitted, in any batch size, parsed once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import xgboost as xgb
+
+from incumbent.errors import ModelError
+from incumbent.estimators import predictor
+from incumbent.estimators import xgboost as estimator
+from incumbent.estimators.encoding import Encoder
+from incumbent.records import ModelVersion, digest_of
+from incumbent.store import Store
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def rows() -> pa.Table:
+    rng = np.random.default_rng(3)
+    x, noise, kind = rng.normal(size=600), rng.normal(size=600), rng.choice(["a", "b", "c"], 600)
+    label = ((x + (kind == "c")) > 0.3).astype(float)
+    return pa.table({"x": x, "noise": noise, "kind": kind.tolist(), "constant": np.ones(600), "label": label})
+
+
+@pytest.fixture(scope="module")
+def fitted(rows: pa.Table) -> tuple[xgb.Booster, ModelVersion]:
+    encoder = Encoder.learn(rows, ("x", "noise", "kind", "constant"))
+    data = estimator.training_matrix(encoder, encoder.matrix(rows), np.asarray(rows["label"]))
+    booster = xgb.train(estimator.parameters("binary", {"max_depth": 3}, "cpu", 1), data, 8)
+    version = ModelVersion(
+        digest_of(estimator.save(booster)), "small", "xgboost", "binary", "d", "s", encoder.features,
+        encoder.categories, {}, 8, 600, "2020-01-01", {},
+    )  # fmt: skip
+    return booster, version
+
+
+def test_a_loaded_booster_predicts_the_same_probabilities(fitted: Any, rows: pa.Table) -> None:
+    booster, version = fitted
+    before = estimator.predict(booster, version, rows)
+    after = estimator.predict(estimator.load(estimator.save(booster), version.digest), version, rows)
+    np.testing.assert_array_equal(after, before)
+    late = np.asarray(rows["label"]) == 1
+    assert 0 < before.min() < before.max() < 1
+    assert before[late].mean() > before[~late].mean() + 0.3
+
+
+def test_rows_are_predicted_alike_in_one_batch_and_in_many(
+    fitted: Any, rows: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booster, version = fitted
+    whole = estimator.predict(booster, version, rows)
+    monkeypatch.setattr(estimator, "BATCH_ROWS", 77)
+    np.testing.assert_array_equal(estimator.predict(booster, version, rows), whole)
+
+
+def test_a_parser_that_is_killed_kills_no_one_else() -> None:
+    with pytest.raises(ModelError, match=r"model unreadable \(signal \d+\)"):
+        estimator.load(b"", digest_of(b""))
+
+
+def test_a_truncated_file_is_unreadable(fitted: Any) -> None:
+    cut = estimator.save(fitted[0])[:-200]
+    with pytest.raises(ModelError, match="model unreadable"):
+        estimator.load(cut, digest_of(cut))
+
+
+def test_a_feature_that_is_never_split_on_has_no_share(fitted: Any) -> None:
+    booster, version = fitted
+    share = estimator.importance(booster, version.features)
+    assert list(share) == ["x", "noise", "kind", "constant"]
+    assert share["constant"] == 0.0
+    assert share["x"] > share["noise"]
+
+
+def test_the_task_decides_the_objective_and_the_user_decides_the_rest() -> None:
+    given = {"objective": "rank:pairwise", "max_depth": 9, "device": "cuda", "eval_metric": "auc"}
+    params = estimator.parameters("regression", given, "cpu", 2)
+    assert (params["objective"], params["device"], params["nthread"]) == ("reg:squarederror", "cpu", 2)
+    assert (params["max_depth"], params["eval_metric"]) == (9, "auc")
+
+
+def test_a_store_predicts_with_a_version_and_parses_its_file_once(
+    fitted: Any, rows: pa.Table, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booster, version = fitted
+    store = Store(tmp_path).model("small")
+    store.objects.put(estimator.save(booster))
+    parsed: list[str] = []
+    real = estimator._survive
+    monkeypatch.setattr(estimator, "_survive", lambda data, digest: (parsed.append(digest), real(data, digest)))
+    predict = predictor(store)
+    first, second = predict(version, rows), predict(version, rows)
+    np.testing.assert_array_equal(first, estimator.predict(booster, version, rows))
+    np.testing.assert_array_equal(first, second)
+    assert parsed == [version.digest]

@@ -1,0 +1,83 @@
+"""Model files are verified and survived before they are used; rows are encoded by name."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import xgboost as xgb
+
+from incumbent.errors import ModelError, TrainingError
+from incumbent.estimators import xgboost as estimator
+from incumbent.estimators.encoding import Encoder
+from incumbent.records import ModelVersion, digest_of
+
+pytestmark = pytest.mark.unit
+
+ROWS = pa.table({"n": [1.0, None, 3.0, 4.0] * 50, "t": ["b", "a", None, "b"] * 50})
+LABELS = np.array([0.0, 1.0, 0.0, 1.0] * 50)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[bytes, ModelVersion]:
+    encoder = Encoder.learn(ROWS, ["n", "t"])
+    data = estimator.training_matrix(encoder, encoder.matrix(ROWS), LABELS)
+    model = estimator.save(xgb.train(estimator.parameters("binary", {}, "cpu", 1), data, 5))
+    shares = estimator.importance(estimator.parse(model), encoder.features)
+    version = ModelVersion(
+        digest_of(model),
+        "m",
+        "xgboost",
+        "binary",
+        "d",
+        "s",
+        encoder.features,
+        encoder.categories,
+        {},
+        5,
+        200,
+        "",
+        shares,
+    )
+    return model, version
+
+
+def test_vocabulary_is_sorted_and_unseen_levels_are_missing() -> None:
+    encoder = Encoder.learn(ROWS, ["t", "n"])
+    assert encoder.categories == {"t": ("a", "b")}
+    assert encoder.types == ["c", "q"]
+    matrix = encoder.matrix(pa.table({"n": [1, None], "t": ["b", "new"]}))
+    np.testing.assert_array_equal(matrix, np.array([[1, 1], [np.nan, np.nan]], dtype=np.float32))
+
+
+def test_order_of_columns_does_not_matter(fitted: tuple[bytes, ModelVersion]) -> None:
+    booster = estimator.load(fitted[0], fitted[1].digest)
+    one = estimator.predict(booster, fitted[1], ROWS)
+    other = estimator.predict(booster, fitted[1], ROWS.select(["t", "n"]))
+    np.testing.assert_array_equal(one, other)
+    assert one.shape == (200,)
+    assert len(estimator.predict(booster, fitted[1], ROWS.slice(0, 0))) == 0
+
+
+def test_importance_sums_to_one(fitted: tuple[bytes, ModelVersion]) -> None:
+    assert sum(fitted[1].importance.values()) == pytest.approx(1.0)
+    assert set(fitted[1].importance) == {"n", "t"}
+
+
+def test_missing_and_changed_features_are_named(fitted: tuple[bytes, ModelVersion]) -> None:
+    booster = estimator.load(fitted[0], fitted[1].digest)
+    with pytest.raises(ModelError, match="feature t"):
+        estimator.predict(booster, fitted[1], ROWS.select(["n"]))
+    with pytest.raises(ModelError, match="another kind"):
+        estimator.predict(booster, fitted[1], ROWS.set_column(0, "n", pa.array(["x"] * 200)))
+    with pytest.raises(TrainingError, match="feature n"):
+        estimator.predict(booster, fitted[1], ROWS.set_column(0, "n", pa.array([np.inf] * 200)))
+
+
+def test_other_bytes_are_refused_before_they_are_parsed(fitted: tuple[bytes, ModelVersion]) -> None:
+    with pytest.raises(ModelError, match="not the one that was promoted"):
+        estimator.load(fitted[0] + b" ", fitted[1].digest)
+
+
+@pytest.mark.parametrize("data", [b"", b"{L" + b"\x7f" * 8, b"not a model", b"{i\x08" + b"\x00" * 7])
+def test_a_file_that_kills_its_parser_is_an_error(data: bytes) -> None:
+    with pytest.raises(ModelError, match="model unreadable"):
+        estimator.load(data, digest_of(data))

@@ -1,0 +1,125 @@
+"""A year of real flights passes; broken data does not."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from demo import raw_data
+from incumbent.config import Integrity, load_model
+from incumbent.features.build import feature_columns
+from incumbent.features.compute import open_duckdb, plain_types
+from incumbent.features.integrity import findings
+from incumbent.features.profile import Profile, add, profile
+from pathlib import Path
+
+pytestmark = pytest.mark.unit
+
+FOLDER = load_model(Path(__file__).parents[3] / "include" / "models" / "flights_delay")
+SETTINGS = Integrity()
+
+
+@pytest.fixture(scope="module")
+def months() -> list[pa.Table]:
+    """Return the real feature rows of each month."""
+    import pandas as pd
+
+    connection = open_duckdb()
+    weather = raw_data.weather()
+    tables = {
+        "batch": raw_data.flights(),
+        "weather": weather[weather["wind_speed"].fillna(0) <= 250],
+        "planes": pd.read_csv(raw_data._packaged("planes")),
+        "airlines": pd.read_csv(raw_data._packaged("airlines")),
+    }
+    for name, frame in tables.items():
+        connection.register(name, plain_types(pa.Table.from_pandas(frame, preserve_index=False)))
+    rows = plain_types(connection.sql(FOLDER.features_sql).to_arrow_table())
+    return [rows.filter(pc.equal(rows["month"], month)) for month in range(1, 13)]
+
+
+@pytest.fixture(scope="module")
+def profiles(months: list[pa.Table]) -> list[Profile]:
+    columns = feature_columns(FOLDER.model, months[0])
+    return [profile(rows, columns) for rows in months]
+
+
+def held(batch: Profile, history: list[Profile], importance: dict[str, float] | None = None) -> set[tuple[str, str]]:
+    found = findings(batch, history, importance, SETTINGS)
+    return {(finding["column"], finding["test"]) for finding in found if finding["holds"]}
+
+
+def damaged(rows: pa.Table, name: str, values: np.ndarray) -> Profile:
+    changed = rows.set_column(rows.column_names.index(name), name, pa.array(values))
+    return profile(changed, feature_columns(FOLDER.model, rows))
+
+
+def later() -> Iterator[int]:
+    yield from range(1, 12)
+
+
+def test_no_month_of_the_real_year_is_held(profiles: list[Profile]) -> None:
+    assert [held(profiles[month], profiles[:month]) for month in later()] == [set()] * 11
+
+
+def test_a_hundredfold_distance_on_a_twentieth_of_the_rows_is_found_in_every_month(
+    months: list[pa.Table], profiles: list[Profile]
+) -> None:
+    for month in later():
+        distance = months[month]["distance"].to_numpy()
+        hit = np.random.default_rng(month).random(len(distance)) < 0.05
+        batch = damaged(months[month], "distance", np.where(hit, distance * 100, distance))
+        assert ("distance", "out_of_range") in held(batch, profiles[:month]), month
+
+
+@pytest.mark.parametrize("factor", [10, 100])
+def test_a_whole_column_in_another_unit_is_found(
+    months: list[pa.Table], profiles: list[Profile], factor: int
+) -> None:
+    batch = damaged(months[5], "distance", months[5]["distance"].to_numpy() * factor)
+    assert ("distance", "unit") in held(batch, profiles[:5])
+
+
+def test_new_nulls_and_new_levels_are_found(months: list[pa.Table], profiles: list[Profile]) -> None:
+    rows = months[5]
+    hit = np.random.default_rng(1).random(rows.num_rows)
+    temp = np.where(hit < 0.3, np.nan, rows["temp"].to_numpy())
+    assert ("temp", "nulls") in held(damaged(rows, "temp", temp), profiles[:5])
+    dest = np.where(hit < 0.1, "???", np.array(rows["dest"].to_pylist(), dtype=object))
+    assert ("dest", "unseen") in held(damaged(rows, "dest", dest), profiles[:5])
+
+
+def test_a_column_the_champion_does_not_use_is_reported_and_does_not_hold(
+    months: list[pa.Table], profiles: list[Profile]
+) -> None:
+    batch = damaged(months[5], "distance", months[5]["distance"].to_numpy() * 100)
+    assert held(batch, profiles[:5], {"temp": 1.0}) == set()
+    found = findings(batch, profiles[:5], {"temp": 1.0}, SETTINGS)
+    assert "distance" in {finding["column"] for finding in found}
+    assert all(finding["sentence"].startswith(finding["column"]) for finding in found)
+
+
+def test_the_first_batch_has_nothing_to_be_compared_with(profiles: list[Profile]) -> None:
+    assert findings(profiles[0], [], None, SETTINGS) == []
+
+
+def test_profiles_add_up(months: list[pa.Table], profiles: list[Profile]) -> None:
+    together = profile(pa.concat_tables(months[:2]), feature_columns(FOLDER.model, months[0]))
+    summed = add(profiles[0], profiles[1])
+    for name, found in together.columns.items():
+        other = summed.columns[name]
+        assert (found.rows, found.nulls, found.low, found.high) == (other.rows, other.nulls, other.low, other.high)
+        assert dict(found.counts) == dict(other.counts), name
+
+
+def test_quantiles_are_right_to_within_a_bin(months: list[pa.Table], profiles: list[Profile]) -> None:
+    values = months[0]["distance"].to_numpy()
+    for share in (0.05, 0.5, 0.95):
+        exact = np.quantile(values, share, method="inverted_cdf")
+        assert profiles[0].columns["distance"].quantile(share) == pytest.approx(exact, rel=0.05)
+
+
+def test_profiles_survive_storage(profiles: list[Profile]) -> None:
+    assert Profile.from_json(profiles[0].to_json()) == profiles[0]

@@ -1,0 +1,68 @@
+"""Performance: judged when outcomes are in, against what the champion did when it was gated."""
+
+import numpy as np
+import pytest
+
+from incumbent.config import Monitor
+from incumbent.monitor import PerformanceVerdict, baseline, performance_verdict
+
+pytestmark = pytest.mark.unit
+
+
+def world(seed: int, slope: float = 1.0, offset: float = 0.0, rows: int = 6000) -> tuple[np.ndarray, ...]:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=rows)
+    predictions = 1 / (1 + np.exp(-(x - 1)))
+    truth = 1 / (1 + np.exp(-(slope * x - 1 + offset)))
+    return (random.random(rows) < truth).astype(float), predictions, np.arange(rows) % 30
+
+
+def verdict(seed: int, coverage: float = 1.0, **changes: float) -> PerformanceVerdict:
+    reference = baseline("binary", *world(1))
+    return performance_verdict(
+        "2013-02", 1, "v", "binary", *world(seed, **changes), coverage, reference, Monitor()
+    )
+
+
+def test_an_unchanged_world_has_small_losses() -> None:
+    found = [max(verdict(seed).z.values()) for seed in range(10, 40)]
+    assert max(found) < Monitor().shewhart_limit
+    assert verdict(10).trivial == 0.5
+
+
+def test_a_base_rate_that_rose_shows_in_one_channel() -> None:
+    z = verdict(5, offset=0.7).z
+    assert z["cal_high"] > Monitor().shewhart_limit
+    assert z["cal_low"] < 0
+
+
+def test_lost_ranking_shows_in_its_channel() -> None:
+    assert verdict(5, slope=0.3).z["rank"] > Monitor().shewhart_limit
+
+
+def test_outcomes_that_are_not_in_are_waited_for() -> None:
+    found = verdict(5, coverage=0.9)
+    assert (found.judged, found.value, dict(found.z)) == (False, None, {})
+    assert "90.0%" in found.sentence
+
+
+def test_one_class_is_not_judged() -> None:
+    _, predictions, clusters = world(3)
+    reference = baseline("binary", *world(1))
+    found = performance_verdict(
+        "2013-02", 1, "v", "binary", np.zeros(6000), predictions, clusters, 1.0, reference, Monitor()
+    )
+    assert not found.judged
+    assert "one class only" in found.sentence
+
+
+def test_regression_is_judged_by_its_error() -> None:
+    random = np.random.default_rng(1)
+    truth = random.normal(100, 20, 4000)
+    clusters = np.arange(4000) % 20
+    reference = baseline("regression", truth, truth + random.normal(0, 5, 4000), clusters)
+    assert reference["value"] == pytest.approx(5, rel=0.05)
+    worse = performance_verdict(
+        "2013-02", 1, "v", "regression", truth, truth + random.normal(0, 8, 4000), clusters, 1.0, reference, Monitor()
+    )
+    assert worse.z["rank"] > Monitor().shewhart_limit

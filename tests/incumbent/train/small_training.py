@@ -1,0 +1,108 @@
+"""A small store that can be trained on, and a process that dies right after a checkpoint.
+
+Run as a script it trains the store in `argv[1]` with the parameters in `argv[2]` and is killed with
+SIGKILL when the checkpoint of round `argv[3]` is written; 0 lets it finish.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from incumbent.config import Model
+from incumbent.embedded.settings import Settings
+from incumbent.records import Snapshot
+from incumbent.store import ModelStore, Store
+from incumbent.train import stage
+from incumbent.train.checkpoints import Checkpoints, Progress
+
+REQUEST = "2020-01-r1"
+FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def small_model(**train: Any) -> Model:
+    return Model.model_validate(
+        {
+            "name": "small",
+            "owner": "tests",
+            "task": "binary",
+            "grain": "month",
+            "start": "2020-01",
+            "keys": ["row"],
+            "time": "at",
+            "sources": {
+                "events": {"role": "batch", "path": "events/{partition}.parquet"},
+                "truth": {"role": "outcomes", "path": "truth/{partition}.parquet"},
+            },
+            "label": {"sql": "late"},
+            "train": {"launcher": "process", "rounds": 40, "checkpoint_every": 10, **train},
+        }
+    )
+
+
+def small_store(root: Path, rows: int = 3000) -> tuple[ModelStore, Snapshot]:
+    """Write features and outcomes of January 2020 and return the store and a snapshot of them."""
+    rng = np.random.default_rng(11)
+    x, y = rng.normal(size=rows), rng.normal(size=rows)
+    kind = rng.choice(["a", "b", "c"], rows)
+    at = [FIRST + timedelta(minutes=int(m)) for m in np.linspace(0, 31 * 24 * 60 - 1, rows)]
+    features = pa.table(
+        {
+            "row": pa.array(range(rows), pa.int64()),
+            "at": pa.array(at, pa.timestamp("us", "UTC")),
+            "x": x,
+            "y": y,
+            "kind": pa.array(kind.tolist(), pa.string()),
+        }
+    )
+    chance = 1 / (1 + np.exp(-(x - 0.5 * y + (kind == "c"))))
+    outcomes = pa.table({"row": pa.array(range(rows), pa.int64()), "late": pa.array(rng.random(rows) < chance)})
+    store = Store(root).model("small")
+    definition = store.objects.put(b"SELECT * FROM batch")
+    parts = [
+        asdict(table.replace("2020-01", data).part)
+        for table, data in ((store.features(definition), features), (store.outcomes("truth"), outcomes))
+    ]
+    snapshot = Snapshot(
+        "small", "2020-01", definition, (parts[0],), (parts[1],), {}, {}, "2020-01-24", "2020-01-25", "2020-02-01"
+    )
+    store.records.put(snapshot.id, snapshot)
+    return store, snapshot
+
+
+def small_settings(home: Path, **env: str) -> Settings:
+    return Settings.from_env({"INCUMBENT_HOME": str(home), **env}, root=home)
+
+
+class DyingCheckpoints(Checkpoints):
+    """Checkpoints whose process is killed as soon as a certain one is published."""
+
+    die_at = 0
+
+    def say(self, progress: Progress) -> None:
+        super().say(progress)
+        if progress.round == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(root: str, params: str, die_at: str) -> None:
+    from incumbent.train import work
+
+    DyingCheckpoints.die_at = int(die_at)
+    work.Checkpoints = DyingCheckpoints  # type: ignore[misc]
+    store, snapshot = small_store(Path(root))
+    model = small_model(params=json.loads(params))
+    stage.train_candidate(store, model, snapshot, REQUEST, small_settings(Path(root)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,159 @@
+"""A real Ray head: a fit through the Jobs API, its worker killed, found again, fitted again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from small_training import REQUEST, small_model, small_settings, small_store
+
+from incumbent.embedded import processes, ray_head
+from incumbent.embedded.settings import Settings
+from incumbent.errors import TrainingError
+from incumbent.records import Training
+from incumbent.train import train_candidate
+from incumbent.train.checkpoints import Progress
+from incumbent.train.ray_job import work_progress
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+PORT_BASE = "23400"
+ROWS = 60_000
+FIT = {"rounds": 120, "checkpoint_every": 20, "params": {"max_depth": 8, "subsample": 0.8}}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    found = small_settings(tmp_path_factory.mktemp("home"), INCUMBENT_RAY_PORT_BASE=PORT_BASE)
+    try:
+        yield found
+    finally:
+        ray_head.stop(found)
+
+
+def kill_after(folder: Path, after_round: int, killed: list[Progress]) -> None:
+    """Kill the fitting process once, as soon as a checkpoint of that round or later is there."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        for fit in folder.glob("*"):
+            progress = work_progress(fit)
+            if progress is not None and after_round <= progress.round < progress.rounds:
+                os.kill(progress.pid, signal.SIGKILL)
+                killed.append(progress)
+                return
+        time.sleep(0.01)
+
+
+def test_two_callers_start_one_head_with_a_token_of_its_own(settings: Settings) -> None:
+    heads: list[ray_head.RayHead] = []
+    callers = [threading.Thread(target=lambda: heads.append(ray_head.ensure(settings))) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(heads) == 2
+    assert heads[0] == heads[1] == ray_head.status(settings)
+    assert stat.S_IMODE(heads[0].token_path.stat().st_mode) == 0o600
+    (head,) = processes.recorded(settings.run)
+    listening = {
+        connection.laddr.port
+        for process in processes.family(head)
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert int(PORT_BASE) in listening
+    assert [port for port in listening if not int(PORT_BASE) <= port < int(PORT_BASE) + 100] == []
+
+
+def test_without_the_token_the_head_refuses(settings: Settings) -> None:
+    import http.client
+
+    ray_head.ensure(settings)
+    connection = http.client.HTTPConnection("127.0.0.1", int(PORT_BASE) + 1, timeout=10)
+    connection.request("GET", "/api/jobs/")
+    assert connection.getresponse().status in (401, 403)
+    connection.close()
+
+
+def test_a_killed_worker_goes_on_and_the_model_equals_one_fitted_here(settings: Settings, tmp_path: Path) -> None:
+    here, snapshot = small_store(tmp_path / "here", ROWS)
+    expected = train_candidate(here, small_model(**FIT), snapshot, REQUEST, settings)
+    store, snapshot = small_store(tmp_path / "ray", ROWS)
+    killed: list[Progress] = []
+    killer = threading.Thread(target=kill_after, args=(store.root / "checkpoints", 20, killed))
+    killer.start()
+    training = train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, REQUEST, settings)
+    killer.join()
+    assert len(killed) == 1
+    assert killed[0].pid != os.getpid()
+    assert training.launcher == "ray"
+    assert training.resumed_from == killed[0].round
+    assert training.version == expected.version
+    assert training.checkpoints == expected.checkpoints == 6
+
+    # The same work again, its files long cleared: Ray still knows the job that succeeded.
+    again = train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, "2020-01-r2", settings)
+    assert (again.version, again.resumed_from) == (expected.version, None)
+
+
+def test_a_killed_task_finds_its_running_job_again(settings: Settings, tmp_path: Path) -> None:
+    store, snapshot = small_store(tmp_path, ROWS)
+    code = (
+        "import sys; from pathlib import Path; from small_training import *\n"
+        f"store, snapshot = small_store(Path({str(tmp_path)!r}), {ROWS})\n"
+        f"settings = small_settings(Path({str(settings.home)!r}), INCUMBENT_RAY_PORT_BASE={PORT_BASE!r})\n"
+        f"train_candidate = stage.train_candidate\n"
+        f"train_candidate(store, small_model(**{FIT!r}, seed=9, launcher='ray'), snapshot, REQUEST, settings)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    task = subprocess.Popen([sys.executable, "-c", code], env=env)
+    folder = store.root / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("*/progress.json")) and time.monotonic() < deadline:
+        assert task.poll() is None
+        time.sleep(0.05)
+    task.kill()
+    task.wait()
+    assert store.records.names(Training.kind) == []
+    before = jobs(settings)
+    training = train_candidate(store, small_model(**FIT, seed=9, launcher="ray"), snapshot, REQUEST, settings)
+    assert training.rounds == 120
+    assert jobs(settings) == before
+
+
+def test_an_error_of_the_data_comes_back_as_itself_and_is_not_tried_again(settings: Settings, tmp_path: Path) -> None:
+    store, snapshot = small_store(tmp_path)
+    model = small_model(launcher="ray", params={"max_depth": -3})
+    started = time.monotonic()
+    with pytest.raises(TrainingError, match="XGBoost refused"):
+        train_candidate(store, model, snapshot, REQUEST, settings)
+    assert time.monotonic() - started < 90
+
+
+def test_it_is_stopped_when_idle_and_only_its_own_processes_are(settings: Settings) -> None:
+    ray_head.ensure(settings)
+    (head,) = processes.recorded(settings.run)
+    family = processes.family(head)
+    used = (settings.ray / "used").stat().st_mtime
+    assert not ray_head.stop_if_idle(settings, 60, used + 59)
+    assert ray_head.status(settings) is not None
+    assert ray_head.stop_if_idle(settings, 60, used + 61)
+    assert ray_head.status(settings) is None
+    assert [process for process in family if process.is_running() and process.status() != "zombie"] == []
+    assert not ray_head.stop_if_idle(settings, 60, used + 1000)
+
+
+def jobs(settings: Settings) -> list[str]:
+    """Return the submission ids that the head knows."""
+    from incumbent.train.ray_job import _client
+
+    with _client(settings) as (client, _):
+        return sorted(str(info.submission_id) for info in client.list_jobs())

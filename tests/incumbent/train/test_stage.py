@@ -1,0 +1,142 @@
+"""The stage: a version and its records come out; killed and resumed, they are the same bytes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_training
+from small_training import REQUEST, small_model, small_settings, small_store
+
+from incumbent.errors import TrainingError
+from incumbent.estimators import predictor
+from incumbent.features.rows import feature_rows, label_rows
+from incumbent.records import ModelVersion, Training, digest_of
+from incumbent.store.check import check_model
+from incumbent.train import train_candidate
+from incumbent.train.work import Work
+
+pytestmark = pytest.mark.unit
+SAMPLING = {"subsample": 0.6, "colsample_bytree": 0.7}
+
+
+def train(root: Path, request: str = REQUEST, **settings: Any) -> tuple[Any, Training]:
+    store, snapshot = small_store(root)
+    return store, train_candidate(store, small_model(**settings), snapshot, request, small_settings(root))
+
+
+def in_a_process(root: Path, params: dict[str, Any], die_at: int) -> int:
+    command = [sys.executable, small_training.__file__, str(root), json.dumps(params), str(die_at)]
+    return subprocess.run(command, timeout=120, check=False, capture_output=True).returncode
+
+
+def test_a_version_comes_out_that_says_what_made_it_and_predicts(tmp_path: Path) -> None:
+    store, training = train(tmp_path, params={"max_depth": 3})
+    version = store.records.get(ModelVersion, training.version)
+    assert (training.launcher, training.rounds, training.checkpoints, training.resumed_from) == ("process", 40, 4, None)
+    assert digest_of(store.objects.get(version.digest)) == version.digest
+    assert list(version.features) == ["x", "y", "kind"]
+    assert version.categories == {"kind": ["a", "b", "c"]}
+    assert (version.rounds, version.train_until, version.params["seed"]) == (40, "2020-01-24", 7)
+    assert version.train_rows == 2226  # 23 of 31 days of 3000 rows
+    assert sum(version.importance.values()) == pytest.approx(1)
+    assert store.objects.get(version.definition) == b"SELECT * FROM batch"
+    rows = feature_rows(store, version.definition, ["2020-01"])
+    labels = np.asarray(label_rows(store, small_model(), ["2020-01"]).sort_by("row")["label"])
+    predictions = predictor(store)(version, rows)
+    assert predictions[labels == 1].mean() > predictions[labels == 0].mean() + 0.2
+    assert check_model(store) == []
+
+
+def test_nothing_is_left_of_a_fit_that_is_done(tmp_path: Path) -> None:
+    store, _ = train(tmp_path)
+    assert list((store.root / "checkpoints").iterdir()) == []
+
+
+def test_called_again_it_returns_what_is_stored_and_fits_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, first = train(tmp_path)
+    monkeypatch.setattr(Work, "run", lambda *_: pytest.fail("it was fitted again"))
+    _, second = train(tmp_path)
+    assert second == first
+
+
+def test_the_same_work_for_another_request_gives_the_same_version(tmp_path: Path) -> None:
+    store, first = train(tmp_path)
+    _, second = train(tmp_path, request="2020-01-r2")
+    assert second.version == first.version
+    assert store.records.names(ModelVersion.kind) == [first.version]
+    assert store.records.names(Training.kind) == ["2020-01-r1", "2020-01-r2"]
+
+
+@pytest.mark.parametrize("params", [{"max_depth": 3}, {"max_depth": 3, **SAMPLING}], ids=["plain", "sampled"])
+def test_killed_after_a_checkpoint_it_goes_on_and_ends_with_the_same_bytes(
+    tmp_path: Path, params: dict[str, Any]
+) -> None:
+    _, undisturbed = train(tmp_path / "undisturbed", params=params)
+    assert in_a_process(tmp_path / "killed", params, 20) == -signal.SIGKILL
+    store, resumed = train(tmp_path / "killed", params=params)
+    assert resumed.resumed_from == 20
+    assert resumed.checkpoints == 4
+    assert resumed.version == undisturbed.version
+    assert check_model(store) == []
+
+
+def test_killed_after_the_last_checkpoint_it_only_stores(tmp_path: Path) -> None:
+    _, undisturbed = train(tmp_path / "undisturbed")
+    assert in_a_process(tmp_path / "killed", {}, 40) == -signal.SIGKILL
+    _, resumed = train(tmp_path / "killed")
+    assert (resumed.resumed_from, resumed.version) == (40, undisturbed.version)
+
+
+def test_a_damaged_checkpoint_costs_rounds_and_nothing_else(tmp_path: Path) -> None:
+    _, undisturbed = train(tmp_path / "undisturbed")
+    assert in_a_process(tmp_path / "killed", {}, 30) == -signal.SIGKILL
+    newest = max((tmp_path / "killed").rglob("*.ubj"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+    _, resumed = train(tmp_path / "killed")
+    assert (resumed.resumed_from, resumed.version) == (20, undisturbed.version)
+
+
+def test_work_is_another_one_with_other_parameters_rounds_seed_or_snapshot(tmp_path: Path) -> None:
+    _, snapshot = small_store(tmp_path)
+    _, other = small_store(tmp_path / "other", rows=2999)
+    works = [
+        Work(small_model(), snapshot, "cpu"),
+        Work(small_model(params={"max_depth": 2}), snapshot, "cpu"),
+        Work(small_model(rounds=41), snapshot, "cpu"),
+        Work(small_model(seed=8), snapshot, "cpu"),
+        Work(small_model(), other, "cpu"),
+        Work(small_model(), snapshot, "cuda"),
+        Work(small_model().model_copy(update={"task": "regression"}), snapshot, "cpu"),
+    ]
+    assert len({work.id for work in works}) == len(works)
+    assert Work(small_model(), snapshot, "cpu").id == works[0].id
+
+
+def test_parameters_that_xgboost_refuses_are_named_and_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="XGBoost refused") as caught:
+        train(tmp_path, params={"max_depth": -3})
+    assert "max_depth" in str(caught.value.found)
+    assert not caught.value.retryable
+
+
+def test_one_class_is_refused_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Work, "run", lambda *_: pytest.fail("it was started"))
+    store, snapshot = small_store(tmp_path)
+    model = small_model().model_copy(update={"label": small_model().label.model_copy(update={"where": "late"})})
+    with pytest.raises(TrainingError, match="all labels are the same"):
+        train_candidate(store, model, snapshot, REQUEST, small_settings(tmp_path))
+    assert store.records.names(Training.kind) == []
+
+
+def test_several_workers_are_refused_and_said_so(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="several workers"):
+        train(tmp_path, launcher="ray", workers=2)
