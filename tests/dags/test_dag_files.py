@@ -84,8 +84,12 @@ def parse(tmp_models: Path | None, code: str) -> str:
     env = dict(os.environ)
     if tmp_models is not None:
         env["INCUMBENT_MODELS"] = str(tmp_models)
-    program = f"from airflow.dag_processing.dagbag import DagBag\nimport sys\nbag = DagBag(dag_folder={str(ROOT / 'dags')!r})\n{code}"
-    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=120, check=True)
+    folder = str(ROOT / "dags")
+    lines = ["import sys", "from airflow.dag_processing.dagbag import DagBag", f"bag = DagBag(dag_folder={folder!r})"]
+    program = "\n".join([*lines, code])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=120, check=True
+    )
     return done.stdout.splitlines()[-1]
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from demo import raw_data
 from demo.api import Airflow
 from demo.settle import Settler
+
+from demo import raw_data
 from incumbent.config import Model, load_model
 from incumbent.embedded import stack
 from incumbent.embedded.settings import Settings

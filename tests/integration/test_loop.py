@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
+from demo.report import Reader
+from tests.integration.conftest import Stack
 
 from demo import raw_data
-from demo.report import Reader
 from incumbent.records import GateReport, Hold, ModelVersion, Training
 from incumbent.store import ModelStore, Store
 from incumbent.store.check import check
-from tests.integration.conftest import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 NAME = "flights_delay"

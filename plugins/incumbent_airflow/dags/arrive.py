@@ -45,9 +45,7 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
         from incumbent.validate.arrivals import new_deliveries
 
         runtime = Runtime.open(model.name)
-        found = {
-            source: new_deliveries(runtime.store, model, source, runtime.settings.raw) for source in model.sources
-        }
+        found = {source: new_deliveries(runtime.store, model, source, runtime.settings.raw) for source in model.sources}
         found[REQUESTS] = sorted({request.partition for request in start_pending(runtime.store)})
         get_current_context()["ti"].xcom_push(key=FOUND, value=found)
         return [f"announce_{name}" for name, partitions in found.items() if partitions]

@@ -1,6 +1,7 @@
 """A year of real flights passes; broken data does not."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,6 @@ from incumbent.features.build import feature_columns
 from incumbent.features.compute import open_duckdb, plain_types
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, add, profile
-from pathlib import Path
 
 pytestmark = pytest.mark.unit
 
@@ -75,9 +75,7 @@ def test_a_hundredfold_distance_on_a_twentieth_of_the_rows_is_found_in_every_mon
 
 
 @pytest.mark.parametrize("factor", [10, 100])
-def test_a_whole_column_in_another_unit_is_found(
-    months: list[pa.Table], profiles: list[Profile], factor: int
-) -> None:
+def test_a_whole_column_in_another_unit_is_found(months: list[pa.Table], profiles: list[Profile], factor: int) -> None:
     batch = damaged(months[5], "distance", months[5]["distance"].to_numpy() * factor)
     assert ("distance", "unit") in held(batch, profiles[:5])
 

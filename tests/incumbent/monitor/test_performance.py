@@ -19,9 +19,7 @@ def world(seed: int, slope: float = 1.0, offset: float = 0.0, rows: int = 6000) 
 
 def verdict(seed: int, coverage: float = 1.0, **changes: float) -> PerformanceVerdict:
     reference = baseline("binary", *world(1))
-    return performance_verdict(
-        "2013-02", 1, "v", "binary", *world(seed, **changes), coverage, reference, Monitor()
-    )
+    return performance_verdict("2013-02", 1, "v", "binary", *world(seed, **changes), coverage, reference, Monitor())
 
 
 def test_an_unchanged_world_has_small_losses() -> None:

@@ -21,7 +21,11 @@ def performance(z: float, judged: bool = True) -> dict[str, Any]:
 
 
 def history(**changes: Any) -> History:
-    usual: dict[str, Any] = {"generation": 1, "promoted_partition": "2013-01", "labelled": dict.fromkeys(MONTHS, 20_000)}
+    usual: dict[str, Any] = {
+        "generation": 1,
+        "promoted_partition": "2013-01",
+        "labelled": dict.fromkeys(MONTHS, 20_000),
+    }
     return History(**{**usual, **changes})
 
 
@@ -75,7 +79,9 @@ def test_arrival_order_does_not_matter(order: list[str], losses: list[float]) ->
     verdicts = {month: performance(z) for month, z in zip(MONTHS, losses, strict=True)}
     shuffled = {month: verdicts[month] for month in order}
     for month in MONTHS:
-        assert decide(MODEL, month, history(performance=verdicts)) == decide(MODEL, month, history(performance=shuffled))
+        assert decide(MODEL, month, history(performance=verdicts)) == decide(
+            MODEL, month, history(performance=shuffled)
+        )
 
 
 @given(st.lists(st.floats(-3, 5), min_size=12, max_size=12), st.integers(0, 10))
