@@ -10,6 +10,7 @@ per source, and REQUEST, with the partition key.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
@@ -42,12 +43,16 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     @task.branch(task_id="find")
     def find() -> list[str]:
         from incumbent.retrain.requests import start_pending
-        from incumbent.validate.arrivals import new_deliveries
+        from incumbent.validate.arrivals import claim_deliveries
 
-        runtime = Runtime.open(model.name)
-        found = {source: new_deliveries(runtime.store, model, source, runtime.settings.raw) for source in model.sources}
+        runtime, context = Runtime.open(model.name), get_current_context()
+        owner, now = context["run_id"], datetime.now(UTC)
+        found = {
+            source: claim_deliveries(runtime.store, model, source, runtime.settings.raw, owner, now)
+            for source in model.sources
+        }
         found[REQUESTS] = sorted({request.partition for request in start_pending(runtime.store)})
-        get_current_context()["ti"].xcom_push(key=FOUND, value=found)
+        context["ti"].xcom_push(key=FOUND, value=found)
         return [f"announce_{name}" for name, partitions in found.items() if partitions]
 
     with dag:

@@ -25,7 +25,7 @@ def test_device(configured: str, gpus: int, chosen: str) -> None:
 
 
 def test_a_demanded_gpu_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(TrainingError, match="set train[.]device to auto or cpu"):
+    with pytest.raises(TrainingError, match=r"set train\.device to auto or cpu"):
         choose_device("cuda", 0)
 
 
