@@ -2,13 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-all check format up down bench clean
+.PHONY: help setup lock demo test test-all check format up down clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3.11
 MONTHS ?= 12
 SEED ?= 7
-ONLY ?=
 BIN := .venv/bin
 LOCKS := requirements-bootstrap.txt requirements-build.txt requirements.txt pyproject.toml
 # Named by what it was made from: another lock is another stamp, the same lock is nothing to do.
@@ -60,9 +59,6 @@ up: $(STAMP) ## Start Airflow and MLflow on this machine
 
 down: $(STAMP) ## Stop exactly what was started
 	@$(BIN)/incumbent down
-
-bench: $(STAMP) ## Run the side-by-side benchmarks (ONLY=name for one)
-	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 clean: ## Stop the stack, then remove .venv and var
 	@if [ -x $(BIN)/incumbent ]; then $(BIN)/incumbent down; fi

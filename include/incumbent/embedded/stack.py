@@ -58,20 +58,29 @@ def up(settings: Settings, say: Callable[[str], None] = print) -> bool:
             folder.mkdir(parents=True, exist_ok=True)
         env = environment(settings)
         write_env_file(settings)
-        if "mlflow" in missing:
-            _start_mlflow(settings, env)
-        _prepare_airflow(settings, env, say)
-        for name in COMPONENTS:
-            if name in missing:
-                port = settings.port_base if name == "api-server" else 0
-                command = [_script("airflow"), name, *_NO_LOG_SERVER.get(name, ())]
-                processes.start(name, command, env, settings.run, COMPONENTS[name], port)
-        say("starting " + ", ".join(missing))
-        _load_pools(settings, env)  # while the components load
-        _wait(settings, "airflow", lambda: _airflow_healthy(settings, since))
-        if not settings.mlflow_is_external:
-            _wait(settings, "mlflow", lambda: _answers(f"{settings.mlflow_uri}/health"))
+        try:
+            _start(settings, missing, env, since, say)
+        except BaseException:
+            started = [found for found in processes.recorded(settings.run) if found.name in missing]
+            processes.stop(started, settings.run)  # a start that failed or was interrupted leaves nothing behind
+            raise
         return True
+
+
+def _start(settings: Settings, missing: list[str], env: dict[str, str], since: str, say: Callable[[str], None]) -> None:
+    if "mlflow" in missing:
+        _start_mlflow(settings, env)
+    _prepare_airflow(settings, env, say)
+    for name in COMPONENTS:
+        if name in missing:
+            port = settings.port_base if name == "api-server" else 0
+            command = [_script("airflow"), name, *_NO_LOG_SERVER.get(name, ())]
+            processes.start(name, command, env, settings.run, COMPONENTS[name], port)
+    say("starting " + ", ".join(missing))
+    _load_pools(settings, env)  # while the components load
+    _wait(settings, "airflow", lambda: _airflow_healthy(settings, since))
+    if not settings.mlflow_is_external:
+        _wait(settings, "mlflow", lambda: _answers(f"{settings.mlflow_uri}/health"))
 
 
 def down(settings: Settings) -> list[str]:

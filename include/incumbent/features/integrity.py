@@ -15,7 +15,7 @@ from typing import Any
 from scipy.stats import binom
 
 from incumbent.config import Integrity
-from incumbent.features.profile import ColumnProfile, Profile, add
+from incumbent.features.profile import OTHER, ColumnProfile, Profile, add
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 UNIT_TOLERANCE = 0.15  # in log10: how exactly all quantiles must have moved by one power of ten
@@ -63,7 +63,10 @@ def _tests(
     yield _share_test("nulls", found.nulls, found.rows, usual_nulls, settings.null_increase, "nulls")
     if not found.values or not reference.values:
         return
-    if reference.is_text:
+    if found.is_text is not reference.is_text:
+        now, before = ("text", "numbers") if found.is_text else ("numbers", "text")
+        yield {"test": "type", "expected": before, "found": now, "p": 0.0, "says": f"{now} where {before} were"}
+    elif reference.is_text:
         yield _unseen(found, reference, settings)
     else:
         yield _far_out(found, reference, settings)
@@ -88,7 +91,9 @@ def _unseen(found: ColumnProfile, reference: ColumnProfile, settings: Integrity)
     unseen = sum(count for level, count in found.counts.items() if level not in reference.counts)
     # Good-Turing: levels seen once say how likely a level is that was never seen.
     singletons = sum(count == 1 for count in reference.counts.values())
-    usual = min(1.0, (singletons + 2 * math.sqrt(singletons) + 1) / (reference.rows + 2))
+    usual = (singletons + 2 * math.sqrt(singletons) + 1) / (reference.rows + 2)
+    # A profile names its most frequent levels only: the rest may be new or not, so it counts as ordinary.
+    usual = min(1.0, usual + reference.counts.get(OTHER, 0) / max(1, reference.rows))
     return _share_test("unseen", unseen, found.rows, usual, settings.unseen, "levels never seen before")
 
 

@@ -46,8 +46,8 @@ class ColumnProfile:
 
     @property
     def is_text(self) -> bool:
-        """Whether the counts are of levels."""
-        return any(not key.startswith("#") for key in self.counts)
+        """Whether the counts are of levels: numbers that are there have a smallest one."""
+        return bool(self.counts) and self.low is None
 
     def quantile(self, share: float) -> float:
         """Return a quantile of a number column, to within a bin; NaN when there are no values."""

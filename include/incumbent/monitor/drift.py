@@ -91,7 +91,11 @@ def _cells(pooled: ColumnProfile) -> list[Any]:
 
 def _count(found: ColumnProfile, cells: Sequence[Any]) -> Counts:
     """Return the counts of the cells, then everything else, then nulls."""
-    if cells and isinstance(cells[0], str):
+    if not cells:  # the reference has no values, and so no kind
+        return np.array([found.values, found.nulls], dtype=np.float64)
+    if found.values and found.is_text is not isinstance(cells[0], str):  # another kind of column: all of it is new
+        return np.array([*[0] * len(cells), found.values, found.nulls], dtype=np.float64)
+    if isinstance(cells[0], str):
         known = [found.counts.get(level, 0) for level in cells]
         return np.array([*known, found.values - sum(known), found.nulls], dtype=np.float64)
     inside = np.zeros(len(cells) + 2)

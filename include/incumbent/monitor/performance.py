@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,31 @@ import numpy.typing as npt
 
 from incumbent.config import Monitor
 from incumbent.monitor.verdicts import PerformanceVerdict
-from incumbent.stats import auc_influence, mean_difference
+from incumbent.stats import Difference, auc_influence, mean_difference
 from incumbent.stats.differences import from_influence
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 CALIBRATION_TOLERANCE = 0.005  # share by which the mean prediction may always miss
+MIN_CLUSTERS = 5  # with fewer, their own spread says too little
+NO_ERROR = 1e-9  # an error of 0 (all rows alike) must not divide
 
 
 def baseline(task: str, labels: Floats, predictions: Floats, clusters: Codes | None) -> dict[str, float]:
-    """Return the metric and its clustered error on the rows that a champion was gated on."""
-    value, error = _metric(task, labels, predictions, clusters)
-    return {"value": value, "error": error}
+    """Return what a champion did on the rows that it was gated on.
+
+    Returns:
+        `value` and `error` of the metric, `miss_error` of the mean prediction, and `clusters`, their number:
+        together they say how much one cluster differs from the next.
+    """
+    found = _metric(task, labels, predictions, clusters)
+    miss = mean_difference(labels - predictions, clusters)
+    return {
+        "value": found.estimate,
+        "error": found.error,
+        "miss_error": miss.error,
+        "clusters": float(found.clusters),
+    }
 
 
 def performance_verdict(
@@ -63,11 +77,22 @@ def performance_verdict(
         return verdict(False, f"{partition}: outcomes of {coverage:.1%} are in, {settings.coverage:.0%} are needed.")
     if len(labels) < 2 or (task == "binary" and len(np.unique(labels)) < 2):
         return verdict(False, f"{partition}: the outcomes have one class only; nothing can be ranked.")
-    value, error = _metric(task, labels, predictions, clusters)
+    count = len(labels) if clusters is None else len(np.unique(clusters))
+    if count < MIN_CLUSTERS and "clusters" not in reference:
+        return verdict(False, f"{partition}: {count} cluster(s) of rows are too few to say how large the error is.")
+    # A partition of one day is one cluster: how much days differ is then known from the gate rows.
+    few = count < MIN_CLUSTERS
+    found = _metric(task, labels, predictions, None if few else clusters)
+    miss = mean_difference(labels - predictions, None if few else clusters)
+    value = found.estimate
+    error = _at_least(found.error, reference, "error", count) if few else found.error
+    miss_error = _at_least(miss.error, reference, "miss_error", count) if few else miss.error
     worse = (reference["value"] - value) * (1 if task == "binary" else -1)
+    slack = CALIBRATION_TOLERANCE * (1.0 if task == "binary" else float(np.std(labels)))
     z = {
-        "rank": worse / float(np.hypot(error, reference["error"])),
-        **_calibration(task, labels, predictions, clusters),
+        "rank": worse / max(float(np.hypot(error, reference["error"])), NO_ERROR),
+        "cal_high": (miss.estimate - slack) / max(miss_error, NO_ERROR),
+        "cal_low": (-miss.estimate - slack) / max(miss_error, NO_ERROR),
     }
     off = float(np.mean(predictions) - np.mean(labels))
     trivial = 0.5 if task == "binary" else float(np.std(labels))
@@ -77,17 +102,15 @@ def performance_verdict(
     return verdict(True, sentence, value=value, error=error, z=z, trivial=trivial)
 
 
-def _metric(task: str, labels: Floats, predictions: Floats, clusters: Codes | None) -> tuple[float, float]:
+def _metric(task: str, labels: Floats, predictions: Floats, clusters: Codes | None) -> Difference:
     if task == "binary":
         value, psi = auc_influence(labels, predictions)
-        return value, from_influence(value, psi, clusters).error
+        return from_influence(value, psi, clusters)
     squared = mean_difference((labels - predictions) ** 2, clusters)
     root = float(np.sqrt(squared.estimate))
-    return root, squared.error / (2 * root) if root else 0.0
+    return replace(squared, estimate=root, error=squared.error / (2 * root) if root else 0.0)
 
 
-def _calibration(task: str, labels: Floats, predictions: Floats, clusters: Codes | None) -> dict[str, float]:
-    miss = mean_difference(labels - predictions, clusters)
-    slack = CALIBRATION_TOLERANCE * (1.0 if task == "binary" else float(np.std(labels)))
-    error = miss.error or 1.0
-    return {"cal_high": (miss.estimate - slack) / error, "cal_low": (-miss.estimate - slack) / error}
+def _at_least(error: float, reference: Mapping[str, float], name: str, clusters: int) -> float:
+    """Return the larger of the rows' own error and what the reference says about so few clusters."""
+    return max(error, reference[name] * float(np.sqrt(reference["clusters"] / clusters)))

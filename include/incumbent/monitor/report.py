@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 MARK = "<body>"
 
@@ -40,14 +41,20 @@ def write(
     from evidently import Report
     from evidently.presets import DataDriftPreset
 
-    chosen = [name for name in features if name.isidentifier()][:10]  # Evidently does not escape column names
-    samples = [_sample(rows.select(chosen), max_rows, seed) for rows in (current, reference)]
-    snapshot = Report([DataDriftPreset()]).run(samples[0].to_pandas(), samples[1].to_pandas())
+    names = [name for name in features if name.isidentifier()][:10]  # Evidently does not escape column names
+    samples = [_sample(rows.select(names), max_rows, seed) for rows in (current, reference)]
+    # Evidently raises on a column without values, which is just what a broken feed brings.
+    chosen = [name for name in names if all(rows[name].null_count < rows.num_rows for rows in samples)]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    snapshot.save_html(str(temporary))
-    page = temporary.read_text(encoding="utf-8")
-    temporary.write_text(page.replace(MARK, MARK + _head(verdict, max_rows), 1), encoding="utf-8")
+    page = f"<html>{MARK}</body></html>"
+    if chosen:
+        drawn = [_harmless(rows.select(chosen)).to_pandas() for rows in samples]
+        Report([DataDriftPreset()]).run(drawn[0], drawn[1]).save_html(str(temporary))
+        page = temporary.read_text(encoding="utf-8")
+    left_out = [name for name in names if name not in chosen]
+    head = _head(verdict, max_rows, left_out)
+    temporary.write_text(page.replace(MARK, MARK + head, 1) if MARK in page else head + page, encoding="utf-8")
     temporary.replace(path)
 
 
@@ -58,7 +65,15 @@ def _sample(rows: pa.Table, max_rows: int, seed: int) -> pa.Table:
     return rows.take(pa.array(np.sort(picked)))
 
 
-def _head(verdict: Mapping[str, Any], max_rows: int) -> str:
+def _harmless(rows: pa.Table) -> pa.Table:
+    """Return rows whose text cannot end the script that Evidently writes it into, unescaped."""
+    for position, name in enumerate(rows.column_names):
+        if pa.types.is_string(rows[name].type):
+            rows = rows.set_column(position, name, pc.replace_substring(rows[name], "<", "‹"))
+    return rows
+
+
+def _head(verdict: Mapping[str, Any], max_rows: int, left_out: Sequence[str]) -> str:
     score = verdict.get("score") or {}
     lines = [
         f"Verdict: {verdict['tier']}. {verdict['sentence']}",
@@ -68,5 +83,7 @@ def _head(verdict: Mapping[str, Any], max_rows: int) -> str:
         f"Drawn from samples of at most {max_rows} rows. The verdict above was decided on all rows; Evidently's own "
         "tests below decide nothing.",
     ]
+    if left_out:
+        lines.append(f"Not drawn, because one of the samples has no value: {', '.join(left_out)}.")
     body = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
     return f'<div style="font:16px sans-serif;padding:16px;border-bottom:2px solid #888">{body}</div>'

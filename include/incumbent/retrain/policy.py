@@ -15,6 +15,7 @@ from incumbent.config import Model
 from incumbent.partitions import Grain, end_of
 
 CUSUM_SLACK = 0.5
+UNDECIDED = ("", "stale")  # no gate has said no: still open, failed, or to be gated again
 CHANNELS = {
     "rank": "ranking",
     "cal_high": "calibration: more than predicted",
@@ -117,7 +118,7 @@ def cooldown_left(model: Model, partition: str, history: History) -> int:
     for _, verdict in reversed(history.requests):
         if verdict == "promote":
             break
-        refused += 1
+        refused += verdict not in UNDECIDED
     last = end_of(history.requests[-1][0], model.grain)
     until = last + timedelta(days=model.retrain.cooldown_days * 2**refused)
     return max(0, (until - end_of(partition, model.grain)).days)

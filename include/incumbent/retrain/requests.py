@@ -16,6 +16,7 @@ from incumbent.store import ModelStore
 
 KIND = RetrainRequest.kind
 LOST_AFTER = timedelta(minutes=10)
+MANUAL = "manual"
 
 
 def open_request(
@@ -23,13 +24,16 @@ def open_request(
 ) -> tuple[RetrainRequest, bool]:
     """Return the partition's open request, written by this call or before; and whether this call wrote it.
 
-    A request of a partition whose earlier ones are answered gets the next number.
+    A request of a partition whose earlier ones are answered gets the next number. What the policy asked for
+    in the same words is not asked for again: a cleared run adds nothing. A person who asks again means it.
     """
     number = 1
     while True:
         request = RetrainRequest(f"{partition}-r{number}", partition, reason, dict(evidence), degraded, message)
         try:
-            return request, store.records.put(f"{request.id}/open", request)
+            created = store.records.put(f"{request.id}/open", request)
+            if created or reason != MANUAL or not is_answered(store, request.id):
+                return request, created
         except RecordConflict:
             if not is_answered(store, request.id):
                 return get_request(store, request.id), False
@@ -56,12 +60,17 @@ def unanswered(store: ModelStore) -> list[RetrainRequest]:
 def claim(store: ModelStore, request_id: str, owner: str, now: datetime, lease_s: float) -> int | None:
     """Take a request for an owner; return the attempt, or None while somebody else holds it.
 
-    The same owner gets its own claim back, so a task that is retried or cleared goes on.
+    The same owner gets its own claim back, so a task that is retried or cleared goes on, unless somebody
+    has taken over since. An answered request is not given away any more.
     """
     attempt = 1
+    while store.records.has(KIND, _claim_name(request_id, attempt + 1)):
+        attempt += 1
     while True:
-        name = f"{request_id}/claim-{attempt:03d}"
+        name = _claim_name(request_id, attempt)
         mine = {"attempt": attempt, "owner": owner, "lease_until": (now + timedelta(seconds=lease_s)).isoformat()}
+        if is_answered(store, request_id) and not store.records.has(KIND, name):
+            return None
         stands = store.records.claim(KIND, name, mine)
         if stands["owner"] == owner:
             return attempt
@@ -101,6 +110,10 @@ def announce(store: ModelStore, request_id: str) -> bool:
 def lost(store: ModelStore, now: datetime) -> list[RetrainRequest]:
     """Return unanswered requests that were announced a while ago and that no live run holds."""
     return [request for request in unanswered(store) if _is_lost(store, request.id, now)]
+
+
+def _claim_name(request_id: str, attempt: int) -> str:
+    return f"{request_id}/claim-{attempt:03d}"
 
 
 def _is_lost(store: ModelStore, request_id: str, now: datetime) -> bool:
