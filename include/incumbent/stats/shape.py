@@ -17,7 +17,8 @@ from scipy.stats import chi2, ncx2, norm
 
 Counts = npt.NDArray[np.float64]
 MIN_EXPECTED = 5.0
-QUADRATURE = 400
+GRID = (np.arange(4000) + 0.5) / 400.0  # |Z| from 0 to 10, by midpoints
+WEIGHTS = 2 * norm.pdf(GRID) / 400.0
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,11 @@ def _ordinary(reference: Sequence[Counts]) -> float:
 
 
 def _wobble_tail(x2: float, df: int, inflation: float) -> float:
-    """Return P((1 + inflation)·Z² + χ²_{df−1} ≥ x2) by quadrature over Z's quantiles."""
-    z2 = norm.ppf((np.arange(QUADRATURE) + 0.5) / QUADRATURE) ** 2
-    left = x2 - (1 + inflation) * z2
-    if df == 1:
-        return float(np.mean(left <= 0))
-    return float(np.mean(np.where(left <= 0, 1.0, chi2.sf(np.maximum(left, 0), df - 1))))
+    """Return P((1 + inflation)·Z² + χ²_{df−1} ≥ x2) by quadrature over |Z|.
+
+    A grid of values and not of quantiles: the thresholds of single features lie at 1e-4, beyond the last of
+    a few hundred quantiles, and false alarms came nineteen times too often.
+    """
+    left = x2 - (1 + inflation) * GRID**2
+    beyond = np.where(left <= 0, 1.0, chi2.sf(np.maximum(left, 0), df - 1) if df > 1 else 0.0)
+    return float(beyond @ WEIGHTS)

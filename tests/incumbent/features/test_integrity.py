@@ -99,6 +99,22 @@ def test_a_column_the_champion_does_not_use_is_reported_and_does_not_hold(
     assert all(finding["sentence"].startswith(finding["column"]) for finding in found)
 
 
+def test_a_column_of_more_levels_than_a_profile_names_is_not_held() -> None:
+    def tails(seed: int) -> Profile:
+        numbers = np.random.default_rng(seed).integers(0, 4000, 27_000)
+        return profile(pa.table({"tail": [f"N{number}" for number in numbers]}), ["tail"])
+
+    assert held(tails(2), [tails(1)]) == set()
+    assert held(tails(9), [tails(seed) for seed in range(6)]) == set()
+
+
+def test_levels_that_look_like_bin_numbers_and_columns_that_change_their_kind() -> None:
+    text = profile(pa.table({"s": ["#1A", "#2"] * 50}), ["s"])
+    numbers = profile(pa.table({"s": [1.0, 2.0] * 50}), ["s"])
+    assert held(text, [text]) == set()
+    assert held(text, [numbers]) == held(numbers, [text]) == {("s", "type")}
+
+
 def test_the_first_batch_has_nothing_to_be_compared_with(profiles: list[Profile]) -> None:
     assert findings(profiles[0], [], None, SETTINGS) == []
 

@@ -61,6 +61,32 @@ def test_too_little_data_is_no_verdict(rows: int) -> None:
     assert "not enough data" in found.sentence
 
 
+def with_score(values: pa.Array) -> Profile:
+    table = pa.table({"s": values, "score": np.linspace(0, 1, len(values))})
+    return profile(table, table.column_names)
+
+
+EMPTY = pa.array([None] * 500, pa.string())
+
+
+@pytest.mark.parametrize(
+    ("reference", "found", "expected"),
+    [
+        (["JFK"] * 500, ["JFK"] * 500, "none"),
+        (["#1A", "#2B"] * 250, ["#1A", "#2B"] * 250, "none"),  # levels that look like bin numbers
+        ([3.0] * 500, [3.0] * 500, "none"),  # constant
+        (EMPTY, EMPTY, "none"),
+        (EMPTY, ["JFK"] * 500, "warning"),
+        (["JFK"] * 500, EMPTY, "warning"),
+        ([3.0] * 500, ["3"] * 500, "warning"),
+    ],
+)
+def test_odd_columns_are_judged(reference: object, found: object, expected: str) -> None:
+    batches = [with_score(pa.array(values)) for values in (found, reference)]
+    verdict = drift_verdict("2013-02", 1, "v", batches[0], batches[1:], {"s": 1.0}, SETTINGS)
+    assert verdict.tier == expected
+
+
 def test_batches_that_always_differ_are_ordinary() -> None:
     wobbling = [batch(seed, score_shift=seed % 5 * 0.5) for seed in range(12)]
     found = drift_verdict("2013-02", 1, "v", batch(99, score_shift=1.6), wobbling, IMPORTANCE, SETTINGS)

@@ -54,6 +54,30 @@ def test_one_class_is_not_judged() -> None:
     assert "one class only" in found.sentence
 
 
+def test_a_partition_of_one_day_borrows_the_error_of_days_from_the_gate_rows() -> None:
+    reference = baseline("binary", *world(1))
+    assert reference["clusters"] == 30
+    labels, predictions, _ = world(5, rows=500)
+    one_day = np.zeros(500, dtype=np.int64)
+    args = ("2013-02-01", 1, "v", "binary", labels, predictions, one_day, 1.0)
+    found = performance_verdict(*args, reference, Monitor())
+    assert found.judged
+    assert found.error is not None
+    assert found.error >= reference["error"] * np.sqrt(30)
+    lean = performance_verdict(*args, {"value": 0.7, "error": 0.01}, Monitor())
+    assert (lean.judged, "too few" in lean.sentence) == (False, True)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_predictions_without_any_error_are_judged_in_finite_numbers(task: str) -> None:
+    labels = np.arange(100) % 2.0
+    reference = baseline(task, labels, labels, None)
+    found = performance_verdict("2013-02", 1, "v", task, labels, labels, None, 1.0, reference, Monitor())
+    assert found.z["rank"] == 0.0
+    assert np.isfinite(list(found.z.values())).all()
+    assert found.to_json()["judged"] is True
+
+
 def test_regression_is_judged_by_its_error() -> None:
     random = np.random.default_rng(1)
     truth = random.normal(100, 20, 4000)

@@ -72,6 +72,8 @@ def test_each_refused_challenger_doubles_the_cooldown() -> None:
     assert not asked("2013-05", *refused)  # 56 days
     assert asked("2013-06", *refused)
     assert asked("2013-05", ("2013-03", "reject"), ("2013-04", "promote"))
+    # Only a gate's no doubles it: not a request that is open or has failed, nor one that is gated again.
+    assert asked("2013-05", ("2013-03", ""), ("2013-04", "stale"), ("2013-04", "reject"))
 
 
 @given(st.permutations(MONTHS), st.lists(st.floats(-3, 5), min_size=12, max_size=12))

@@ -44,6 +44,30 @@ def test_a_lease_keeps_others_out_until_it_ends(store: ModelStore) -> None:
     assert requests.claimed_by(store, "2013-02", "c") is None
 
 
+def test_who_lost_a_request_does_not_get_it_back(store: ModelStore) -> None:
+    name = opened(store)
+    late = NOW + timedelta(seconds=61)
+    assert requests.claim(store, name, "a", NOW, LEASE_S) == 1
+    assert requests.claim(store, name, "b", late, LEASE_S) == 2
+    assert requests.claim(store, name, "a", late, LEASE_S) is None
+
+
+def test_an_answered_request_is_not_given_away(store: ModelStore) -> None:
+    name = opened(store)
+    assert requests.claim(store, name, "a", NOW, LEASE_S) == 1
+    requests.finish(store, name, "reject", 0, "v")
+    assert requests.claim(store, name, "b", NOW + timedelta(days=1), LEASE_S) is None
+    assert requests.claim(store, name, "a", NOW + timedelta(days=1), LEASE_S) == 1
+
+
+def test_a_person_may_ask_again_in_the_same_words_and_a_cleared_run_does_not(store: ModelStore) -> None:
+    requests.finish(store, opened(store, "drift"), "reject", 0, "v")
+    assert opened(store, "drift") == "2013-02-r1"
+    assert opened(store, "manual") == opened(store, "manual") == "2013-02-r2"
+    requests.finish(store, "2013-02-r2", "reject", 0, "v")
+    assert opened(store, "manual") == "2013-02-r3"
+
+
 def test_the_first_answer_stands(store: ModelStore) -> None:
     name = opened(store)
     requests.finish(store, name, "promote", 2, "v")

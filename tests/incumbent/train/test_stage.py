@@ -19,7 +19,7 @@ from incumbent.estimators import predictor
 from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion, Training, digest_of
 from incumbent.store.check import check_model
-from incumbent.train import train_candidate
+from incumbent.train import fit, train_candidate
 from incumbent.train.work import Work
 
 pytestmark = pytest.mark.unit
@@ -140,3 +140,14 @@ def test_one_class_is_refused_before_anything_is_started(tmp_path: Path, monkeyp
 def test_several_workers_are_refused_and_said_so(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="several workers"):
         train(tmp_path, launcher="ray", workers=2)
+
+
+@pytest.mark.parametrize(("params", "seeds"), [({}, [7, 7, 7, 7]), (SAMPLING, [7, 8, 9, 10])], ids=["plain", "sampled"])
+def test_segments_draw_their_rows_anew_and_only_when_rows_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], seeds: list[int]
+) -> None:
+    used: list[int] = []
+    real = fit._segment
+    monkeypatch.setattr(fit, "_segment", lambda given, *rest: (used.append(given["seed"]), real(given, *rest))[1])
+    train(tmp_path, params=params)
+    assert used == seeds
