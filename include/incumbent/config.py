@@ -2,6 +2,8 @@
 
 Thresholds live here, in YAML, with their unit and reason; a key that is not known is an error that
 names the file, because a typo that is silently ignored is a threshold that is silently off.
+
+Long because half of it says what each key means: this is the reference of `model.yaml` in one place.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A record is a frozen dataclass with plain fields. Its canonical JSON (sorted keys, no spaces, no
 NaN) is what is stored and hashed, so two processes that mean the same write the same bytes. No
 timestamp, host name or try number belongs in a record that is hashed.
+
+Long because each field of a public format is described where it is declared.
 """
 
 from __future__ import annotations

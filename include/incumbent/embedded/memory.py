@@ -23,7 +23,7 @@ def _bytes(pid: int) -> int:
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     except OSError:
-        pass
+        pass  # another user's process, or a kernel without the file: the resident size has to do
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
