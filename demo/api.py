@@ -15,6 +15,7 @@ from incumbent.errors import UnavailableError
 
 ACTIVE = ("queued", "running")
 PAGE = 100
+LAST_LINES = 8
 
 
 class Airflow:
@@ -52,6 +53,10 @@ class Airflow:
         found: list[dict[str, Any]] = self.get(path)["task_instances"]
         return found
 
+    def why_failed(self, run: dict[str, Any]) -> str:
+        """Return the failed tasks of a run with the last lines of each one's log."""
+        return "\n".join(self._last_words(run, task) for task in self.tasks(run) if task["state"] == "failed")
+
     def active_runs(self) -> list[dict[str, Any]]:
         """Return the runs that are queued or running."""
         return [run for state in ACTIVE for run in self.runs(state=state)]
@@ -88,6 +93,12 @@ class Airflow:
             if offset >= page["total_entries"]:
                 return
 
+    def _last_words(self, run: dict[str, Any], task: dict[str, Any]) -> str:
+        path = f"/dags/{quote(run['dag_id'])}/dagRuns/{quote(run['dag_run_id'], safe='')}/taskInstances/"
+        lines = self.get(f"{path}{task['task_id']}/logs/{task['try_number']}", full_content=True)["content"]
+        words = [_words(line) for line in lines if isinstance(line, dict)]
+        return "\n  ".join([f"{run['dag_id']} {task['task_id']}", *[found for found in words if found][-LAST_LINES:]])
+
     def _log_in(self) -> None:
         answer = self.client.post("/auth/token", json={"username": self.user, "password": self.password})
         answer.raise_for_status()
@@ -110,3 +121,9 @@ class Airflow:
             time.sleep(0.5 + attempt)
         answer.raise_for_status()
         return None
+
+
+def _words(line: dict[str, Any]) -> str:
+    """Return a log line as text, with the error in it if there is one."""
+    errors = [f"{found.get('exc_type')}: {found.get('exc_value')}" for found in line.get("error_detail") or []]
+    return " ".join([str(line.get("event", "")), *errors]).strip()

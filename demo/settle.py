@@ -99,8 +99,8 @@ class Settler:
                     f"{run['dag_id']} {run.get('partition_key') or run['dag_run_id']}" for run in failed[:5]
                 ),
                 expected="success",
-                found=f"{len(failed)} failed",
-                next_step="read the task's log in Airflow's UI: its last lines say what to do",
+                found=self.api.why_failed(failed[0]),
+                next_step="correct what the log says; clear the task in Airflow's UI, or start over",
             )
 
     def _mine(self, run: dict[str, object]) -> bool:

@@ -60,7 +60,7 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
 
 def train_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Fit the request's candidate, or find it fitted."""
-    from incumbent.train import train_candidate as train
+    from incumbent.train.stage import train_candidate as train
 
     training = train(runtime.store, runtime.model, _snapshot(runtime, request_id), request_id, runtime.settings)
     return {"version": training.version, "rounds": training.rounds, "launcher": training.launcher}

@@ -86,7 +86,7 @@ def _airflow(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:
     section = {
         "CORE__DAGS_FOLDER": settings.root / "dags",
         "CORE__PLUGINS_FOLDER": settings.root / "plugins",
-        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__EXECUTOR": "incumbent_airflow.executors.warm.WarmLocalExecutor",  # ADR 5
         "CORE__PARALLELISM": 4,  # SQLite has one writer; more tasks at once only wait
         "CORE__MAX_ACTIVE_TASKS_PER_DAG": 4,
         "CORE__LOAD_EXAMPLES": False,
@@ -95,7 +95,7 @@ def _airflow(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",  # does not follow the port by itself
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": password_file(settings),
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=30",  # the default gives up after 5 s
         "API__HOST": LOOPBACK,  # the default listens on every interface
         "API__PORT": port,
         "API__BASE_URL": settings.airflow_url,

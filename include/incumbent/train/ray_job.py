@@ -54,6 +54,7 @@ def run_on_ray(store: ModelStore, work: Work, settings: Settings) -> tuple[Fitte
         "model": work.model.model_dump(mode="json"),
         "snapshot": work.snapshot.id,
         "device": work.device,
+        "name": work.id[:32],
         "results": str(settings.ray / "results"),
     }
     (folder / ORDER).write_bytes(canonical_json(order))

@@ -58,7 +58,7 @@ def _requests(model: Model) -> None:
 
 
 def _reconcile(models: list[str]) -> None:
-    @task(task_id="registry", retries=0)
+    @task(task_id="registry")
     def registry() -> dict[str, str]:
         from incumbent_airflow.stages import register_champion
 
@@ -68,7 +68,7 @@ def _reconcile(models: list[str]) -> None:
 
 
 def _stop_idle_ray() -> None:
-    @task(task_id="stop_idle_ray", retries=0)
+    @task(task_id="stop_idle_ray")
     def stop_idle_ray() -> str:
         from incumbent_airflow.stages import stop_ray_if_idle
 

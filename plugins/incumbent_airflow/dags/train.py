@@ -78,7 +78,7 @@ def train_dag(model: Model, pool: str) -> DAG:
         emit(context, assets.champion, partition_of(context, model), generation=outcome["generation"])
         return outcome
 
-    @task(task_id="register", retries=0)
+    @task(task_id="register")
     def register() -> str:
         from incumbent_airflow.stages import register_champion
 

@@ -20,9 +20,9 @@ from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError
 from incumbent.records import Training
-from incumbent.train import train_candidate
 from incumbent.train.checkpoints import Progress
 from incumbent.train.ray_job import work_progress
+from incumbent.train.stage import train_candidate
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PORT_BASE = "23400"

@@ -19,7 +19,8 @@ from incumbent.estimators import predictor
 from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion, Training, digest_of
 from incumbent.store.check import check_model
-from incumbent.train import fit, train_candidate
+from incumbent.train import fit
+from incumbent.train.stage import train_candidate
 from incumbent.train.work import Work
 
 pytestmark = pytest.mark.unit
