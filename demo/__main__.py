@@ -25,7 +25,7 @@ from incumbent.errors import PipelineError, UnavailableError
 from incumbent.records import Hold
 from incumbent.store import ModelStore, Store
 
-FAULTY_MONTH = 3  # position in the year whose first delivery is damaged
+FAULTY_MONTH = 3  # position in the year whose first delivery is damaged; the last month of a shorter demonstration
 KILL_AFTER_ROUND = 75
 SECOND_MODEL_MONTHS = 2
 
@@ -55,7 +55,7 @@ class Demo:
         threading.Thread(target=self._watch_memory, daemon=True).start()
         model = load_model(self.settings.models / "flights_delay").model
         store = Store(self.settings.store).model(model.name)
-        api = Airflow(self.settings.airflow_url, self.settings.airflow_home / "passwords.json")
+        api = Airflow(self.settings.airflow_url, self.settings.passwords_file)
         killer = Killer(store.root / "checkpoints", KILL_AFTER_ROUND, print)
         settler = Settler(api, store, model, self.settings.raw, killer.look)
         reader = Reader(store, model)
@@ -77,7 +77,7 @@ class Demo:
     ) -> None:
         drop = self._drop(model)
         flights = raw_data.write_partition(drop, "flights", month)
-        if position == FAULTY_MONTH - 1:
+        if position == min(FAULTY_MONTH, len(self.months)) - 1:
             rows = raw_data.damage_distance(flights, seed=self.seed)
             raw_data.write_partition(drop, "weather", month)
             settler.wait(f"the damaged delivery of {month}")
@@ -141,15 +141,21 @@ class Demo:
             "median_task_gap_s": median_task_gap_s(api, dags, self.began) or 0.0,
         }
         found = summary(entries, trainings, len(reader.promotions()), figures)
-        return {"schema": "incumbent.demo/1", "partitions": entries, "trainings": trainings, "summary": found}
+        return {
+            "schema": "incumbent.demo/1",
+            "began": self.began,
+            "ended": datetime.now(UTC).isoformat(),
+            "partitions": entries,
+            "trainings": trainings,
+            "summary": found,
+        }
 
     def _drop(self, model: Model) -> Path:
         return self.settings.raw / model.name
 
     def _watch_memory(self) -> None:
         while True:
-            total = sum(processes.memory_mb(found) for found in processes.recorded(self.settings.run))
-            self.peak_mb = max(self.peak_mb, total)
+            self.peak_mb = max(self.peak_mb, sum(processes.memory_mb(self.settings.run).values()))
             time.sleep(10)
 
 

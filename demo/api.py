@@ -68,6 +68,11 @@ class Airflow:
             body["partition_key"] = partition
         return str(self.post(f"/dags/{quote(dag_id)}/dagRuns", body)["dag_run_id"])
 
+    def clear(self, run: dict[str, Any]) -> None:
+        """Let every task of a finished run run again."""
+        path = f"/dags/{quote(run['dag_id'])}/dagRuns/{quote(run['dag_run_id'], safe='')}/clear"
+        self.post(path, {"dry_run": False})
+
     def wait(self, dag_id: str, run_id: str, timeout_s: float = 300) -> str:
         """Wait for a run to end; return its state."""
         deadline = time.monotonic() + timeout_s

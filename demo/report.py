@@ -12,7 +12,7 @@ from typing import Any
 from demo.api import Airflow
 from demo.quality import partition_auc
 from incumbent.config import Model
-from incumbent.records import GateReport, Ingest, Promotion, RetrainRequest, Training
+from incumbent.records import GateReport, Promotion, RetrainRequest, Training
 from incumbent.store import ModelStore
 
 
@@ -28,12 +28,11 @@ class Reader:
         request = self._request(partition)
         gate = None if request is None else self._gate(request.id)
         scored = self._generation(partition)
-        accepted = [found for found in self._ingests(partition) if found.verdict == "accepted"]
         batch = self.store.batches(self.model.batch_source).part(partition)
         return {
             "partition": partition,
             "rows": 0 if batch is None else batch.rows,
-            "quarantined": sum(found.quarantined for found in accepted),
+            "quarantined": self._quarantined(partition),
             "drift": self._drift(partition),
             "retrain_reason": None if request is None else request.reason,
             "verdict": None if gate is None else gate.verdict,
@@ -85,13 +84,13 @@ class Reader:
         values = self.store.predictions.read([partition], ["generation"])["generation"].unique().to_pylist()
         return int(values[0])
 
-    def _ingests(self, partition: str) -> list[Ingest]:
-        sources = [name for name, source in self.model.sources.items() if not source.once]
-        return [
-            self.store.records.get(Ingest, name)
-            for source in sources
-            for name in self.store.records.names(Ingest.kind, f"{source}/{partition}/")
+    def _quarantined(self, partition: str) -> int:
+        parts = [
+            self.store.quarantine(name).part(partition)
+            for name, source in self.model.sources.items()
+            if not source.once
         ]
+        return sum(part.rows for part in parts if part is not None)
 
     def _drift(self, partition: str) -> str | None:
         names = self.store.records.names("verdicts", f"{partition}/drift-")

@@ -1,12 +1,21 @@
-"""One real stack for all integration tests: Airflow, MLflow and, with the first training, Ray."""
+"""One real stack for all integration tests: Airflow, MLflow and, with the first training, Ray.
 
+The demonstration itself drives it for two months, the second with a damaged delivery and a killed
+worker; the tests then read what it left and go on from there. To look at a demonstration that ran
+before, name its home: `INCUMBENT_TEST_HOME=var pytest tests/integration/test_report.py`.
+"""
+
+import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from demo.__main__ import Demo
 from demo.api import Airflow
 from demo.settle import Settler
 
@@ -17,6 +26,8 @@ from incumbent.embedded.settings import Settings
 from incumbent.store import ModelStore, Store
 
 ROOT = Path(__file__).parents[2]
+MONTHS = 2
+SMALL = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,28 @@ class Stack:
         return Settler(self.api, self.store(name), self.model(name), self.settings.raw)
 
     def drop(self, name: str, source: str, partition: str) -> None:
-        raw_data.write_partition(self.settings.raw / name, source, partition)
+        raw_data.write_partition(self.settings.raw / name, source, partition, self.model(name).grain)
+
+    def settle(self, name: str, partition: str, *sources: str) -> None:
+        """Drop deliveries one after the other, each settled before the next."""
+        for source in sources:
+            self.drop(name, source, partition)
+            self.settler(name).wait(f"{source} of {partition} for {name}")
+
+    def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Trigger a DAG by hand, wait for its end, and return the run."""
+        run_id = self.api.trigger(dag_id, conf)
+        assert self.api.wait(dag_id, run_id) == "success", f"{dag_id} {conf}"
+        found: dict[str, Any] = self.api.get(f"/dags/{dag_id}/dagRuns/{run_id}")
+        return found
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A demonstration that ran, and the stack it ran on."""
+
+    stack: Stack
+    report: dict[str, Any]
 
 
 def free_port_base() -> int:
@@ -49,12 +81,27 @@ def free_port_base() -> int:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    home = tmp_path_factory.mktemp("home")
-    env = {**os.environ, "INCUMBENT_HOME": str(home), "INCUMBENT_PORT_BASE": str(free_port_base())}
-    settings = Settings.from_env(env, ROOT)
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    if earlier := os.environ.get("INCUMBENT_TEST_HOME"):
+        settings = Settings.from_env({**os.environ, "INCUMBENT_HOME": earlier}, ROOT)
+        started = stack.up(settings)
+        report = json.loads((settings.home / "demo" / "report.json").read_text())
+    else:
+        home, models = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models")
+        for folder in (*(ROOT / "include" / "models").iterdir(), *SMALL.iterdir()):
+            shutil.copytree(folder, models / folder.name)
+        env = {"INCUMBENT_HOME": str(home), "INCUMBENT_MODELS": str(models)}
+        settings = Settings.from_env({**os.environ, **env, "INCUMBENT_PORT_BASE": str(free_port_base())}, ROOT)
+        started = True
     try:
-        stack.up(settings)
-        yield Stack(settings, Airflow(settings.airflow_url, settings.airflow_home / "passwords.json"))
+        if not os.environ.get("INCUMBENT_TEST_HOME"):
+            report = Demo(settings, MONTHS, seed=7).run()
+        yield Demonstration(Stack(settings, Airflow(settings.airflow_url, settings.passwords_file)), report)
     finally:
-        stack.down(settings)
+        if started:
+            stack.down(settings)
+
+
+@pytest.fixture(scope="session")
+def running(demonstration: Demonstration) -> Stack:
+    return demonstration.stack

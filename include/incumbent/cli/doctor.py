@@ -55,39 +55,21 @@ def doctor(arguments: argparse.Namespace) -> int:
 def examine(settings: Settings) -> list[Row]:
     """Return one row for each process the stack has or should have."""
     records = {record.name: record for record in processes.recorded(settings.run)}
+    everyone = list(records.values())
     wanted = dict(stack.COMPONENTS) | ({} if settings.mlflow_is_external else {"mlflow": stack.MLFLOW_WHY})
     rows = []
     for name, why in wanted.items():
         record = records.pop(name, None)
-        rows.append(_row(record, settings) if record else Row(name, "stopped", None, None, None, 0, why, None))
-    return rows + [_row(record, settings) for record in records.values()] + _ray(settings)
+        row = _row(record, everyone, settings) if record else Row(name, "stopped", None, None, None, 0, why, None)
+        rows.append(row)
+    return rows + [_row(record, everyone, settings) for record in records.values()]
 
 
-def _row(record: processes.ProcessRecord, settings: Settings) -> Row:
-    pids = [process.pid for process in processes.family(record)]
+def _row(record: processes.ProcessRecord, everyone: list[processes.ProcessRecord], settings: Settings) -> Row:
+    pids = [process.pid for process in processes.family(record, everyone)]
     state = "running" if processes.alive(record) else "ended"
     log = str(settings.run / "logs" / f"{record.name}.log")
     return Row(record.name, state, record.pid, record.port or None, pss_mb(pids), len(pids), record.why, log)
-
-
-def _ray(settings: Settings) -> list[Row]:
-    """Return the row of the local Ray head, none if none runs."""
-    module = stack.ray_head()
-    head = module.status(settings) if module else None
-    if not head:
-        return []
-    pids, port = _descendants(head.pid), settings.ray_port_base
-    return [Row("ray", "running", head.pid, port, pss_mb(pids), len(pids), "trains in parallel", None)]
-
-
-def _descendants(pid: int) -> list[int]:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return [pid, *(child.pid for child in process.children(recursive=True))]
-    except psutil.Error:
-        return []
 
 
 def _next(rows: list[Row], ended: list[Row], settings: Settings) -> str:

@@ -80,9 +80,10 @@ def stop(records: Sequence[ProcessRecord], folder: Path, patience_s: float = 15.
 
     They are asked first (SIGTERM) and killed when they do not listen.
     """
+    others = [found for found in recorded(folder) if found not in records]
     stopped, everybody = [], []
     for found in records:
-        members = family(found)
+        members = family(found, others)
         if members:
             stopped.append(found.name)
             everybody += members
@@ -90,7 +91,7 @@ def stop(records: Sequence[ProcessRecord], folder: Path, patience_s: float = 15.
         _signal(process, "terminate")
     _, stubborn = psutil.wait_procs(everybody, timeout=patience_s)
     # Born while their parent was stopping: they belong to its session as well.
-    stubborn += [process for found in records for process in family(found) if process not in stubborn]
+    stubborn += [process for found in records for process in family(found, others) if process not in stubborn]
     for process in stubborn:
         _signal(process, "kill")
     psutil.wait_procs(stubborn, timeout=5)
@@ -99,16 +100,18 @@ def stop(records: Sequence[ProcessRecord], folder: Path, patience_s: float = 15.
     return stopped
 
 
-def memory_mb(found: ProcessRecord) -> float:
-    """Return the proportional memory (PSS) of a process and its children in MB; 0 when it is gone."""
-    return pss_mb(process.pid for process in family(found))
+def memory_mb(folder: Path) -> dict[str, float]:
+    """Return the proportional memory (PSS) in MB of each recorded process with its children."""
+    records = recorded(folder)
+    return {found.name: pss_mb(process.pid for process in family(found, records)) for found in records}
 
 
-def family(found: ProcessRecord) -> list[psutil.Process]:
+def family(found: ProcessRecord, others: Sequence[ProcessRecord] = ()) -> list[psutil.Process]:
     """Return the process, its descendants and what its session left behind; never a stranger.
 
     A child whose parent was killed is no descendant any more, but its session keeps the leader's id
-    from being reused: either the leader is ours, or nobody has that id.
+    from being reused: either the leader is ours, or nobody has that id. A task may have started one
+    of the others, as the first training starts the Ray head: that one stands for itself.
     """
     leader = alive(found)
     if leader is None and psutil.pid_exists(found.pid) and not _is_zombie(found):
@@ -117,9 +120,10 @@ def family(found: ProcessRecord) -> list[psutil.Process]:
     for process in psutil.process_iter():
         if process.pid != found.pid and _session(process.pid) == found.pid:
             members.append(process)
-    for process in tuple(members):
+    apart = {other.pid for other in others if other.pid != found.pid}
+    for process in members:  # grows while it is walked
         with contextlib.suppress(psutil.NoSuchProcess):
-            members += [child for child in process.children(recursive=True) if child not in members]
+            members += [child for child in process.children() if child.pid not in apart and child not in members]
     return members
 
 

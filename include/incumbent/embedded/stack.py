@@ -13,10 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from incumbent.embedded import processes
 from incumbent.embedded.airflow_settings import pools, read_airflow_settings
@@ -87,19 +84,9 @@ def down(settings: Settings) -> list[str]:
     """Stop exactly what was started here; return the names of what was running."""
     with _lock(settings):
         found = processes.recorded(settings.run)
-        order = ["scheduler", "triggerer", "dag-processor", "api-server", "mlflow"]
+        order = ["scheduler", "triggerer", "dag-processor", "api-server", "mlflow", "ray"]
         found.sort(key=lambda record: order.index(record.name) if record.name in order else len(order))
-        stopped = processes.stop(found, settings.run)
-        head = ray_head()
-        if head is not None and head.stop(settings):
-            stopped.append("ray")
-        return stopped
-
-
-def ray_head() -> Any:
-    """Return the module of the local Ray head; None in an installation without it."""
-    name = "incumbent.embedded.ray_head"
-    return import_module(name) if find_spec(name) else None
+        return processes.stop(found, settings.run)
 
 
 def is_healthy(settings: Settings) -> bool:

@@ -9,25 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from incumbent.errors import PipelineError
-from incumbent.records import GateReport, ModelVersion, Promotion, Snapshot, canonical_json
-from incumbent.store.store import ModelStore, Store, generation_name
+from incumbent.records import ModelVersion, Snapshot, canonical_json
+from incumbent.store.check_ledger import check_ledger
+from incumbent.store.store import ModelStore, Store
 from incumbent.store.tables import PARTITION, Table
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One broken promise: which promise, where, and what was found."""
-
-    promise: str
-    where: str
-    found: str
+from incumbent.store.violation import Violation
 
 
 def check(store: Store) -> list[Violation]:
@@ -40,7 +32,7 @@ def check(store: Store) -> list[Violation]:
 
 def check_model(store: ModelStore) -> list[Violation]:
     """Return the violations of one model's store."""
-    checks = (_tables, _objects, _records, _snapshots, _versions, _ledger, _predictions)
+    checks = (_tables, _objects, _records, _snapshots, _versions, check_ledger, _predictions)
     return [violation for step in checks for violation in step(store)]
 
 
@@ -98,41 +90,6 @@ def _snapshots(store: ModelStore) -> Iterator[Violation]:
             found = [list(_file(table, part["partition"], part["digest"], part["rows"], where)) for table in tables]
             if found and all(found):
                 yield from found[0]
-
-
-def _ledger(store: ModelStore) -> Iterator[Violation]:
-    names = store.records.names(Promotion.kind)
-    for position, name in enumerate(names, start=1):
-        where = f"promotions/{name}"
-        promotion = store.records.get(Promotion, name)
-        if name != generation_name(position) or promotion.generation != position:
-            yield Violation("generations are 1, 2, 3, … without gaps", where, f"generation {promotion.generation}")
-        yield from _gate(store, promotion, where)
-        yield from _version(store, promotion.version, where)
-
-
-def _gate(store: ModelStore, promotion: Promotion, where: str) -> Iterator[Violation]:
-    promise = "nothing is promoted without passed gates over the same model and the then-current champion"
-    if not store.records.has(GateReport.kind, promotion.gate_report):
-        yield Violation(promise, where, f"gate report {promotion.gate_report[:16]} is missing")
-        return
-    report = store.records.get(GateReport, promotion.gate_report)
-    if report.id != promotion.gate_report:
-        yield Violation("a gate report's name is its digest", where, report.id)
-    if report.verdict != "promote" or report.candidate != promotion.version:
-        yield Violation(promise, where, f"verdict {report.verdict} over {report.candidate[:16]}")
-    if promotion.action == "promote" and report.champion_generation != promotion.generation - 1:
-        yield Violation(promise, where, f"gated against generation {report.champion_generation}")
-
-
-def _version(store: ModelStore, digest: str, where: str) -> Iterator[Violation]:
-    if not store.records.has(ModelVersion.kind, digest):
-        yield Violation("a champion has its manifest", where, f"version {digest[:16]} is missing")
-        return
-    version = store.records.get(ModelVersion, digest)
-    for name, wanted in (("model file", version.digest), ("feature definition", version.definition)):
-        if wanted not in store.objects:
-            yield Violation("a champion has its files", where, f"{name} {wanted[:16]} is missing")
 
 
 def _predictions(store: ModelStore) -> Iterator[Violation]:

@@ -44,7 +44,7 @@ def test_a_started_process_is_remembered_and_stopped(run: Path) -> None:
     record = processes.start("sleeper", SLEEP, os.environ, run, "to be stopped", 1234)
     assert processes.recorded(run) == [record]
     assert os.getsid(record.pid) == record.pid
-    assert processes.memory_mb(record) > 0
+    assert processes.memory_mb(run)["sleeper"] > 0
     assert processes.stop([record], run) == ["sleeper"]
     assert processes.alive(record) is None
     assert processes.recorded(run) == []
@@ -80,3 +80,19 @@ def test_the_child_of_a_killed_process_is_found_and_stopped(run: Path) -> None:
     assert [process.pid for process in processes.family(record)] == [child]
     assert processes.stop([record], run, 0.2) == ["parent"]
     assert not psutil.pid_exists(child)
+
+
+def test_what_another_record_stands_for_is_not_counted_twice(run: Path) -> None:
+    starts_one = f"import subprocess, time; subprocess.Popen({SLEEP!r}, start_new_session=True); time.sleep(60)"
+    parent = processes.start("parent", [sys.executable, "-c", starts_one], os.environ, run, "starts one")
+    try:
+        deadline = time.monotonic() + 20
+        while len(family := processes.family(parent)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (born,) = [process for process in family if process.pid != parent.pid]
+        other = processes.record("child", born.pid, run, "stands for itself")
+        assert [process.pid for process in processes.family(parent, [parent, other])] == [parent.pid]
+        assert processes.stop([parent], run) == ["parent"]
+        assert processes.alive(other) is not None, "only what was named is stopped"
+    finally:
+        processes.stop(processes.recorded(run), run)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from incumbent.errors import ConfigError, StoreError
-from incumbent.promote import champion, check, ledger, promote, rollback
+from incumbent.promote import champion, ledger, promote, rollback
 from incumbent.records import GateReport, ModelVersion
 from incumbent.store import Store
 from incumbent.store.check import check_model
+from incumbent.store.check_ledger import check_ledger
 
 pytestmark = pytest.mark.unit
 
@@ -30,7 +31,7 @@ def test_promoted_then_already_then_stale(seat: Any) -> None:
     stale = promote(seat.store, rival, "drift", "2013-01")
     assert (stale.kind, stale.promotion) == ("stale", None)
     assert len(ledger(seat.store)) == 1
-    assert check(seat.store) == check_model(seat.store) == []
+    assert check_ledger(seat.store) == check_model(seat.store) == []
 
 
 @pytest.mark.parametrize("verdict", ["reject", "insufficient_evidence"])
@@ -79,7 +80,7 @@ def test_of_sixteen_processes_exactly_one_wins(seat: Any, tmp_path: Path) -> Non
         ]
     assert sorted(kinds) == ["promoted"] + ["stale"] * 15
     assert champion(seat.store).version == reports[kinds.index("promoted")].candidate
-    assert check(seat.store) == []
+    assert check_ledger(seat.store) == []
 
 
 def test_rollback_is_a_new_generation_that_cites_the_old_report(seat: Any) -> None:
@@ -94,7 +95,7 @@ def test_rollback_is_a_new_generation_that_cites_the_old_report(seat: Any) -> No
     assert champion(seat.store) == entry
     assert promote(seat.store, new, "again", "2013-02").kind == "already"
     assert promote(seat.store, seat.report("c", against=2), "gated before it", "2013-03").kind == "stale"
-    assert check(seat.store) == check_model(seat.store) == []
+    assert check_ledger(seat.store) == check_model(seat.store) == []
     with pytest.raises(ConfigError, match="no such generation"):
         rollback(seat.store, 9, "typo")
 
@@ -105,7 +106,7 @@ def test_check_names_every_broken_promise(seat: Any) -> None:
     good = seat.report("b")
     promote(seat.store, good, "better", "2013-02")
     records = seat.store.records
-    assert check(seat.store) == []
+    assert check_ledger(seat.store) == []
 
     path = records.path("promotions", "000002")
     kept = path.read_bytes()
@@ -117,22 +118,22 @@ def test_check_names_every_broken_promise(seat: Any) -> None:
     ):
         path.unlink()
         records.put_plain("promotions", "000002", {**records_plain(kept), field: value})
-        assert promise in check(seat.store)[0].promise, field
+        assert promise in check_ledger(seat.store)[0].promise, field
     path.rename(path.with_name("000003.json"))
-    assert any("without gaps" in violation.promise for violation in check(seat.store))
+    assert any("without gaps" in violation.promise for violation in check_ledger(seat.store))
     path.with_name("000003.json").unlink()
 
     rejected = seat.report("c", "reject", against=1)
     records.put_plain(
         "promotions", "000002", {**records_plain(kept), "gate_report": rejected.id, "version": rejected.candidate}
     )
-    assert "verdict reject" in check(seat.store)[0].found
+    assert "verdict reject" in check_ledger(seat.store)[0].found
     path.unlink()
     path.write_bytes(kept)
     seat.store.objects.path(good.candidate).write_bytes(b"altered")
-    assert [violation.where for violation in check(seat.store)] == ["promotions/000002"]
+    assert [violation.where for violation in check_ledger(seat.store)] == ["promotions/000002"]
     records.path(ModelVersion.kind, good.candidate).unlink()
-    assert "record is missing" in check(seat.store)[0].found
+    assert "record is missing" in check_ledger(seat.store)[0].found
 
 
 def records_plain(data: bytes) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from incumbent.errors import PipelineError
 from incumbent.records import GateReport, ModelVersion, Promotion
-from incumbent.store import ModelStore, generation_name
-from incumbent.store.check import Violation
+from incumbent.store.store import ModelStore, generation_name
+from incumbent.store.violation import Violation
 
 DENSE = "generations are 1, 2, 3, … without gaps"
 GATED = "nothing is promoted without passed gates over the same model and the then-current champion"
@@ -15,7 +15,7 @@ CITED = "a rollback cites the report of an older generation with the same versio
 FILES = "a champion has its files, and they are what their names say"
 
 
-def check(store: ModelStore) -> list[Violation]:
+def check_ledger(store: ModelStore) -> list[Violation]:
     """Return every violation in a model's ledger, in generation order; an empty list is a sound one."""
     found: list[Violation] = []
     held: dict[int, Promotion] = {}

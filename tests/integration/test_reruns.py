@@ -1,0 +1,35 @@
+"""Running any finished run again changes no table content, no digest and no generation."""
+
+from typing import Any
+
+import pytest
+from tests.integration.conftest import Stack
+
+from incumbent.records import GateReport, ModelVersion, RetrainRequest, Training
+from incumbent.store import ModelStore, Store
+from incumbent.store.check import check
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+NAME = "flights_delay"
+
+
+def content(store: ModelStore) -> dict[str, Any]:
+    """Return everything that a re-run may not change."""
+    tables = {name: table.parts() for name, table in store.tables().items()}
+    kinds = (ModelVersion.kind, GateReport.kind, Training.kind, RetrainRequest.kind)
+    return {"tables": tables, "ledger": store.ledger(), **{kind: store.records.names(kind) for kind in kinds}}
+
+
+def test_clearing_every_finished_run_changes_nothing(running: Stack) -> None:
+    store = running.store(NAME)
+    before = content(store)
+    finished = [run for run in running.api.runs(state="success") if run["dag_id"].startswith(f"{NAME}.")]
+    kinds = {run["dag_id"].partition(".")[2] for run in finished}
+    assert kinds >= {"arrive", "ingest_flights", "features", "score", "monitor", "train"}
+    for run in finished:
+        running.api.clear(run)
+    running.settler(NAME).wait("the cleared runs", timeout_s=600)
+    again = {run["dag_run_id"] for run in running.api.runs(state="success")}
+    assert {run["dag_run_id"] for run in finished} <= again
+    assert content(store) == before
+    assert check(Store(running.settings.store)) == []
