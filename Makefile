@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-all check format up down clean
+.PHONY: help setup lock demo test test-all bench check format up down clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3.11
 MONTHS ?= 12
 SEED ?= 7
+BENCH ?=
 BIN := .venv/bin
 LOCKS := requirements-bootstrap.txt requirements-build.txt requirements.txt pyproject.toml
 # Named by what it was made from: another lock is another stamp, the same lock is nothing to do.
@@ -43,6 +44,9 @@ test: $(STAMP) ## Run the tests a contributor needs
 
 test-all: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest
+
+bench: $(STAMP) ## Measure, side by side with the peers (BENCH=orchestration)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(STAMP) ## Check format, lint, types and import contracts; changes nothing
 	@$(BIN)/ruff format --check .

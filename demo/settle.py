@@ -12,6 +12,7 @@ from incumbent.config import Model
 from incumbent.errors import UnavailableError
 from incumbent.features.compute import missing_sources
 from incumbent.records import Hold
+from incumbent.retrain.requests import unanswered
 from incumbent.store import ModelStore
 from incumbent.validate.arrivals import new_deliveries
 
@@ -76,9 +77,7 @@ class Settler:
 
     def open_requests(self) -> list[str]:
         """Return the retrain requests that are neither done nor failed for good."""
-        names = self.store.records.names("requests")
-        answered = {name.split("/")[0] for name in names if name.endswith("/done") or "/failed-" in name}
-        return sorted({name.split("/")[0] for name in names} - answered)
+        return [request.id for request in unanswered(self.store)]
 
     def _without_features(self) -> list[str]:
         held = {hold.batch_digest for hold in self.store.records.all(Hold)}

@@ -8,7 +8,7 @@ from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
     from incumbent.features.profile import Profile
-    from incumbent.records import ModelVersion, Promotion
+    from incumbent.records import ModelVersion, Part, Promotion
     from incumbent.retrain import History
 
 VERDICTS = "verdicts"
@@ -51,7 +51,7 @@ def history(runtime: Runtime, partition: str) -> History:
 
     store = runtime.store
     champion = store.champion()
-    drift, performance = _verdicts(runtime, partition, 0 if champion is None else champion.generation)
+    drift, performance = _verdicts(runtime, partition, champion)
     return History(
         generation=0 if champion is None else champion.generation,
         promoted_partition="" if champion is None else champion.partition,
@@ -66,17 +66,17 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
     """Draw the Evidently page of a bounded sample with the drift verdict on it, once per verdict."""
     from incumbent.features.rows import feature_rows
     from incumbent.monitor.report import write
-    from incumbent.records import ModelVersion
 
     store = runtime.store
-    names = store.records.names(VERDICTS, f"{partition}/drift-")
-    if not names:
+    scored = _scored_by(runtime, partition)
+    if scored is None:
         return None
-    path = store.reports() / "drift" / f"{names[-1].replace('/', '-')}.html"
-    if path.exists():
+    version = scored[1]
+    name = _drift_name(partition, store.predictions.part(partition), version.digest)
+    path = store.reports() / "drift" / f"{name.replace('/', '-')}.html"
+    if path.exists() or not store.records.has(VERDICTS, name):
         return None
-    verdict = store.records.get_plain(VERDICTS, names[-1])
-    version = store.records.get(ModelVersion, verdict["version"])
+    verdict = store.records.get_plain(VERDICTS, name)
     reference = feature_rows(store, version.definition, _training_parts(runtime, version))
     current = feature_rows(store, version.definition, [partition])
     features = [str(found["feature"]) for found in verdict["features"]] or list(version.features)
@@ -97,11 +97,9 @@ def _scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersio
 def _judge_drift(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:
     from incumbent.features.profile import Profile, profile
     from incumbent.monitor import DriftVerdict, drift_verdict
-    from incumbent.records import digest_of
 
     store = runtime.store
-    part = store.predictions.part(partition)
-    name = f"{partition}/drift-{digest_of([part and part.digest, version.digest])[:16]}"
+    name = _drift_name(partition, store.predictions.part(partition), version.digest)
     if store.records.has(VERDICTS, name):
         return store.records.get(DriftVerdict, name).sentence
     scores = store.predictions.read([partition], ["prediction"])
@@ -121,14 +119,12 @@ def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, v
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import join_labels, label_rows, outcome_keys
     from incumbent.monitor import PerformanceVerdict, performance_verdict
-    from incumbent.records import digest_of
 
     store, model = runtime.store, runtime.model
     outcomes = store.outcomes(model.outcome_source).part(partition)
     if outcomes is None:
         return "no outcomes yet"
-    part = store.predictions.part(partition)
-    name = f"{partition}/performance-{digest_of([part and part.digest, outcomes.digest])[:16]}"
+    name = _performance_name(partition, store.predictions.part(partition), outcomes)
     if store.records.has(VERDICTS, name):
         return store.records.get(PerformanceVerdict, name).sentence
     predictions = store.predictions.read([partition], [*model.keys, model.time, "prediction"])
@@ -217,15 +213,43 @@ def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> 
     return dict(store.records.claim("baselines", promotion.gate_report, made))
 
 
-def _verdicts(runtime: Runtime, partition: str, generation: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the newest verdicts about a champion's generation, by partition."""
+def _drift_name(partition: str, predictions: Part | None, version: str) -> str:
+    """Return the name of the verdict about exactly these predictions."""
+    from incumbent.records import digest_of
+
+    return f"{partition}/drift-{digest_of([predictions and predictions.digest, version])[:16]}"
+
+
+def _performance_name(partition: str, predictions: Part | None, outcomes: Part) -> str:
+    """Return the name of the verdict about exactly these predictions and outcomes."""
+    from incumbent.records import digest_of
+
+    return f"{partition}/performance-{digest_of([predictions and predictions.digest, outcomes.digest])[:16]}"
+
+
+def _verdicts(runtime: Runtime, partition: str, champion: Promotion | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the verdicts about the champion's generation, by partition.
+
+    Outcomes that came in two parts, or a partition that was scored again, leave older verdicts behind:
+    only the one about what the tables hold now counts.
+    """
     drift: dict[str, Any] = {}
     performance: dict[str, Any] = {}
-    for name in runtime.store.records.names(VERDICTS):
-        key, _, kind = name.partition("/")
-        plain = runtime.store.records.get_plain(VERDICTS, name)
-        if key <= partition and plain["generation"] == generation:
-            (drift if kind.startswith("drift-") else performance)[key] = plain
+    if champion is None:
+        return drift, performance
+    store = runtime.store
+    outcomes = store.outcomes(runtime.model.outcome_source).parts()
+    for key, part in store.predictions.parts().items():
+        if key > partition:
+            continue
+        names = [(drift, _drift_name(key, part, champion.version))]
+        if key in outcomes:
+            names.append((performance, _performance_name(key, part, outcomes[key])))
+        for found, name in names:
+            if store.records.has(VERDICTS, name):
+                plain = store.records.get_plain(VERDICTS, name)
+                if plain["generation"] == champion.generation:
+                    found[key] = plain
     return drift, performance
 
 

@@ -6,11 +6,13 @@ gate, the reference for a drift) is handed over here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from incumbent.embedded.settings import Settings
+from incumbent_airflow.defaults import RUN_TIMEOUT
 from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from incumbent.records import RetrainRequest, Snapshot
 
-LEASE_S = 6 * 3600.0
+LEASE_S = RUN_TIMEOUT.total_seconds()  # a run cannot hold a request for longer than it may last
 
 
 def claim_request(runtime: Runtime, partition: str, owner: str, reason: str) -> str | None:
@@ -51,18 +53,20 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
 
     store, model = runtime.store, runtime.model
     request = _request(runtime, request_id)
-    definitions = definitions_in_use(store, runtime.folder.features_sql)
-    for definition in definitions:
-        build_window(store, model, definition, request.partition)
-    contracts = contract_digests(runtime.folder.contract_path, model)
-    return take(store, model, definitions[0], request.partition, request_id, contracts).id
+    with _failing(runtime, request_id):
+        definitions = definitions_in_use(store, runtime.folder.features_sql)
+        for definition in definitions:
+            build_window(store, model, definition, request.partition)
+        contracts = contract_digests(runtime.folder.contract_path, model)
+        return take(store, model, definitions[0], request.partition, request_id, contracts).id
 
 
 def train_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Fit the request's candidate, or find it fitted."""
     from incumbent.train.stage import train_candidate as train
 
-    training = train(runtime.store, runtime.model, _snapshot(runtime, request_id), request_id, runtime.settings)
+    with _failing(runtime, request_id):
+        training = train(runtime.store, runtime.model, _snapshot(runtime, request_id), request_id, runtime.settings)
     return {"version": training.version, "rounds": training.rounds, "launcher": training.launcher}
 
 
@@ -148,6 +152,21 @@ def stop_ray_if_idle(settings: Settings) -> str:
     from incumbent.embedded.ray_head import stop_if_idle
 
     return "stopped" if stop_if_idle(settings, settings.ray_idle_s, datetime.now(UTC).timestamp()) else "left as it is"
+
+
+@contextmanager
+def _failing(runtime: Runtime, request_id: str) -> Iterator[None]:
+    """Answer the request as failed when trying again would fail the same way; a cleared run still goes on."""
+    from incumbent.errors import PipelineError, UnavailableError
+    from incumbent.retrain.requests import fail
+
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except PipelineError as error:
+        fail(runtime.store, request_id, str(error))
+        raise
 
 
 def _request(runtime: Runtime, request_id: str) -> RetrainRequest:

@@ -7,7 +7,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from tests.integration.conftest import Stack
 
-from incumbent.embedded import processes, stack
+from incumbent.embedded import processes
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 NAME = "air_weekly"
@@ -49,7 +49,7 @@ def test_a_better_definition_is_promoted_while_mlflow_is_down(running: Stack) ->
     rescored = running.run(f"{NAME}.score", {"partition": WEEKS[2], "generation": 2})
     assert rescored["state"] == "success"
     assert scores(running, "generation")["generation"].unique().to_pylist() == [2]
-    stack.up(settings)
+    running.up()
     assert alias(running).version == before, "nobody has told MLflow yet"
     running.run("incumbent.maintenance")
     assert alias(running).tags["incumbent.digest"] == champion.version

@@ -3,6 +3,7 @@
 import pytest
 from tests.integration.conftest import Demonstration, Stack
 
+from incumbent.embedded import processes
 from incumbent.records import GateReport, Hold, Ingest, Snapshot, Training, digest_of
 from incumbent.store import Store
 from incumbent.store.check import check
@@ -62,6 +63,20 @@ def test_the_killed_training_went_on_and_made_the_same_model(demonstration: Demo
         work.checkpoints(store).clear()
     assert undisturbed.resumed_from is None
     assert digest_of(undisturbed.model) == training.version
+
+
+def test_the_stack_ran_from_the_wheel_and_spoke_to_nobody_else(demonstration: Demonstration) -> None:
+    running = demonstration.stack
+    where = "import incumbent, incumbent_airflow; print(incumbent.__file__, incumbent_airflow.__file__)"
+    for path in running.call("python", "-c", where).split():
+        assert path.startswith(str(running.programs.parent / "lib")), path
+    (scheduler,) = [found for found in processes.recorded(running.settings.run) if found.name == "scheduler"]
+    process = processes.alive(scheduler)
+    assert process is not None
+    assert str(running.programs / "airflow") in process.cmdline()
+    assert "PYTHONPATH" not in process.environ()
+    assert not (running.settings.root / "plugins").exists()
+    assert demonstration.strangers == frozenset()
 
 
 def test_no_run_failed_and_no_promise_is_broken(running: Stack) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import fcntl
 import http.client
+import json
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from incumbent.embedded import processes
 from incumbent.embedded.settings import LOOPBACK, Settings
@@ -67,13 +70,17 @@ def status(settings: Settings) -> RayHead | None:
 
 def stop(settings: Settings) -> bool:
     """Stop exactly the head that was started here; return whether one was running."""
+    if not settings.ray.exists():
+        return False
     with _lock(settings):
         mine = [found for found in processes.recorded(settings.run) if found.name == NAME]
-        return bool(processes.stop(mine, settings.run))
+        stopped = bool(processes.stop(mine, settings.run))
+        shutil.rmtree(_sockets(settings), ignore_errors=True)
+        return stopped
 
 
 def stop_if_idle(settings: Settings, idle_s: float, now: float) -> bool:
-    """Stop the head when no training has used it for a while; return whether it was stopped.
+    """Stop the head when no training has used it for a while and no job runs; return whether it was stopped.
 
     Args:
         settings: Folders and ports.
@@ -82,6 +89,9 @@ def stop_if_idle(settings: Settings, idle_s: float, now: float) -> bool:
     """
     used = settings.ray / "used"
     if status(settings) is None or not used.exists() or now - used.stat().st_mtime < idle_s:
+        return False
+    # The task that follows a job may have died; the job lives on, and the next attempt finds it.
+    if any(job.get("status") in ("PENDING", "RUNNING") for job in _jobs(settings) or []):
         return False
     return stop(settings)
 
@@ -112,8 +122,6 @@ def _start(settings: Settings) -> RayHead:
         "AUTOSCALER_METRIC_PORT": str(base + 9),
         "DASHBOARD_METRIC_PORT": str(base + 10),
     }
-    # A long path breaks the sockets that Ray makes below it.
-    folder = Path("/tmp") / f"incumbent-ray-{digest_of(str(settings.home).encode())[:8]}"  # noqa: S108 - see above
     command = [
         str(Path(sys.executable).parent / "ray"), "start", "--head", "--block",
         "--node-ip-address", LOOPBACK, "--port", str(base),
@@ -124,11 +132,11 @@ def _start(settings: Settings) -> RayHead:
         "--metrics-export-port", str(base + 8),
         "--min-worker-port", str(base + 20), "--max-worker-port", str(base + 99),
         "--num-cpus", str(os.cpu_count() or 1), "--object-store-memory", str(OBJECT_STORE_BYTES),
-        "--disable-usage-stats", "--temp-dir", str(folder),
+        "--disable-usage-stats", "--temp-dir", str(_sockets(settings)),
     ]  # fmt: skip
     found = processes.start(NAME, command, env, settings.run, WHY, base)
     deadline = time.monotonic() + START_S
-    while not _answers(settings):
+    while _jobs(settings) is None:
         if processes.alive(found) is None or time.monotonic() > deadline:
             log = settings.run / "logs" / f"{NAME}.log"
             tail = processes.tail(log)
@@ -144,14 +152,16 @@ def _start(settings: Settings) -> RayHead:
     return _head(settings, found.pid)
 
 
-def _answers(settings: Settings) -> bool:
+def _jobs(settings: Settings) -> list[dict[str, Any]] | None:
+    """Return what the Jobs API says about its jobs; None when it does not answer."""
     connection = http.client.HTTPConnection(LOOPBACK, settings.ray_port_base + 1, timeout=5)
     token = _token(settings).read_text().strip()
     try:
         connection.request("GET", "/api/jobs/", headers={"Authorization": f"Bearer {token}"})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+        answer = connection.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
 
@@ -159,6 +169,11 @@ def _answers(settings: Settings) -> bool:
 def _head(settings: Settings, pid: int) -> RayHead:
     base = settings.ray_port_base
     return RayHead(f"{LOOPBACK}:{base}", f"http://{LOOPBACK}:{base + 1}", _token(settings), pid)
+
+
+def _sockets(settings: Settings) -> Path:
+    """Return Ray's own folder; a long path breaks the sockets that Ray makes below it."""
+    return Path("/tmp") / f"incumbent-ray-{digest_of(str(settings.home).encode())[:8]}"  # noqa: S108 - see above
 
 
 def _token(settings: Settings) -> Path:

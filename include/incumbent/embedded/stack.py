@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from incumbent.embedded import processes
+from incumbent.embedded import processes, ray_head
 from incumbent.embedded.airflow_settings import pools, read_airflow_settings
 from incumbent.embedded.environment import environment, write_env_file
 from incumbent.embedded.settings import LOOPBACK, Settings
@@ -83,10 +83,10 @@ def _start(settings: Settings, missing: list[str], env: dict[str, str], since: s
 def down(settings: Settings) -> list[str]:
     """Stop exactly what was started here; return the names of what was running."""
     with _lock(settings):
-        found = processes.recorded(settings.run)
-        order = ["scheduler", "triggerer", "dag-processor", "api-server", "mlflow", "ray"]
+        found = [record for record in processes.recorded(settings.run) if record.name != ray_head.NAME]
+        order = ["scheduler", "triggerer", "dag-processor", "api-server", "mlflow"]
         found.sort(key=lambda record: order.index(record.name) if record.name in order else len(order))
-        return processes.stop(found, settings.run)
+        return processes.stop(found, settings.run) + ([ray_head.NAME] if ray_head.stop(settings) else [])
 
 
 def is_healthy(settings: Settings) -> bool:

@@ -80,10 +80,12 @@ def claim(store: ModelStore, request_id: str, owner: str, now: datetime, lease_s
 
 
 def claimed_by(store: ModelStore, partition: str, owner: str) -> str | None:
-    """Return the request of a partition that an owner holds or held."""
-    for name in store.records.names(KIND, f"{partition}-r"):
-        if "/claim-" in name and store.records.get_plain(KIND, name)["owner"] == owner:
-            return name.split("/")[0]
+    """Return the request of a partition that an owner holds or held, unless somebody has taken it over."""
+    names = [name for name in store.records.names(KIND, f"{partition}-r") if "/claim-" in name]
+    newest = {name.split("/")[0]: name for name in names}  # in name order: the last claim wins
+    for request_id, name in newest.items():
+        if store.records.get_plain(KIND, name)["owner"] == owner:
+            return request_id
     return None
 
 

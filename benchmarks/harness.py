@@ -1,0 +1,55 @@
+"""What every benchmark needs: figures with goals, medians of several runs, one JSON line a figure.
+
+A benchmark measures the peer and Incumbent in the same run, because machines differ and are shared:
+a ratio of two figures from one run says more than either of them.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
+
+    Attributes:
+        metric: What was measured.
+        value: The median of the runs.
+        unit: Its unit.
+        goal: The most that it should be; None when it is only for comparison.
+        holds: Whether it is; True without a goal.
+    """
+
+    metric: str
+    value: float
+    unit: str
+    goal: float | None
+    holds: bool
+
+
+def figure(metric: str, values: float | Sequence[float], unit: str, goal: float | None = None) -> Figure:
+    """Return the figure of one or several measurements.
+
+    >>> figure("gap", [0.2, 0.4, 0.3], "s", goal=0.4)
+    Figure(metric='gap', value=0.3, unit='s', goal=0.4, holds=True)
+    """
+    value = values if isinstance(values, int | float) else statistics.median(values)
+    return Figure(metric, round(float(value), 4), unit, goal, goal is None or value <= goal)
+
+
+def run(name: str, measure: Callable[[], Iterable[Figure]], folder: Path) -> list[Figure]:
+    """Measure, write `<folder>/<name>.jsonl`, and return the figures that miss their goal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missed = []
+    with (folder / f"{name}.jsonl").open("w") as lines:
+        for found in measure():
+            print(json.dumps(asdict(found)), file=lines, flush=True)
+            goal = "" if found.goal is None else f"goal ≤ {found.goal} {'holds' if found.holds else 'MISSED'}"
+            print(f"{name:<16} {found.metric:<40} {found.value:>10} {found.unit:<6} {goal}".rstrip(), flush=True)
+            missed += [] if found.holds else [found]
+    return missed

@@ -1,0 +1,128 @@
+"""One champion a partition, pinned for its inputs, and every row says where it came from."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pytest
+from small_training import FIRST, small_model
+
+from incumbent.errors import ModelError
+from incumbent.records import ModelVersion, Promotion
+from incumbent.score import score
+from incumbent.store import ModelStore, Store, generation_name
+
+pytestmark = pytest.mark.unit
+MODEL = small_model()
+KEY = "2020-01"
+
+
+def deliver(store: ModelStore, rows: int = 5) -> None:
+    table = pa.table(
+        {
+            "row": pa.array(range(rows), pa.int64()),
+            "at": pa.array([FIRST] * rows, pa.timestamp("us", "UTC")),
+            "x": np.arange(rows, dtype=float),
+        }
+    )
+    store.batches("events").replace(KEY, table)
+    store.features("d" * 64).replace(KEY, table)
+
+
+def seat(store: ModelStore, generation: int) -> None:
+    digest = f"{generation:064d}"
+    version = ModelVersion(
+        digest, "small", "xgboost", "binary", "d" * 64, "s", ("x",), {}, {}, 1, 1, "2020-01-01", {}
+    )  # fmt: skip
+    store.records.put(digest, version)
+    promotion = Promotion(generation, digest, "r", "", KEY, "promote", generation - 1, "why", "")
+    store.records.put(generation_name(generation), promotion)
+
+
+def predict(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+    return np.asarray(rows["x"]) + 100 * int(version.digest)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    store = Store(tmp_path).model("small")
+    deliver(store)
+    return store
+
+
+def test_without_a_champion_nothing_is_written(store: ModelStore) -> None:
+    result = score(store, MODEL, KEY, predict)
+    assert (result.generation, result.changed) == (0, False)
+    assert "No champion yet" in result.message
+    assert store.predictions.part(KEY) is None
+
+
+def test_each_row_says_where_it_came_from(store: ModelStore) -> None:
+    seat(store, 1)
+    assert score(store, MODEL, KEY, predict).rows == 5
+    rows = store.predictions.read([KEY])
+    assert rows["prediction"].to_pylist() == [100.0, 101.0, 102.0, 103.0, 104.0]
+    batch, features = store.batches("events").part(KEY), store.features("d" * 64).part(KEY)
+    assert batch is not None
+    assert features is not None
+    assert rows.drop_columns(["row", "at", "prediction"]).slice(0, 1).to_pylist() == [
+        {
+            "generation": 1,
+            "version": f"{1:064d}",
+            "batch_digest": batch.digest,
+            "definition": "d" * 64,
+            "features_digest": features.digest,
+            "variant": "champion",
+            "partition": KEY,
+        }
+    ]
+
+
+def test_a_later_champion_does_not_rewrite_what_was_scored(store: ModelStore) -> None:
+    seat(store, 1)
+    score(store, MODEL, KEY, predict)
+    seat(store, 2)
+    again = score(store, MODEL, KEY, predict)
+    assert (again.generation, again.changed) == (1, False)
+    named = score(store, MODEL, KEY, predict, generation=2)
+    assert (named.generation, named.changed) == (2, True)
+    assert store.predictions.read([KEY])["prediction"].to_pylist()[0] == 200.0
+
+
+def test_new_inputs_are_scored_by_the_champion_of_the_day(store: ModelStore) -> None:
+    seat(store, 1)
+    score(store, MODEL, KEY, predict)
+    seat(store, 2)
+    deliver(store, rows=6)
+    result = score(store, MODEL, KEY, predict)
+    assert (result.generation, result.rows, result.changed) == (2, 6, True)
+
+
+def test_a_pinned_champion_stays_until_the_scoring_is_done(store: ModelStore) -> None:
+    seat(store, 1)
+
+    def killed(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(store, MODEL, KEY, killed)
+    seat(store, 2)
+    assert score(store, MODEL, KEY, predict).generation == 1
+
+
+@pytest.mark.parametrize("bad", [np.array([1.0]), np.full(5, np.nan)])
+def test_predictions_that_are_no_numbers_are_not_published(store: ModelStore, bad: npt.NDArray[np.float64]) -> None:
+    seat(store, 1)
+    with pytest.raises(ModelError, match="not one finite number per row"):
+        score(store, MODEL, KEY, lambda version, rows: bad)
+    assert store.predictions.part(KEY) is None
+
+
+def test_unknown_generations_and_missing_features_are_named(store: ModelStore) -> None:
+    seat(store, 1)
+    with pytest.raises(ModelError, match="no such generation"):
+        score(store, MODEL, KEY, predict, generation=7)
+    store.batches("events").replace("2020-02", store.batches("events").read([KEY]).drop_columns(["partition"]))
+    with pytest.raises(ModelError, match=r"small\.features"):
+        score(store, MODEL, "2020-02", predict)

@@ -1,0 +1,46 @@
+"""Commands in the documentation work: they are executed here, or checked by make itself."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.integration.conftest import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# They start or stop what the other tests stand on, and run there.
+ELSEWHERE = {"incumbent up", "incumbent down"}
+BLANKS = {"MODEL": "flights_delay"}
+
+
+def commands() -> list[str]:
+    """Return every command that a page shows, in a code block or between backticks."""
+    found = set()
+    for page in PAGES:
+        for code in re.findall(r"```.*?```|`[^`\n]+`", page.read_text(), re.S):
+            for line in code.strip("`").splitlines():
+                if re.match(r"(make|incumbent|airflow) \S", line.strip()):
+                    found.add(line.strip().split("  #")[0])
+    return sorted(found)
+
+
+def test_there_are_commands_to_try() -> None:
+    assert {"make demo", "make test", "make up"} <= set(commands())
+
+
+@pytest.mark.parametrize("command", [found for found in commands() if found.startswith("make ")])
+def test_make_knows_the_target(command: str) -> None:
+    subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("command", [found for found in commands() if not found.startswith("make ")])
+def test_the_command_succeeds(running: Stack, command: str) -> None:
+    if command in ELSEWHERE:
+        return
+    for blank, value in BLANKS.items():
+        command = command.replace(blank, value)
+    program, *words = shlex.split(command)
+    running.call(program, *words)
