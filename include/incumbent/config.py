@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -230,6 +231,12 @@ class Model(Strict):
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     approvals: Approvals = Approvals()
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _written_without_quotes(cls, key: object) -> object:
+        """Take YAML's date for the day that was written."""
+        return key.isoformat() if isinstance(key, date) else key
 
     @field_validator("sources")
     @classmethod

@@ -8,6 +8,7 @@ from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
     from incumbent.features.profile import Profile
+    from incumbent.monitor import PerformanceVerdict
     from incumbent.records import ModelVersion, Part, Promotion
     from incumbent.retrain import History
 
@@ -114,31 +115,39 @@ def _judge_drift(runtime: Runtime, partition: str, promotion: Promotion, version
 
 
 def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:
+    from incumbent.monitor import PerformanceVerdict, metric_rows
+
+    store = runtime.store
+    outcomes = store.outcomes(runtime.model.outcome_source).part(partition)
+    if outcomes is None:
+        return "no outcomes yet"
+    name = _performance_name(partition, store.predictions.part(partition), outcomes)
+    if not store.records.has(VERDICTS, name):
+        store.records.put(name, _performance(runtime, partition, promotion, version))
+    verdict = store.records.get(PerformanceVerdict, name)
+    if verdict.judged:
+        store.metrics.replace(partition, metric_rows(verdict))
+    return verdict.sentence
+
+
+def _performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> PerformanceVerdict:
     import numpy as np
 
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import join_labels, label_rows, outcome_keys
-    from incumbent.monitor import PerformanceVerdict, performance_verdict
+    from incumbent.monitor import performance_verdict
 
     store, model = runtime.store, runtime.model
-    outcomes = store.outcomes(model.outcome_source).part(partition)
-    if outcomes is None:
-        return "no outcomes yet"
-    name = _performance_name(partition, store.predictions.part(partition), outcomes)
-    if store.records.has(VERDICTS, name):
-        return store.records.get(PerformanceVerdict, name).sentence
     predictions = store.predictions.read([partition], [*model.keys, model.time, "prediction"])
     keys = list(model.keys)
     known = predictions.select(keys).join(outcome_keys(store, model, [partition]), keys, join_type="inner").num_rows
     rows = join_labels(model, predictions, label_rows(store, model, [partition]))
     codes, _ = cluster_codes(rows, model.evaluate.cluster)
-    verdict = performance_verdict(
+    return performance_verdict(
         partition, promotion.generation, version.digest, model.task,
         np.asarray(rows["label"], dtype=np.float64), np.asarray(rows["prediction"], dtype=np.float64), codes,
         known / max(1, predictions.num_rows), _baseline(runtime, promotion, version), model.monitor,
     )  # fmt: skip
-    store.records.put(name, verdict)
-    return verdict.sentence
 
 
 def _feature_profile(runtime: Runtime, definition: str, partition: str) -> Profile:

@@ -85,7 +85,14 @@ def parse(tmp_models: Path | None, code: str) -> str:
     if tmp_models is not None:
         env["INCUMBENT_MODELS"] = str(tmp_models)
     folder = str(ROOT / "dags")
-    lines = ["import sys", "from airflow.dag_processing.dagbag import DagBag", f"bag = DagBag(dag_folder={folder!r})"]
+    lines = [
+        "import sys",
+        "from airflow.dag_processing.dagbag import DagBag",
+        "looked_up = []",
+        "watched = ('sqlite3.connect', 'socket.connect', 'subprocess.Popen')",
+        "sys.addaudithook(lambda event, arguments: looked_up.append(event) if event in watched else None)",
+        f"bag = DagBag(dag_folder={folder!r})",
+    ]
     program = "\n".join([*lines, code])
     done = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=120, check=True
@@ -94,8 +101,12 @@ def parse(tmp_models: Path | None, code: str) -> str:
 
 
 def test_parsing_imports_nothing_heavy_and_looks_nothing_up() -> None:
-    code = f"print(sorted(set({HEAVY!r}) & set(sys.modules)), bag.import_errors)"
-    assert parse(None, code) == "[] {}"
+    code = f"print(sorted(set({HEAVY!r}) & set(sys.modules)), bag.import_errors, looked_up)"
+    assert parse(None, code) == "[] {} []"
+
+
+def test_the_watch_for_look_ups_sees_one() -> None:
+    assert parse(None, "import sqlite3; sqlite3.connect(':memory:'); print(looked_up)") == "['sqlite3.connect']"
 
 
 def test_a_broken_folder_is_one_import_error_and_the_others_work(tmp_path: Path) -> None:

@@ -85,3 +85,9 @@ def test_second_model_is_short() -> None:
     root = Path(__file__).parents[2] / "include" / "models" / "flights_airtime"
     lines = sum(len((root / name).read_text().splitlines()) for name in ("model.yaml", "features.sql", "contract.yaml"))
     assert lines <= 40
+
+
+def test_a_day_may_be_written_without_quotes(tmp_path: Path) -> None:
+    daily = GOOD.replace("grain: month", "grain: day").replace("start: 2013-01", "start: 2013-01-07\nend: 2013-12-23")
+    model = load_model(write(tmp_path, daily)).model
+    assert (model.start, model.end) == ("2013-01-07", "2013-12-23")

@@ -105,6 +105,9 @@ def test_each_partition_says_what_the_tables_say(demonstration: Demonstration, t
         joined = predictions.merge(truth.labels(month), on=KEYS)
         assert len(joined) > 0.9 * len(predictions)
         assert entry["auc"] == pytest.approx(roc_auc_score(joined["label"], joined["prediction"]), abs=1e-9)
+        metrics = truth.table("metrics", month).set_index("metric")["value"]
+        assert metrics["auc"] == pytest.approx(entry["auc"], abs=1e-9), "the monitor's own table says the same"
+        assert metrics["trivial_auc"] == 0.5
 
 
 def test_each_partition_says_what_the_records_say(

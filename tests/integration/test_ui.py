@@ -26,9 +26,10 @@ def test_every_dag_opens_and_has_run(demonstration: Demonstration) -> None:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.set_default_timeout(60_000)
         page.goto(running.settings.airflow_url)
-        page.get_by_label("Username").fill(running.api.user)
-        page.get_by_label("Password").fill(running.api.password)
+        page.fill("input[name=username]", running.api.user)
+        page.fill("input[name=password]", running.api.password)
         page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("link", name="Dags")).to_be_visible()
         for dag_id in dag_ids:
             page.goto(f"{running.settings.airflow_url}/dags/{dag_id}")
             expect(page.get_by_role("heading", name=dag_id)).to_be_visible()

@@ -95,7 +95,7 @@ def _airflow(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",  # does not follow the port by itself
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": password_file(settings),
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=30",  # the default gives up after 5 s
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "API__HOST": LOOPBACK,  # the default listens on every interface
         "API__PORT": port,
         "API__BASE_URL": settings.airflow_url,
