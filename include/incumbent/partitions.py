@@ -1,8 +1,8 @@
 """Partition keys: the text names of the intervals that data arrives in.
 
 A key is the interval's first local day (`2013-07` for a month, `2013-07-01` for a week or a day,
-`2013-07-01T05` for an hour) or a zero-padded number for file batches. Keys of one grain sort as
-text in time order, which the whole project relies on: "up to this partition" is `key <= partition`.
+`2013-07-01T05` for an hour). Keys of one grain sort as text in time order, which the whole project
+relies on: "up to this partition" is `key <= partition`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class Grain(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
-    FILE = "file"
 
 
 KEY_FORMATS = {
@@ -36,7 +35,6 @@ KEY_PATTERNS = {
     Grain.DAY: r"\d{4}-\d{2}-\d{2}",
     Grain.WEEK: r"\d{4}-\d{2}-\d{2}",
     Grain.MONTH: r"\d{4}-\d{2}",
-    Grain.FILE: r"\d{6}",
 }
 
 
@@ -99,7 +97,7 @@ def bounds_utc(key: str, grain: Grain, timezone: str) -> tuple[datetime, datetim
 def check_key(key: str, grain: Grain) -> str:
     """Return the key if it is well formed, else say what a key looks like."""
     good = re.fullmatch(KEY_PATTERNS[grain], key) is not None
-    if good and grain is not Grain.FILE:
+    if good:
         try:
             moment = datetime.strptime(key, KEY_FORMATS[grain])
             good = key_of(moment, grain) == key
@@ -118,9 +116,9 @@ def check_key(key: str, grain: Grain) -> str:
 
 def example_key(grain: Grain) -> str:
     """Return a well-formed key, for messages and forms."""
-    return "000001" if grain is Grain.FILE else key_of(datetime(2013, 7, 1, 5), grain)
+    return key_of(datetime(2013, 7, 1, 5), grain)
 
 
 def days_before(key: str, grain: Grain, days: int) -> str:
     """Return the key of the partition that holds the moment `days` before this one starts."""
-    return key if grain is Grain.FILE else key_of(start_of(key, grain) - timedelta(days=days), grain)
+    return key_of(start_of(key, grain) - timedelta(days=days), grain)

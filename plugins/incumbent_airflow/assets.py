@@ -13,7 +13,6 @@ from airflow.sdk import (
     Asset,
     AssetWatcher,
     CronPartitionTimetable,
-    IdentityMapper,
     PartitionedAssetTimetable,
     StartOfDayMapper,
     StartOfHourMapper,
@@ -84,8 +83,6 @@ class ModelAssets:
 
 def partitioned(assets: BaseAsset, grain: Grain) -> PartitionedAssetTimetable:
     """Return the timetable that starts one run per partition key that the assets emit."""
-    if grain is Grain.FILE:
-        return PartitionedAssetTimetable(assets=assets, default_partition_mapper=IdentityMapper())
     key_format = KEY_FORMATS[grain]
     mapper = MAPPERS[grain](input_format=key_format, output_format=key_format)
     return PartitionedAssetTimetable(assets=assets, default_partition_mapper=mapper)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from incumbent.config import Model
-from incumbent.partitions import Grain, end_of
+from incumbent.partitions import end_of, start_of
 
 CUSUM_SLACK = 0.5
 UNDECIDED = ("", "stale")  # no gate has said no: still open, failed, or to be gated again
@@ -66,12 +66,13 @@ class Decision:
 def decide(model: Model, partition: str, history: History) -> Decision:
     """Return the decision for a partition.
 
-    A cold start needs outcomes. Later, a labelled alarm or a drift of the scores asks, once labelled
-    rows are there that the champion has not seen, and not within the cooldown: the days after the
-    last request, doubled by each gate since the last promotion that said no.
+    A cold start needs labelled rows older than those of the gates. Later, a labelled alarm or a drift
+    of the scores asks, once labelled rows are there that the champion has not seen, and not within
+    the cooldown: the days after the last request, doubled by each gate since the last promotion that
+    said no.
     """
     if history.generation == 0:
-        return _cold_start(partition, history)
+        return _cold_start(model, partition, history)
     alarms, sums = cusum(model, partition, history)
     drifted = (history.drift.get(partition) or {}).get("tier") == "drift"
     reason = "performance" if alarms else "drift" if drifted else ""
@@ -112,7 +113,7 @@ def cusum(model: Model, partition: str, history: History) -> tuple[dict[str, str
 
 def cooldown_left(model: Model, partition: str, history: History) -> int:
     """Return the days until the next request is allowed; 0 when it is."""
-    if not history.requests or model.grain is Grain.FILE:
+    if not history.requests:
         return 0
     refused = 0
     for _, verdict in reversed(history.requests):
@@ -124,11 +125,37 @@ def cooldown_left(model: Model, partition: str, history: History) -> int:
     return max(0, (until - end_of(partition, model.grain)).days)
 
 
-def _cold_start(partition: str, history: History) -> Decision:
+def held_out(model: Model) -> timedelta:
+    """Return how much of the newest time no training sees: the gates' days and the embargo."""
+    return timedelta(days=model.evaluate.holdout_days + model.embargo_days)
+
+
+def training_rows(model: Model, labelled: Mapping[str, int]) -> int:
+    """Estimate the labelled rows that are older than the gate rows and the embargo.
+
+    Rows count as spread evenly over their partition: good enough to know when a first training
+    is worth starting, and the gates count exactly.
+    """
+    if not labelled:
+        return 0
+    until = end_of(max(labelled), model.grain) - held_out(model)
+    found = 0.0
+    for key in sorted(labelled)[-model.train.window :]:
+        start, end = start_of(key, model.grain), end_of(key, model.grain)
+        found += labelled[key] * min(1.0, max(0.0, (until - start) / (end - start)))
+    return round(found)
+
+
+def _cold_start(model: Model, partition: str, history: History) -> Decision:
     labelled = {key: rows for key, rows in history.labelled.items() if key <= partition}
     evidence = {"labelled": labelled}
-    if not labelled:
-        return Decision(partition, "", False, evidence, f"{partition}: no champion yet; waiting for outcomes.")
+    found, needed = training_rows(model, labelled), model.gates.min_train_rows
+    if found < needed:
+        waiting = (
+            f"{partition}: no champion yet; waiting for outcomes: about {found} of the {needed} labelled rows "
+            f"that a first training needs are older than the last {held_out(model).days} days (gates and embargo)."
+        )
+        return Decision(partition, "", False, evidence, waiting)
     if any(key == partition for key, _ in history.requests):
         return Decision(partition, "", False, evidence, f"{partition}: no champion yet; this partition was tried.")
     return Decision(partition, "cold_start", False, evidence, f"{partition}: there is no champion yet.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from incumbent.config import Model
-from incumbent.partitions import KEY_FORMATS, Grain, end_of, start_of
+from incumbent.partitions import KEY_FORMATS, end_of, start_of
 from incumbent.validate.contract import Column, SourceContract
 
 KEY_RULE = "key.unique"
@@ -35,7 +35,7 @@ def row_rules(contract: SourceContract, model: Model, source: str, partition: st
     key = ", ".join(identifier(name) for name in contract.key)
     good = f"count(*) OVER (PARTITION BY {key}) = 1"
     rules.append(RowRule(KEY_RULE, good, "the key occurs more than once: which row is right is not known"))
-    if partition and model.grain is not Grain.FILE:
+    if partition:
         rules += _partition_rule(contract, model, partition)
     rules += [RowRule(name, f"({sql})", f"breaks {name}: {sql}") for name, sql in contract.row_rules.items()]
     return rules

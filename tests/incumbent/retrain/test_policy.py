@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incumbent.config import load_model
+from incumbent.partitions import Grain
 from incumbent.retrain import History, decide
+from incumbent.retrain.policy import training_rows
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +37,25 @@ def test_a_cold_start_asks_when_outcomes_are_in_and_only_once() -> None:
     assert decide(MODEL, "2013-01", history(**cold)).reason == "cold_start"
     again = decide(MODEL, "2013-01", history(**cold, requests=[("2013-01", "reject")]))
     assert (again.reason, "was tried" in again.message) == ("", True)
+
+
+def test_a_cold_start_waits_until_rows_are_left_to_train_on() -> None:
+    weekly = MODEL.model_copy(update={"grain": Grain.WEEK, "start": "2013-01-07"})
+    weeks = ["2013-01-07", "2013-01-14"]
+    first = decide(weekly, weeks[0], history(generation=0, labelled={weeks[0]: 6000}))
+    assert (first.reason, "0 of the 1000 labelled rows" in first.message) == ("", True), "all of them are gate rows"
+    second = decide(weekly, weeks[1], history(generation=0, labelled=dict.fromkeys(weeks, 6000)))
+    assert second.reason == "cold_start"
+    few = decide(weekly, weeks[1], history(generation=0, labelled=dict.fromkeys(weeks, 700)))
+    assert (few.reason, "600 of the 1000 labelled rows" in few.message) == ("", True), "a day of embargo"
+
+
+def test_training_rows_are_older_than_gates_and_embargo() -> None:
+    assert training_rows(MODEL, {}) == 0
+    january = MODEL.model_copy(update={"evaluate": MODEL.evaluate.model_copy(update={"embargo_days": 3})})
+    assert training_rows(january, {"2013-01": 31_000}) == 21_000
+    windowed = january.model_copy(update={"train": MODEL.train.model_copy(update={"window": 1})})
+    assert training_rows(windowed, {"2012-12": 5, "2013-01": 31_000}) == 21_000
 
 
 def test_no_alarm_is_no_request_and_says_so() -> None:

@@ -40,8 +40,8 @@ def test_a_lease_keeps_others_out_until_it_ends(store: ModelStore) -> None:
     assert requests.claim(store, name, "a", NOW, LEASE_S) == 1
     assert requests.claim(store, name, "b", NOW, LEASE_S) is None
     assert requests.claim(store, name, "b", NOW + timedelta(seconds=61), LEASE_S) == 2
-    assert requests.claimed_by(store, "2013-02", "a") == name
-    assert requests.claimed_by(store, "2013-02", "c") is None
+    assert requests.claimed_by(store, "2013-02", "b") == name
+    assert requests.claimed_by(store, "2013-02", "a") is None, "it was taken over"
 
 
 def test_who_lost_a_request_does_not_get_it_back(store: ModelStore) -> None:
