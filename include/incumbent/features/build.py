@@ -56,15 +56,19 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
     with its reasons, and the caller announces nothing.
     """
     table = store.features(definition)
-    rows = compute(store, model, stored_sql(store, definition), partition)
+    parts = input_parts(store, model, partition)
+    batch = parts[model.batch_source][0].digest
+    rows = compute(store, model, stored_sql(store, definition), partition, parts)
     found = profile(rows, feature_columns(model, rows))
     history = _history(store, definition, partition)
     failed = findings(found, history, _importance(store), model.integrity)
     if any(finding["holds"] for finding in failed):
-        return FeatureBuild(definition, None, _hold(store, model, definition, partition, failed), changed=False)
+        return FeatureBuild(
+            definition, None, _hold(store, partition, batch, input_digest(parts), definition, failed), changed=False
+        )
     commit = table.replace(partition, rows)
     digest = store.objects.put(canonical_json(found.to_json()))
-    store.records.put_plain(PROFILES, _profile_name(definition, commit.part), {"object": digest})
+    store.records.put_plain(PROFILES, _profile_name(definition, commit.part), {"object": digest, "batch": batch})
     return FeatureBuild(definition, commit.part, None, commit.changed)
 
 
@@ -96,6 +100,17 @@ def stored_profile(store: ModelStore, definition: str, part: Part) -> Profile | 
     return Profile.from_json(json.loads(store.objects.get(store.records.get_plain(PROFILES, name)["object"])))
 
 
+def committed(store: ModelStore, definition: str, partition: str) -> Part | None:
+    """Return the features of a partition if they were committed together with their profile."""
+    part = store.features(definition).part(partition)
+    return part if part is not None and store.records.has(PROFILES, _profile_name(definition, part)) else None
+
+
+def built_from(store: ModelStore, definition: str, part: Part) -> str:
+    """Return the digest of the batch that a feature partition was computed from."""
+    return str(store.records.get_plain(PROFILES, _profile_name(definition, part))["batch"])
+
+
 def _history(store: ModelStore, definition: str, partition: str) -> list[Profile]:
     earlier = [part for key, part in store.features(definition).parts().items() if key < partition]
     profiles = [stored_profile(store, definition, part) for part in earlier[-HISTORY:]]
@@ -107,17 +122,18 @@ def _importance(store: ModelStore) -> dict[str, float] | None:
     return None if champion is None else dict(store.records.get(ModelVersion, champion.version).importance)
 
 
-def _hold(store: ModelStore, model: Model, definition: str, partition: str, failed: list[dict[str, object]]) -> Hold:
-    parts = input_parts(store, model, partition)
+def _hold(
+    store: ModelStore, partition: str, batch: str, inputs: str, definition: str, failed: list[dict[str, object]]
+) -> Hold:
     sentences = "; ".join(str(finding["sentence"]) for finding in failed if finding["holds"])
     hold = Hold(
         partition=partition,
-        batch_digest=parts[model.batch_source][0].digest,
+        batch_digest=batch,
         definition=definition,
         findings=tuple(failed),
         message=f"Held, nothing announced: {sentences}. Next: deliver a corrected file for {partition}.",
     )
-    store.records.put(f"{partition}-{digest_of([input_digest(parts), definition])[:16]}", hold)
+    store.records.put(f"{partition}-{digest_of([inputs, definition])[:16]}", hold)
     return hold
 
 

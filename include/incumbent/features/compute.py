@@ -53,13 +53,22 @@ def input_digest(parts: dict[str, list[Part]]) -> str:
     return digest_of({source: [part.digest for part in found] for source, found in parts.items()})
 
 
-def compute(store: ModelStore, model: Model, sql: str, partition: str) -> pa.Table:
+def compute(
+    store: ModelStore, model: Model, sql: str, partition: str, parts: dict[str, list[Part]] | None = None
+) -> pa.Table:
     """Return the feature rows of a partition: keys, time and features, sorted by key.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        sql: Feature definition.
+        partition: Partition key.
+        parts: What to compute from; None takes what is there now.
 
     Raises:
         FeatureError: The SQL fails, loses or repeats rows, or lacks a key or the time column.
     """
-    parts = input_parts(store, model, partition)
+    parts = input_parts(store, model, partition) if parts is None else parts
     connection = open_duckdb()
     try:
         for source, found in parts.items():

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.errors import ModelError
-from incumbent.features.compute import input_digest, input_parts
+from incumbent.features.build import build, built_from, committed
 from incumbent.features.rows import feature_rows
 from incumbent.records import ModelVersion, Part, Promotion
 from incumbent.store import ModelStore
@@ -27,7 +27,7 @@ class ScoreResult:
 
     Attributes:
         partition: Partition key.
-        generation: Generation that the rows say; 0 when there is no champion yet.
+        generation: Generation that the rows say; 0 when nothing was scored.
         version: Version digest.
         rows: Rows in the predictions partition.
         changed: Whether this call committed anything.
@@ -47,9 +47,9 @@ def score(
 ) -> ScoreResult:
     """Replace one predictions partition by the pinned champion's predictions.
 
-    The champion is resolved once for these inputs and pinned, so a run that is cleared next spring
-    scores with last spring's champion. Inputs that were scored already are left as they are unless
-    a generation is named: scoring again with another champion is an explicit act.
+    The champion is resolved once for these features and pinned, so a run that is cleared next spring
+    scores with last spring's champion. What was scored already is left as it is unless a generation
+    is named: scoring again with another champion is an explicit act.
 
     Args:
         store: The model's store.
@@ -59,33 +59,32 @@ def score(
         generation: Score again with this generation's version.
 
     Raises:
-        ModelError: The generation is not in the ledger.
+        ModelError: The generation is not in the ledger, or the version's predictions are no numbers.
+        FeatureError: The version's features are not there and cannot be computed.
     """
-    inputs = input_digest(input_parts(store, model, partition))
-    promotion = _champion(store, partition, inputs, generation)
+    promotion = _pinned(store, partition) or store.champion() if generation is None else _named(store, generation)
     if promotion is None:
         return ScoreResult(partition, 0, "", 0, changed=False, message="No champion yet: nothing is scored.")
     version = store.records.get(ModelVersion, promotion.version)
-    features = store.features(version.definition).part(partition)
-    if features is None:
-        raise ModelError(
-            "features of the champion's own definition are missing",
-            where=f"model {model.name}, partition {partition}, definition {version.definition[:16]}",
-            expected="a committed feature partition",
-            found="none",
-            next_step=f"run {model.name}.features for this partition",
-        )
-    done = f"scored/{partition}-{inputs[:16]}"
+    features = committed(store, version.definition, partition)
+    if features is None:  # FEATURES ran before this definition had the seat
+        built = build(store, model, version.definition, partition)
+        if built.part is None:
+            message = "" if built.hold is None else built.hold.message
+            return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)
+        features = built.part
+    if generation is None:
+        _pin(store, partition, promotion, version, features)
+    done = f"scored/{partition}-{features.digest[:16]}"
     current = store.predictions.part(partition)
     if generation is None and current is not None and store.records.has(PINS, done):
-        message = f"These inputs are scored already ({current.rows} rows); name a generation to score them again."
-        return ScoreResult(
-            partition, promotion.generation, version.digest, current.rows, changed=False, message=message
-        )
-    batch = store.batches(model.batch_source).part(partition)
-    rows = _predictions(store, model, promotion, version, features, "" if batch is None else batch.digest, predict)
+        held = store.predictions.read([partition], ["generation"])["generation"][0].as_py()
+        message = f"These features are scored already ({current.rows} rows); name a generation to score them again."
+        digest = store.promotion(held).version
+        return ScoreResult(partition, held, digest, current.rows, changed=False, message=message)
+    rows = _predictions(store, model, promotion, version, features, predict)
     commit = store.predictions.replace(partition, rows)
-    store.records.claim(PINS, done, {"inputs": inputs})
+    store.records.claim(PINS, done, {"features": features.digest})
     message = f"{rows.num_rows} rows of {partition} scored by generation {promotion.generation}."
     LOG.info("%s", message)
     return ScoreResult(
@@ -93,26 +92,39 @@ def score(
     )
 
 
-def _champion(store: ModelStore, partition: str, inputs: str, generation: int | None) -> Promotion | None:
-    if generation is not None:
-        ledger = {promotion.generation: promotion for promotion in store.ledger()}
-        if generation not in ledger:
-            raise ModelError(
-                "no such generation",
-                where=f"ledger of {store.root.name}",
-                expected=f"one of {sorted(ledger)}",
-                found=generation,
-                next_step="name a generation of the ledger",
-            )
-        return ledger[generation]
-    name = f"score-{partition}-{inputs[:16]}"
-    if store.records.has(PINS, name):
-        return store.promotion(store.records.get_plain(PINS, name)["generation"])
-    champion = store.champion()
-    if champion is None:
-        return None
-    pin = {"generation": champion.generation, "version": champion.version, "inputs": inputs}
-    return store.promotion(store.records.claim(PINS, name, pin)["generation"])
+def _named(store: ModelStore, generation: int) -> Promotion:
+    ledger = {promotion.generation: promotion for promotion in store.ledger()}
+    if generation not in ledger:
+        raise ModelError(
+            "no such generation",
+            where=f"ledger of {store.root.name}",
+            expected=f"one of {sorted(ledger)}",
+            found=generation,
+            next_step="name a generation of the ledger",
+        )
+    return ledger[generation]
+
+
+def _pinned(store: ModelStore, partition: str) -> Promotion | None:
+    """Return the newest promotion that was pinned for the features that are there now."""
+    pins = [store.records.get_plain(PINS, name) for name in store.records.names(PINS, f"score-{partition}-")]
+    now = {pin["definition"]: store.features(pin["definition"]).part(partition) for pin in pins}
+    fitting = [
+        pin["generation"]
+        for pin in pins
+        if (part := now[pin["definition"]]) is not None and part.digest == pin["features"]
+    ]
+    return store.promotion(max(fitting)) if fitting else None
+
+
+def _pin(store: ModelStore, partition: str, promotion: Promotion, version: ModelVersion, features: Part) -> None:
+    pin = {
+        "generation": promotion.generation,
+        "version": version.digest,
+        "definition": version.definition,
+        "features": features.digest,
+    }
+    store.records.claim(PINS, f"score-{partition}-{features.digest[:16]}", pin)
 
 
 def _predictions(
@@ -121,7 +133,6 @@ def _predictions(
     promotion: Promotion,
     version: ModelVersion,
     features: Part,
-    batch_digest: str,
     predict: Predict,
 ) -> pa.Table:
     rows = feature_rows(store, version.definition, [features])
@@ -137,7 +148,7 @@ def _predictions(
     constants = {
         "generation": pa.scalar(promotion.generation, pa.int64()),
         "version": pa.scalar(version.digest),
-        "batch_digest": pa.scalar(batch_digest),
+        "batch_digest": pa.scalar(built_from(store, version.definition, features)),
         "definition": pa.scalar(version.definition),
         "features_digest": pa.scalar(features.digest),
         "variant": pa.scalar("champion"),

@@ -1,5 +1,6 @@
 """One champion a partition, pinned for its inputs, and every row says where it came from."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pyarrow as pa
 import pytest
 from small_training import FIRST, small_model
 
-from incumbent.errors import ModelError
+from incumbent.errors import FeatureError, ModelError
+from incumbent.features.build import build
 from incumbent.records import ModelVersion, Promotion
 from incumbent.score import score
 from incumbent.store import ModelStore, Store, generation_name
@@ -16,6 +18,8 @@ from incumbent.store import ModelStore, Store, generation_name
 pytestmark = pytest.mark.unit
 MODEL = small_model()
 KEY = "2020-01"
+SQL = b"SELECT * FROM batch"
+DEFINITION = hashlib.sha256(SQL).hexdigest()
 
 
 def deliver(store: ModelStore, rows: int = 5) -> None:
@@ -27,13 +31,13 @@ def deliver(store: ModelStore, rows: int = 5) -> None:
         }
     )
     store.batches("events").replace(KEY, table)
-    store.features("d" * 64).replace(KEY, table)
+    build(store, MODEL, store.objects.put(SQL), KEY)
 
 
-def seat(store: ModelStore, generation: int) -> None:
+def seat(store: ModelStore, generation: int, sql: bytes = SQL) -> None:
     digest = f"{generation:064d}"
     version = ModelVersion(
-        digest, "small", "xgboost", "binary", "d" * 64, "s", ("x",), {}, {}, 1, 1, "2020-01-01", {}
+        digest, "small", "xgboost", "binary", store.objects.put(sql), "s", ("x",), {}, {}, 1, 1, "2020-01-01", {}
     )  # fmt: skip
     store.records.put(digest, version)
     promotion = Promotion(generation, digest, "r", "", KEY, "promote", generation - 1, "why", "")
@@ -63,7 +67,7 @@ def test_each_row_says_where_it_came_from(store: ModelStore) -> None:
     assert score(store, MODEL, KEY, predict).rows == 5
     rows = store.predictions.read([KEY])
     assert rows["prediction"].to_pylist() == [100.0, 101.0, 102.0, 103.0, 104.0]
-    batch, features = store.batches("events").part(KEY), store.features("d" * 64).part(KEY)
+    batch, features = store.batches("events").part(KEY), store.features(DEFINITION).part(KEY)
     assert batch is not None
     assert features is not None
     assert rows.drop_columns(["row", "at", "prediction"]).slice(0, 1).to_pylist() == [
@@ -71,7 +75,7 @@ def test_each_row_says_where_it_came_from(store: ModelStore) -> None:
             "generation": 1,
             "version": f"{1:064d}",
             "batch_digest": batch.digest,
-            "definition": "d" * 64,
+            "definition": DEFINITION,
             "features_digest": features.digest,
             "variant": "champion",
             "partition": KEY,
@@ -119,10 +123,30 @@ def test_predictions_that_are_no_numbers_are_not_published(store: ModelStore, ba
     assert store.predictions.part(KEY) is None
 
 
-def test_unknown_generations_and_missing_features_are_named(store: ModelStore) -> None:
+def test_unknown_generations_and_missing_partitions_are_named(store: ModelStore) -> None:
     seat(store, 1)
     with pytest.raises(ModelError, match="no such generation"):
         score(store, MODEL, KEY, predict, generation=7)
-    store.batches("events").replace("2020-02", store.batches("events").read([KEY]).drop_columns(["partition"]))
-    with pytest.raises(ModelError, match=r"small\.features"):
+    with pytest.raises(FeatureError, match="source events, partition 2020-02"):
         score(store, MODEL, "2020-02", predict)
+
+
+def test_a_generation_with_another_definition_computes_its_own_features(store: ModelStore) -> None:
+    seat(store, 1)
+    score(store, MODEL, KEY, predict)
+    seat(store, 2, b"SELECT * REPLACE (x + 1 AS x) FROM batch")
+    assert score(store, MODEL, KEY, predict, generation=2).changed
+    assert store.predictions.read([KEY])["prediction"].to_pylist() == [201.0, 202.0, 203.0, 204.0, 205.0]
+
+
+def test_a_held_correction_leaves_what_was_scored(store: ModelStore) -> None:
+    seat(store, 1)
+    score(store, MODEL, KEY, predict)
+    before = store.predictions.part(KEY)
+    rows = store.batches("events").read([KEY]).drop_columns(["partition"])
+    store.batches("events").replace(KEY, rows.set_column(2, "x", pa.array([9e9] * 5)))
+    seat(store, 2)
+    again = score(store, MODEL, KEY, predict)
+    assert (again.generation, again.changed) == (1, False), "its features are still those of the first delivery"
+    named = score(store, MODEL, KEY, predict, generation=1)
+    assert (named.changed, store.predictions.part(KEY)) == (False, before)
