@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +14,12 @@ from pathlib import Path
 from demo import raw_data, timeline
 from demo.api import Airflow
 from demo.killer import Killer
+from demo.memory import MemoryWatch
 from demo.references import monthly, never
 from demo.report import Reader, closed_share, median_task_gap_s, summary
 from demo.settle import Settler
 from incumbent.config import Model, load_model
-from incumbent.embedded import processes, stack
+from incumbent.embedded import stack
 from incumbent.embedded.settings import Settings
 from incumbent.errors import PipelineError, UnavailableError
 from incumbent.records import Hold
@@ -43,16 +43,16 @@ class Demo:
         self.settings = settings
         self.months = [f"2013-{month:02d}" for month in range(1, months + 1)]
         self.seed = seed
-        self.peak_mb = 0.0
+        self.memory = MemoryWatch(settings.run)
         self.started = time.monotonic()
         self.began = datetime.now(UTC).isoformat()
-        self.first_champion_s = 0.0
+        self.first_s: dict[str, float] = {}
 
     def run(self) -> dict[str, object]:
         """Replay the months and return the report."""
         print("Starting Airflow and MLflow …", flush=True)
         stack.up(self.settings)
-        threading.Thread(target=self._watch_memory, daemon=True).start()
+        self.memory.start()
         model = load_model(self.settings.models / "flights_delay").model
         store = Store(self.settings.store).model(model.name)
         api = Airflow(self.settings.airflow_url, self.settings.passwords_file)
@@ -65,8 +65,6 @@ class Demo:
         for position, month in enumerate(self.months):
             self._month(month, position, model, store, settler, killer)
             print(timeline.line(reader.entry(month)), flush=True)
-            if store.champion() is not None and not self.first_champion_s:
-                self.first_champion_s = round(time.monotonic() - self.started, 1)
         self._second_model(api)
         self._maintenance(api)
         own_s = time.monotonic() - self.started
@@ -85,9 +83,16 @@ class Demo:
             raw_data.write_partition(drop, "flights", month)
         raw_data.write_partition(drop, "weather", month)
         settler.wait(f"the flights of {month}")
+        self._note("predictions", bool(store.predictions.parts()))
         killer.armed = store.champion() is not None  # not the first training: the seat must be taken once in peace
         raw_data.write_partition(drop, "outcomes", month)
         settler.wait(f"the outcomes of {month}")
+        self._note("champion", store.champion() is not None)
+
+    def _note(self, what: str, there: bool) -> None:
+        """Keep the seconds until something was there for the first time."""
+        if there:
+            self.first_s.setdefault(what, round(time.monotonic() - self.started, 1))
 
     def _show_hold(self, month: str, rows: int, store: ModelStore) -> None:
         holds = [hold for hold in store.records.all(Hold) if hold.partition == month]
@@ -134,10 +139,12 @@ class Demo:
         trainings = reader.trainings()
         dags = [f"{model.name}.train", f"{model.name}.monitor"]
         figures = {
-            "first_champion_s": self.first_champion_s,
+            "first_champion_s": self.first_s.get("champion"),
+            "first_predictions_s": self.first_s.get("predictions"),
             "wall_s": round(own_s, 1),
             "references_s": round(references_s, 1),
-            "peak_memory_mb": round(self.peak_mb),
+            "peak_memory_mb": round(self.memory.peak_mb),
+            "peak_task_mb": round(self.memory.peak_task_mb),
             "median_task_gap_s": median_task_gap_s(api, dags, self.began) or 0.0,
         }
         found = summary(entries, trainings, len(reader.promotions()), figures)
@@ -152,11 +159,6 @@ class Demo:
 
     def _drop(self, model: Model) -> Path:
         return self.settings.raw / model.name
-
-    def _watch_memory(self) -> None:
-        while True:
-            self.peak_mb = max(self.peak_mb, sum(processes.memory_mb(self.settings.run).values()))
-            time.sleep(10)
 
 
 def fresh_home(settings: Settings) -> None:

@@ -104,7 +104,7 @@ def summary(
     partitions: Sequence[Mapping[str, Any]],
     trainings: Sequence[Mapping[str, Any]],
     promotions: int,
-    figures: Mapping[str, float],
+    figures: Mapping[str, float | None],
 ) -> dict[str, Any]:
     """Return the means over the partitions that have predictions, the counts, and the run's figures."""
     scored = [entry for entry in partitions if entry["auc"] is not None]

@@ -66,7 +66,7 @@ class Stack:
         ours = ("INCUMBENT", "AIRFLOW", "MLFLOW", "PYTHON")
         env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         env |= {"INCUMBENT_ROOT": str(self.settings.root), "INCUMBENT_HOME": str(self.settings.home)}
-        env |= {"INCUMBENT_PORT_BASE": str(self.settings.port_base)}
+        env |= {"INCUMBENT_PORT_BASE": str(self.settings.port_base), "INCUMBENT_MODELS": str(self.settings.models)}
         if self.settings.environment_file.exists():
             for line in self.settings.environment_file.read_text().splitlines():
                 name, _, value = line.removeprefix("export ").partition("=")

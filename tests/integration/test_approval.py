@@ -24,7 +24,7 @@ def waiting_for_a_person(running: Stack, timeout_s: float = 180) -> dict[str, An
 
 
 def answer(running: Stack, run: dict[str, Any], choice: str) -> None:
-    time.sleep(5)  # the scheduler parks the task in several steps
+    time.sleep(3)  # Airflow loses an answer that comes while the task is still being parked
     path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/approve/-1/hitlDetails"
     running.api.patch(path, {"chosen_options": [choice], "params_input": {}})
 

@@ -106,6 +106,9 @@ def _airflow(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.2,  # a hop between tasks takes 0.3 s instead of 1.1 s
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": port + 4,
         "SCHEDULER__ENABLE_HEALTH_CHECK": False,
+        # A supervisor that misses the end of its task notices it at the next heartbeat: until then a slot is taken,
+        # and an answer to a task that waits for one is lost.
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 30,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 10,  # default: a new DAG file is noticed after five minutes
