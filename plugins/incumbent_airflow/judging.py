@@ -1,4 +1,4 @@
-"""What the MONITOR tasks do: judge drift and performance, decide on a retrain, draw the report."""
+"""What MONITOR judges: drift of a scored partition, performance once its outcomes are in, and the page of both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from incumbent.features.profile import Profile
     from incumbent.monitor import PerformanceVerdict
     from incumbent.records import ModelVersion, Part, Promotion
-    from incumbent.retrain import History
 
 VERDICTS = "verdicts"
 
@@ -27,42 +26,6 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
     }
 
 
-def decide(runtime: Runtime, partition: str) -> dict[str, Any]:
-    """Fold the verdicts into a decision, record it, and write the request it asks for."""
-    from incumbent.records import digest_of
-    from incumbent.retrain import decide as decide_now
-    from incumbent.retrain.requests import announce, open_request
-
-    store = runtime.store
-    decision = decide_now(runtime.model, partition, history(runtime, partition))
-    plain = {**vars(decision), "evidence": dict(decision.evidence)}
-    store.records.claim("decisions", f"{partition}/{digest_of(plain)[:16]}", plain)
-    if not decision.reason:
-        return {"request": None, "reason": "", "message": decision.message}
-    request, _ = open_request(
-        store, partition, decision.reason, decision.evidence, degraded=decision.degraded, message=decision.message
-    )
-    mine = announce(store, request.id)
-    return {"request": request.id if mine else None, "reason": request.reason, "message": decision.message}
-
-
-def history(runtime: Runtime, partition: str) -> History:
-    """Gather what the policy may look at: everything up to this partition."""
-    from incumbent.retrain import History
-
-    store = runtime.store
-    champion = store.champion()
-    drift, performance = _verdicts(runtime, partition, champion)
-    return History(
-        generation=0 if champion is None else champion.generation,
-        promoted_partition="" if champion is None else champion.partition,
-        labelled=_labelled(runtime, partition),
-        drift=drift,
-        performance=performance,
-        requests=_requests(runtime, partition),
-    )
-
-
 def write_report(runtime: Runtime, partition: str) -> str | None:
     """Draw the Evidently page of a bounded sample with the drift verdict on it, once per verdict."""
     from incumbent.features.rows import feature_rows
@@ -73,7 +36,7 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
     if scored is None:
         return None
     version = scored[1]
-    name = _drift_name(partition, store.predictions.part(partition), version.digest)
+    name = drift_name(partition, store.predictions.part(partition), version.digest)
     path = store.reports() / "drift" / f"{name.replace('/', '-')}.html"
     if path.exists() or not store.records.has(VERDICTS, name):
         return None
@@ -100,7 +63,7 @@ def _judge_drift(runtime: Runtime, partition: str, promotion: Promotion, version
     from incumbent.monitor import DriftVerdict, drift_verdict
 
     store = runtime.store
-    name = _drift_name(partition, store.predictions.part(partition), version.digest)
+    name = drift_name(partition, store.predictions.part(partition), version.digest)
     if store.records.has(VERDICTS, name):
         return store.records.get(DriftVerdict, name).sentence
     scores = store.predictions.read([partition], ["prediction"])
@@ -121,7 +84,7 @@ def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, v
     outcomes = store.outcomes(runtime.model.outcome_source).part(partition)
     if outcomes is None:
         return "no outcomes yet"
-    name = _performance_name(partition, store.predictions.part(partition), outcomes)
+    name = performance_name(partition, store.predictions.part(partition), outcomes)
     if not store.records.has(VERDICTS, name):
         store.records.put(name, _performance(runtime, partition, promotion, version))
     verdict = store.records.get(PerformanceVerdict, name)
@@ -222,67 +185,15 @@ def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> 
     return dict(store.records.claim("baselines", promotion.gate_report, made))
 
 
-def _drift_name(partition: str, predictions: Part | None, version: str) -> str:
+def drift_name(partition: str, predictions: Part | None, version: str) -> str:
     """Return the name of the verdict about exactly these predictions."""
     from incumbent.records import digest_of
 
     return f"{partition}/drift-{digest_of([predictions and predictions.digest, version])[:16]}"
 
 
-def _performance_name(partition: str, predictions: Part | None, outcomes: Part) -> str:
+def performance_name(partition: str, predictions: Part | None, outcomes: Part) -> str:
     """Return the name of the verdict about exactly these predictions and outcomes."""
     from incumbent.records import digest_of
 
     return f"{partition}/performance-{digest_of([predictions and predictions.digest, outcomes.digest])[:16]}"
-
-
-def _verdicts(runtime: Runtime, partition: str, champion: Promotion | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the verdicts about the champion's generation, by partition.
-
-    Outcomes that came in two parts, or a partition that was scored again, leave older verdicts behind:
-    only the one about what the tables hold now counts.
-    """
-    drift: dict[str, Any] = {}
-    performance: dict[str, Any] = {}
-    if champion is None:
-        return drift, performance
-    store = runtime.store
-    outcomes = store.outcomes(runtime.model.outcome_source).parts()
-    for key, part in store.predictions.parts().items():
-        if key > partition:
-            continue
-        names = [(drift, _drift_name(key, part, champion.version))]
-        if key in outcomes:
-            names.append((performance, _performance_name(key, part, outcomes[key])))
-        for found, name in names:
-            if store.records.has(VERDICTS, name):
-                plain = store.records.get_plain(VERDICTS, name)
-                if plain["generation"] == champion.generation:
-                    found[key] = plain
-    return drift, performance
-
-
-def _labelled(runtime: Runtime, partition: str) -> dict[str, int]:
-    store, model = runtime.store, runtime.model
-    done = {key for name, table in store.tables().items() if name.startswith("features/") for key in table.parts()}
-    outcomes = store.outcomes(model.outcome_source).parts()
-    return {key: part.rows for key, part in outcomes.items() if key in done and key <= partition}
-
-
-def _requests(runtime: Runtime, partition: str) -> tuple[tuple[str, str], ...]:
-    """Return earlier requests with the verdict that answered each, in order."""
-    from incumbent.records import RetrainRequest
-
-    records = runtime.store.records
-    found = []
-    for name in records.names(RetrainRequest.kind):
-        if not name.endswith("/open"):
-            continue
-        request = records.get(RetrainRequest, name)
-        done = f"{request.id}/done"
-        answer = (
-            records.get_plain(RetrainRequest.kind, done)["verdict"] if records.has(RetrainRequest.kind, done) else ""
-        )
-        if request.partition <= partition:
-            found.append((request.partition, str(answer)))
-    return tuple(found)

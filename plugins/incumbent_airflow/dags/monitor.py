@@ -37,7 +37,7 @@ def monitor_dag(model: Model) -> DAG:
 
     @task(task_id="retrain", outlets=[assets.request])
     def retrain() -> dict[str, object]:
-        from incumbent_airflow.judging import decide
+        from incumbent_airflow.deciding import decide
 
         runtime, context = Runtime.open(model.name), get_current_context()
         partition = partition_of(context, model)
