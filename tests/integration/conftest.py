@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,6 +98,16 @@ class Stack:
         assert self.api.wait(dag_id, run_id) == "success", f"{dag_id} {conf}"
         found: dict[str, Any] = self.api.get(f"/dags/{dag_id}/dagRuns/{run_id}")
         return found
+
+    def failed_runs(self, dag_id: str, count: int, timeout_s: float = 120) -> list[dict[str, Any]]:
+        """Wait until so many runs of a DAG have failed, and return them."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            failed = [run for run in self.api.runs(state="failed") if run["dag_id"] == dag_id]
+            if len(failed) >= count:
+                return failed
+            time.sleep(1)
+        raise AssertionError(f"{len(failed)} of {count} runs of {dag_id} failed")
 
 
 @dataclass(frozen=True)
