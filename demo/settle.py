@@ -10,7 +10,7 @@ from pathlib import Path
 from demo.api import Airflow
 from incumbent.config import Model
 from incumbent.errors import UnavailableError
-from incumbent.features.compute import missing_sources
+from incumbent.features.inputs import missing_sources
 from incumbent.records import Hold
 from incumbent.retrain.requests import unanswered
 from incumbent.store import ModelStore

@@ -19,9 +19,9 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
     scored = _scored_by(runtime, partition)
     if scored is None:
         return {"drift": "not scored yet", "performance": "not scored yet"}
-    promotion, version = scored
+    promotion, version, features = scored
     return {
-        "drift": _judge_drift(runtime, partition, promotion, version),
+        "drift": _judge_drift(runtime, features, promotion, version),
         "performance": _judge_performance(runtime, partition, promotion, version),
     }
 
@@ -35,39 +35,43 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
     scored = _scored_by(runtime, partition)
     if scored is None:
         return None
-    version = scored[1]
+    _, version, features = scored
     name = drift_name(partition, store.predictions.part(partition), version.digest)
     path = store.reports() / "drift" / f"{name.replace('/', '-')}.html"
     if path.exists() or not store.records.has(VERDICTS, name):
         return None
     verdict = store.records.get_plain(VERDICTS, name)
     reference = feature_rows(store, version.definition, _training_parts(runtime, version))
-    current = feature_rows(store, version.definition, [partition])
-    features = [str(found["feature"]) for found in verdict["features"]] or list(version.features)
-    write(path, reference, current, features, verdict, runtime.model.monitor.report_rows)
+    current = feature_rows(store, version.definition, [features])
+    columns = [str(found["feature"]) for found in verdict["features"]] or list(version.features)
+    write(path, reference, current, columns, verdict, runtime.model.monitor.report_rows)
     return str(path)
 
 
-def _scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersion] | None:
-    from incumbent.records import ModelVersion
+def _scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersion, Part] | None:
+    """Return who scored a partition, and from which features: they may have been corrected since."""
+    from incumbent.records import ModelVersion, Part
 
-    if runtime.store.predictions.part(partition) is None:
+    part = runtime.store.predictions.part(partition)
+    if part is None:
         return None
-    generation = runtime.store.predictions.read([partition], ["generation"])["generation"][0].as_py()
-    promotion = runtime.store.promotion(generation)
-    return promotion, runtime.store.records.get(ModelVersion, promotion.version)
+    columns = ["generation", "features_digest"]
+    first = runtime.store.predictions.read([partition], columns).slice(0, 1).to_pylist()[0]
+    promotion = runtime.store.promotion(first["generation"])
+    features = Part(partition, first["features_digest"], part.rows)
+    return promotion, runtime.store.records.get(ModelVersion, promotion.version), features
 
 
-def _judge_drift(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:
+def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version: ModelVersion) -> str:
     from incumbent.features.profile import Profile, profile
     from incumbent.monitor import DriftVerdict, drift_verdict
 
-    store = runtime.store
+    store, partition = runtime.store, features.partition
     name = drift_name(partition, store.predictions.part(partition), version.digest)
     if store.records.has(VERDICTS, name):
         return store.records.get(DriftVerdict, name).sentence
     scores = store.predictions.read([partition], ["prediction"])
-    batch = _feature_profile(runtime, version.definition, partition)
+    batch = _feature_profile(runtime, version.definition, features)
     batch = Profile({**batch.columns, "score": profile(scores, ["prediction"]).columns["prediction"]})
     reference = _reference(runtime, version)
     verdict = drift_verdict(
@@ -113,16 +117,15 @@ def _performance(runtime: Runtime, partition: str, promotion: Promotion, version
     )  # fmt: skip
 
 
-def _feature_profile(runtime: Runtime, definition: str, partition: str) -> Profile:
+def _feature_profile(runtime: Runtime, definition: str, part: Part) -> Profile:
     from incumbent.features.build import feature_columns, stored_profile
     from incumbent.features.profile import profile
     from incumbent.features.rows import feature_rows
 
-    part = runtime.store.features(definition).part(partition)
-    found = None if part is None else stored_profile(runtime.store, definition, part)
+    found = stored_profile(runtime.store, definition, part.partition, part.digest)
     if found is not None:
         return found
-    rows = feature_rows(runtime.store, definition, [partition])
+    rows = feature_rows(runtime.store, definition, [part])
     return profile(rows, feature_columns(runtime.model, rows))
 
 

@@ -12,73 +12,30 @@ import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError, StoreError
-from incumbent.records import Part, digest_of
-from incumbent.store import ModelStore, Table
-
-ONCE = "once"
+from incumbent.features.inputs import Inputs
+from incumbent.store import ModelStore
 
 
-def input_parts(store: ModelStore, model: Model, partition: str) -> dict[str, list[Part]]:
-    """Return the contents that a partition's features are computed from, by source.
-
-    Raises:
-        FeatureError: A source has nothing for this partition yet.
-    """
-    parts = {model.batch_source: _this(store.batches(model.batch_source), model.batch_source, partition)}
-    for source in model.context_sources:
-        table = store.context(source)
-        if model.sources[source].once:
-            parts[source] = _this(table, source, ONCE)
-            continue
-        first, last = model.context_partitions(source, partition)
-        _this(table, source, partition)
-        parts[source] = [part for key, part in table.parts().items() if first <= key <= last]
-    return parts
-
-
-def missing_sources(store: ModelStore, model: Model, partition: str) -> list[str]:
-    """Return the sources that a partition's features still wait for, in a stable order."""
-    waiting = []
-    if store.batches(model.batch_source).part(partition) is None:
-        waiting.append(model.batch_source)
-    for source in model.context_sources:
-        key = ONCE if model.sources[source].once else partition
-        if store.context(source).part(key) is None:
-            waiting.append(source)
-    return waiting
-
-
-def input_digest(parts: dict[str, list[Part]]) -> str:
-    """Return the one digest of everything that a partition's features are computed from."""
-    return digest_of({source: [part.digest for part in found] for source, found in parts.items()})
-
-
-def compute(
-    store: ModelStore, model: Model, sql: str, partition: str, parts: dict[str, list[Part]] | None = None
-) -> pa.Table:
+def compute(store: ModelStore, model: Model, sql: str, inputs: Inputs) -> pa.Table:
     """Return the feature rows of a partition: keys, time and features, sorted by key.
 
-    Args:
-        store: The model's store.
-        model: Its configuration.
-        sql: Feature definition.
-        partition: Partition key.
-        parts: What to compute from; None takes what is there now.
-
     Raises:
-        FeatureError: The SQL fails, loses or repeats rows, or lacks a key or the time column.
+        FeatureError: The SQL fails, loses or repeats rows, lacks a key or the time column, or a
+            feature has a type that no model takes.
     """
-    parts = input_parts(store, model, partition) if parts is None else parts
+    partition = inputs.partition
     connection = open_duckdb()
     try:
-        for source, found in parts.items():
+        for source, parts in inputs.parts.items():
             table = store.source(model.sources[source].role, source)
-            rows = table.read_parts(found).drop_columns(["partition"])
+            rows = table.read_parts(parts).drop_columns(["partition"])
             connection.register("batch" if source == model.batch_source else source, rows)
         rows = _run(connection, sql, model.name, partition)
         connection.register("result", rows)
         _check(connection, model, rows, partition)
-        return plain_types(connection.sql(f"SELECT * FROM result ORDER BY {quoted(model.keys)}").to_arrow_table())
+        found = plain_types(connection.sql(f"SELECT * FROM result ORDER BY {quoted(model.keys)}").to_arrow_table())
+        _check_types(model, found, partition)
+        return found
     finally:
         connection.close()
 
@@ -124,19 +81,6 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _this(table: Table, source: str, partition: str) -> list[Part]:
-    part = table.part(partition)
-    if part is None:
-        raise FeatureError(
-            "a source has no rows for this partition yet",
-            where=f"source {source}, partition {partition}",
-            expected="an accepted delivery",
-            found="none",
-            next_step=f"deliver the file; if it was delivered, look at the last run of ingest_{source}",
-        )
-    return [part]
-
-
 def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: str, partition: str) -> pa.Table:
     try:
         rows: pa.Table = connection.sql(sql).to_arrow_table()
@@ -176,6 +120,20 @@ def _check(connection: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table, 
             found=f"{found} rows, {distinct} different keys, {lost} keys lost",
             next_step="use LEFT JOIN or ASOF LEFT JOIN, and join on the whole key of the context source",
         )
+
+
+def _check_types(model: Model, rows: pa.Table, partition: str) -> None:
+    for field in rows.schema:
+        feature = field.name not in (*model.keys, model.time)
+        known = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
+        if feature and not any(is_known(field.type) for is_known in known):
+            raise FeatureError(
+                "a feature has a type that no model takes",
+                where=f"model {model.name}, features.sql, partition {partition}, column {field.name}",
+                expected="a number, a text or a boolean",
+                found=field.type,
+                next_step="turn it into numbers, such as days since another date, or leave it out",
+            )
 
 
 def stored_sql(store: ModelStore, definition: str) -> str:

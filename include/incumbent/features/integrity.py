@@ -30,8 +30,8 @@ def findings(
     Args:
         batch: Profile of the batch.
         history: Profiles of earlier accepted partitions.
-        importance: The champion's share of gain by feature; None before there is a champion, when
-            every column counts.
+        importance: The champion's share of gain by feature; a column that it does not name counts
+            in full, as every column does before there is a champion (None).
         settings: Tolerances and the error rate of one batch.
 
     Returns:
@@ -43,7 +43,7 @@ def findings(
     alpha = settings.alpha / (TESTS * len(batch.columns))
     out = []
     for name, found in batch.columns.items():
-        share = 1.0 if importance is None else importance.get(name, 0.0)
+        share = 1.0 if importance is None else importance.get(name, 1.0)
         usual_nulls = max(_share(past.columns[name].nulls, past.columns[name].rows) for past in history)
         for test in _tests(found, reference.columns[name], usual_nulls, settings):
             if test["p"] < alpha:

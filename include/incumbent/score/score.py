@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.errors import ModelError
-from incumbent.features.build import build, built_from, committed
+from incumbent.features.build import build, committed
+from incumbent.features.inputs import Inputs, pinned_inputs
 from incumbent.features.rows import feature_rows
 from incumbent.records import ModelVersion, Part, Promotion
 from incumbent.store import ModelStore
@@ -47,9 +48,9 @@ def score(
 ) -> ScoreResult:
     """Replace one predictions partition by the pinned champion's predictions.
 
-    The champion is resolved once for these features and pinned, so a run that is cleared next spring
-    scores with last spring's champion. What was scored already is left as it is unless a generation
-    is named: scoring again with another champion is an explicit act.
+    The champion is resolved once for these inputs and pinned, so a run that is cleared next spring
+    scores with last spring's champion. Inputs that were scored already are left as they are unless
+    a generation is named: scoring again with another champion is an explicit act.
 
     Args:
         store: The model's store.
@@ -60,35 +61,45 @@ def score(
 
     Raises:
         ModelError: The generation is not in the ledger, or the version's predictions are no numbers.
-        FeatureError: The version's features are not there and cannot be computed.
+        FeatureError: A source has nothing for this partition, or the version's features cannot be computed.
     """
-    promotion = _pinned(store, partition) or store.champion() if generation is None else _named(store, generation)
+    inputs = pinned_inputs(store, model, partition)
+    promotion = _of_its_day(store, inputs) if generation is None else _named(store, generation)
     if promotion is None:
-        return ScoreResult(partition, 0, "", 0, changed=False, message="No champion yet: nothing is scored.")
+        message = "There was no champion when this came: nothing is scored. To score it now, name a generation."
+        return ScoreResult(partition, 0, "", 0, changed=False, message=message)
+    if generation is None and (held := _scored(store, inputs)):
+        return held
     version = store.records.get(ModelVersion, promotion.version)
-    features = committed(store, version.definition, partition)
-    if features is None:  # FEATURES ran before this definition had the seat
-        built = build(store, model, version.definition, partition)
+    features = committed(store, version.definition, inputs)
+    if features is None:  # FEATURES ran before this definition had the seat, or for another delivery
+        (built,) = build(store, model, [version.definition], partition)
         if built.part is None:
             message = "" if built.hold is None else built.hold.message
             return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)
         features = built.part
-    if generation is None:
-        _pin(store, partition, promotion, version, features)
-    done = f"scored/{partition}-{features.digest[:16]}"
-    current = store.predictions.part(partition)
-    if generation is None and current is not None and store.records.has(PINS, done):
-        held = store.predictions.read([partition], ["generation"])["generation"][0].as_py()
-        message = f"These features are scored already ({current.rows} rows); name a generation to score them again."
-        digest = store.promotion(held).version
-        return ScoreResult(partition, held, digest, current.rows, changed=False, message=message)
-    rows = _predictions(store, model, promotion, version, features, predict)
+    rows = _predictions(store, model, promotion, version, features, inputs.batch.digest, predict)
     commit = store.predictions.replace(partition, rows)
-    store.records.claim(PINS, done, {"features": features.digest})
     message = f"{rows.num_rows} rows of {partition} scored by generation {promotion.generation}."
     LOG.info("%s", message)
     return ScoreResult(
         partition, promotion.generation, version.digest, rows.num_rows, changed=commit.changed, message=message
+    )
+
+
+def _scored(store: ModelStore, inputs: Inputs) -> ScoreResult | None:
+    """Return what the predictions table holds if it was scored from exactly these inputs."""
+    part = store.predictions.part(inputs.partition)
+    if part is None:
+        return None
+    columns = ["generation", "version", "definition", "features_digest"]
+    first = store.predictions.read([inputs.partition], columns).slice(0, 1).to_pylist()[0]
+    features = committed(store, first["definition"], inputs)
+    if features is None or features.digest != first["features_digest"]:
+        return None
+    message = f"These inputs are scored already ({part.rows} rows); name a generation to score them again."
+    return ScoreResult(
+        inputs.partition, first["generation"], first["version"], part.rows, changed=False, message=message
     )
 
 
@@ -105,26 +116,15 @@ def _named(store: ModelStore, generation: int) -> Promotion:
     return ledger[generation]
 
 
-def _pinned(store: ModelStore, partition: str) -> Promotion | None:
-    """Return the newest promotion that was pinned for the features that are there now."""
-    pins = [store.records.get_plain(PINS, name) for name in store.records.names(PINS, f"score-{partition}-")]
-    now = {pin["definition"]: store.features(pin["definition"]).part(partition) for pin in pins}
-    fitting = [
-        pin["generation"]
-        for pin in pins
-        if (part := now[pin["definition"]]) is not None and part.digest == pin["features"]
-    ]
-    return store.promotion(max(fitting)) if fitting else None
+def _of_its_day(store: ModelStore, inputs: Inputs) -> Promotion | None:
+    """Return the champion that was pinned for these inputs; the first run pins the champion of its day.
 
-
-def _pin(store: ModelStore, partition: str, promotion: Promotion, version: ModelVersion, features: Part) -> None:
-    pin = {
-        "generation": promotion.generation,
-        "version": version.digest,
-        "definition": version.definition,
-        "features": features.digest,
-    }
-    store.records.claim(PINS, f"score-{partition}-{features.digest[:16]}", pin)
+    That there was none is pinned too: a cleared run must not score what it left alone.
+    """
+    champion = store.champion()
+    pin = {"generation": 0 if champion is None else champion.generation, "inputs": inputs.digest}
+    stands = store.records.claim(PINS, f"score-{inputs.partition}-{inputs.digest[:16]}", pin)
+    return store.promotion(stands["generation"]) if stands["generation"] else None
 
 
 def _predictions(
@@ -133,6 +133,7 @@ def _predictions(
     promotion: Promotion,
     version: ModelVersion,
     features: Part,
+    batch: str,
     predict: Predict,
 ) -> pa.Table:
     rows = feature_rows(store, version.definition, [features])
@@ -148,7 +149,7 @@ def _predictions(
     constants = {
         "generation": pa.scalar(promotion.generation, pa.int64()),
         "version": pa.scalar(version.digest),
-        "batch_digest": pa.scalar(built_from(store, version.definition, features)),
+        "batch_digest": pa.scalar(batch),
         "definition": pa.scalar(version.definition),
         "features_digest": pa.scalar(features.digest),
         "variant": pa.scalar("champion"),

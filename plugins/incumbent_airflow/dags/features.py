@@ -37,14 +37,14 @@ def features_dag(model: Model) -> DAG:
     @task(task_id="features", outlets=[assets.features])
     def features() -> dict[str, object]:
         from incumbent.features.build import build, definitions_in_use
-        from incumbent.features.compute import missing_sources
+        from incumbent.features.inputs import missing_sources
 
         runtime, context = Runtime.open(model.name), get_current_context()
         partition = partition_of(context, model)
         if waiting := missing_sources(runtime.store, model, partition):
             raise skip(f"{partition} waits for {', '.join(waiting)}.")
         definitions = definitions_in_use(runtime.store, runtime.folder.features_sql)
-        builds = [build(runtime.store, model, definition, partition) for definition in definitions]
+        builds = build(runtime.store, model, definitions, partition)
         for held in (found.hold for found in builds if found.hold is not None):
             raise skip(held.message)
         emit(context, assets.features, partition)

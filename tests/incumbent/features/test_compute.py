@@ -14,7 +14,8 @@ import pytest
 from demo import raw_data
 from incumbent.config import Model, load_model
 from incumbent.errors import FeatureError
-from incumbent.features.compute import compute, missing_sources, plain_types
+from incumbent.features.compute import compute, plain_types
+from incumbent.features.inputs import missing_sources, pinned_inputs
 from incumbent.partitions import Grain
 from incumbent.store import ModelStore, Store
 
@@ -63,7 +64,8 @@ def observed(rows: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.parametrize("day", [SPRING, AUTUMN, "2013-07-04"])
 def test_weather_is_what_was_known_two_hours_before(tmp_path: Path, day: str) -> None:
-    rows = compute(day_store(tmp_path, day), daily(), FOLDER.features_sql, day).to_pandas()
+    store = day_store(tmp_path, day)
+    rows = compute(store, daily(), FOLDER.features_sql, pinned_inputs(store, daily(), day)).to_pandas()
     assert len(rows) > 500
     expected = observed(rows)
     for name in WEATHER:
@@ -93,12 +95,13 @@ def test_the_hosts_time_zone_does_not_matter(tmp_path: Path, day: str) -> None:
         ("SELECT * FROM batch WHERE distance > 500", "loses or repeats rows"),
         ("SELECT year, month, day, carrier, flight, distance, time_hour FROM batch", "without origin"),
         ("DROP TABLE batch", "the feature definition does not run"),
+        ("SELECT *, current_date AS today FROM batch", "column today"),
     ],
 )
 def test_a_bad_definition_says_what_to_correct(tmp_path: Path, sql: str, says: str) -> None:
     store = day_store(tmp_path, SPRING)
     with pytest.raises(FeatureError) as caught:
-        compute(store, daily(), sql, SPRING)
+        compute(store, daily(), sql, pinned_inputs(store, daily(), SPRING))
     assert says in str(caught.value)
     assert f"model flights_delay, features.sql, partition {SPRING}" in str(caught.value)
     assert caught.value.next_step
@@ -109,13 +112,13 @@ def test_a_partition_that_was_not_delivered_is_named(tmp_path: Path) -> None:
     assert missing_sources(store, daily(), SPRING) == []
     assert missing_sources(store, daily(), AUTUMN) == ["flights", "weather"]
     with pytest.raises(FeatureError, match=f"source flights, partition {AUTUMN}"):
-        compute(store, daily(), FOLDER.features_sql, AUTUMN)
+        pinned_inputs(store, daily(), AUTUMN)
 
 
 def main(root: str, day: str) -> None:
     """Print the digest of a day's feature rows, for a process in another time zone."""
     store = Store(Path(root)).model("flights_delay")
-    rows = compute(store, daily(), FOLDER.features_sql, day)
+    rows = compute(store, daily(), FOLDER.features_sql, pinned_inputs(store, daily(), day))
     sys.stdout.write(store.features("d" * 64).replace(day, rows).part.digest)
 
 

@@ -93,8 +93,10 @@ def test_a_column_the_champion_does_not_use_is_reported_and_does_not_hold(
     months: list[pa.Table], profiles: list[Profile]
 ) -> None:
     batch = damaged(months[5], "distance", months[5]["distance"].to_numpy() * 100)
-    assert held(batch, profiles[:5], {"temp": 1.0}) == set()
-    found = findings(batch, profiles[:5], {"temp": 1.0}, SETTINGS)
+    unused = {"temp": 1.0, "distance": 0.0}
+    assert held(batch, profiles[:5], unused) == set()
+    assert held(batch, profiles[:5], {"temp": 1.0}) != set(), "the champion does not know it: it counts in full"
+    found = findings(batch, profiles[:5], unused, SETTINGS)
     assert "distance" in {finding["column"] for finding in found}
     assert all(finding["sentence"].startswith(finding["column"]) for finding in found)
 

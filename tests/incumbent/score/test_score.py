@@ -22,7 +22,7 @@ SQL = b"SELECT * FROM batch"
 DEFINITION = hashlib.sha256(SQL).hexdigest()
 
 
-def deliver(store: ModelStore, rows: int = 5) -> None:
+def deliver(store: ModelStore, rows: int = 5, key: str = KEY) -> None:
     table = pa.table(
         {
             "row": pa.array(range(rows), pa.int64()),
@@ -30,14 +30,15 @@ def deliver(store: ModelStore, rows: int = 5) -> None:
             "x": np.arange(rows, dtype=float),
         }
     )
-    store.batches("events").replace(KEY, table)
-    build(store, MODEL, store.objects.put(SQL), KEY)
+    store.batches("events").replace(key, table)
+    build(store, MODEL, [store.objects.put(SQL)], key)
 
 
 def seat(store: ModelStore, generation: int, sql: bytes = SQL) -> None:
     digest = f"{generation:064d}"
     version = ModelVersion(
-        digest, "small", "xgboost", "binary", store.objects.put(sql), "s", ("x",), {}, {}, 1, 1, "2020-01-01", {}
+        digest, "small", "xgboost", "binary", store.objects.put(sql), "s", ("x",), {}, {}, 1, 1, "2020-01-01",
+        {"x": 1.0},
     )  # fmt: skip
     store.records.put(digest, version)
     promotion = Promotion(generation, digest, "r", "", KEY, "promote", generation - 1, "why", "")
@@ -58,8 +59,11 @@ def store(tmp_path: Path) -> ModelStore:
 def test_without_a_champion_nothing_is_written(store: ModelStore) -> None:
     result = score(store, MODEL, KEY, predict)
     assert (result.generation, result.changed) == (0, False)
-    assert "No champion yet" in result.message
+    assert "no champion" in result.message
+    seat(store, 1)
+    assert score(store, MODEL, KEY, predict) == result, "a cleared run leaves alone what it left alone"
     assert store.predictions.part(KEY) is None
+    assert score(store, MODEL, KEY, predict, generation=1).changed
 
 
 def test_each_row_says_where_it_came_from(store: ModelStore) -> None:
@@ -140,6 +144,7 @@ def test_a_generation_with_another_definition_computes_its_own_features(store: M
 
 
 def test_a_held_correction_leaves_what_was_scored(store: ModelStore) -> None:
+    deliver(store, key="2019-12")
     seat(store, 1)
     score(store, MODEL, KEY, predict)
     before = store.predictions.part(KEY)
@@ -147,6 +152,30 @@ def test_a_held_correction_leaves_what_was_scored(store: ModelStore) -> None:
     store.batches("events").replace(KEY, rows.set_column(2, "x", pa.array([9e9] * 5)))
     seat(store, 2)
     again = score(store, MODEL, KEY, predict)
-    assert (again.generation, again.changed) == (1, False), "its features are still those of the first delivery"
-    named = score(store, MODEL, KEY, predict, generation=1)
-    assert (named.changed, store.predictions.part(KEY)) == (False, before)
+    assert (again.generation, again.changed) == (0, False)
+    assert again.message.startswith("Held, nothing announced: x")
+    assert store.predictions.part(KEY) == before
+
+
+def test_a_first_delivery_that_comes_back_brings_back_its_predictions(store: ModelStore) -> None:
+    seat(store, 1)
+    score(store, MODEL, KEY, predict)
+    first = store.predictions.part(KEY)
+    deliver(store, rows=6)
+    assert score(store, MODEL, KEY, predict).changed
+    deliver(store)
+    again = score(store, MODEL, KEY, predict)
+    assert (again.changed, store.predictions.part(KEY)) == (True, first)
+
+
+def test_a_correction_is_scored_also_when_the_old_definition_lost_the_seat(store: ModelStore) -> None:
+    seat(store, 1)
+    score(store, MODEL, KEY, predict)
+    other = b"SELECT * REPLACE (x + 1 AS x) FROM batch"
+    seat(store, 2, other)
+    rows = store.batches("events").read([KEY]).drop_columns(["partition"]).slice(0, 4)
+    store.batches("events").replace(KEY, rows)
+    build(store, MODEL, [store.objects.put(other)], KEY)
+    assert score(store, MODEL, KEY, predict).rows == 4
+    seat(store, 3)
+    assert score(store, MODEL, KEY, predict, generation=3).rows == 4, "a rollback scores the correction too"

@@ -1,0 +1,91 @@
+"""What a partition's features are computed from: chosen by the first build, and the same ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from incumbent.config import Model
+from incumbent.errors import FeatureError
+from incumbent.records import Part, digest_of
+from incumbent.store import ModelStore
+
+ONCE = "once"
+PINS = "pins"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The exact contents behind one feature partition, for every definition alike.
+
+    Attributes:
+        partition: Partition key.
+        batch: Content of the batch source.
+        parts: Contents by source, the batch source included.
+        digest: One digest of all of it.
+    """
+
+    partition: str
+    batch: Part
+    parts: Mapping[str, tuple[Part, ...]]
+    digest: str
+
+
+Delivered = Mapping[str, Mapping[str, Part]]
+
+
+def delivered(store: ModelStore, model: Model) -> Delivered:
+    """Return the current contents of each source, by source and partition, for a walk over many partitions."""
+    sources = (model.batch_source, *model.context_sources)
+    return {source: store.source(model.sources[source].role, source).parts() for source in sources}
+
+
+def pinned_inputs(store: ModelStore, model: Model, partition: str, now: Delivered | None = None) -> Inputs:
+    """Return what the features of a partition are computed from.
+
+    The batch and the context of the same partition say what it is about: a correction of either is
+    something new. What is looked up besides (earlier days, tables that come once) is pinned as it was
+    when the partition was first built. Otherwise a re-run next spring would find another list of
+    planes, and a champion and its challenger could be compared on different facts.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        partition: Partition key.
+        now: What is `delivered`, if the caller has looked already.
+
+    Raises:
+        FeatureError: A source has nothing for this partition yet.
+    """
+    now = delivered(store, model) if now is None else now
+    if missing := missing_sources(store, model, partition, now):
+        raise FeatureError(
+            "a source has no rows for this partition yet",
+            where=f"source {missing[0]}, partition {partition}",
+            expected="an accepted delivery",
+            found="none",
+            next_step=f"deliver the file; if it was delivered, look at the last run of ingest_{missing[0]}",
+        )
+    own = {source: now[source][partition] for source in now if not model.sources[source].once}
+    name = f"inputs/{partition}-{digest_of({source: part.digest for source, part in own.items()})[:16]}"
+    seen = {source: _seen(model, source, partition, now[source]) for source in now}
+    stands = store.records.claim(PINS, name, {key: [asdict(part) for part in found] for key, found in seen.items()})
+    parts = {key: tuple(Part(**plain) for plain in found) for key, found in stands.items()}
+    digest = digest_of({key: [part.digest for part in found] for key, found in parts.items()})
+    return Inputs(partition, own[model.batch_source], parts, digest)
+
+
+def missing_sources(store: ModelStore, model: Model, partition: str, now: Delivered | None = None) -> list[str]:
+    """Return the sources that a partition's features still wait for, in a stable order."""
+    now = delivered(store, model) if now is None else now
+    return [source for source in now if (ONCE if model.sources[source].once else partition) not in now[source]]
+
+
+def _seen(model: Model, source: str, partition: str, parts: Mapping[str, Part]) -> list[Part]:
+    """Return the contents of a source that a partition may look at."""
+    if model.sources[source].once:
+        return [parts[ONCE]]
+    if source == model.batch_source:
+        return [parts[partition]]
+    first, last = model.context_partitions(source, partition)
+    return [part for key, part in parts.items() if first <= key <= last]
