@@ -133,6 +133,21 @@ class Train(Strict):
     workers: int = Field(1, ge=1)
     window: int = Field(0, ge=0)
 
+    @field_validator("params")
+    @classmethod
+    def _not_decided_elsewhere(cls, params: dict[str, Any]) -> dict[str, Any]:
+        decided = {
+            "objective": "task",
+            "device": "train.device",
+            "seed": "train.seed",
+            "nthread": "",
+            "tree_method": "",
+        }
+        for name in sorted(decided.keys() & params.keys()):
+            instead = f"; say {decided[name]} instead" if decided[name] else ""
+            raise ValueError(f"{name!r} is not a parameter to set here{instead}")
+        return params
+
 
 class Integrity(Strict):
     """Exact tests before a batch is announced; a failure on an important column holds the batch.

@@ -87,6 +87,11 @@ def test_second_model_is_short() -> None:
     assert lines <= 40
 
 
+def test_what_the_project_decides_is_no_parameter(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'objective' is not a parameter to set here; say task instead"):
+        load_model(write(tmp_path, GOOD + "train: {params: {objective: reg:absoluteerror}}\n"))
+
+
 def test_a_day_may_be_written_without_quotes(tmp_path: Path) -> None:
     daily = GOOD.replace("grain: month", "grain: day").replace("start: 2013-01", "start: 2013-01-07\nend: 2013-12-23")
     model = load_model(write(tmp_path, daily)).model

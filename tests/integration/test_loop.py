@@ -4,6 +4,7 @@ import pytest
 from tests.integration.conftest import Demonstration, Stack
 
 from incumbent.embedded import processes
+from incumbent.estimators.xgboost import seal
 from incumbent.records import GateReport, Hold, Ingest, Snapshot, Training, digest_of
 from incumbent.store import Store
 from incumbent.store.check import check
@@ -58,11 +59,11 @@ def test_the_killed_training_went_on_and_made_the_same_model(demonstration: Demo
     training = store.records.get(Training, "2013-02-r1")
     work = Work(model, store.records.get(Snapshot, training.snapshot), training.device)
     try:
-        undisturbed, _, _ = work.run(store, lambda progress: None)
+        undisturbed, encoder, _ = work.run(store, lambda progress: None)
     finally:
         work.checkpoints(store).clear()
     assert undisturbed.resumed_from is None
-    assert digest_of(undisturbed.model) == training.version
+    assert digest_of(seal(undisturbed.model, encoder, work.snapshot.definition, work.snapshot.id)) == training.version
 
 
 def test_the_stack_ran_from_the_wheel_and_spoke_to_nobody_else(demonstration: Demonstration) -> None:

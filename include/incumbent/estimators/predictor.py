@@ -23,7 +23,9 @@ def predictor(store: ModelStore) -> Callable[[ModelVersion, pa.Table], npt.NDArr
 
     def predict(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
         if version.digest not in loaded:
-            loaded[version.digest] = xgboost.load(store.objects.get(version.digest), version.digest)
+            booster = xgboost.load(store.objects.get(version.digest), version.digest)
+            xgboost.check_seal(booster, version)
+            loaded[version.digest] = booster
         return xgboost.predict(loaded[version.digest], version, rows)
 
     return predict

@@ -15,12 +15,13 @@ import xgboost as xgb
 from incumbent.errors import ModelError
 from incumbent.estimators import first_parse
 from incumbent.estimators.encoding import Encoder, Matrix
-from incumbent.records import ModelVersion, digest_of
+from incumbent.records import ModelVersion, canonical_json, digest_of
 
 OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
 METRICS = {"binary": "logloss", "regression": "rmse"}
 FIRST_PARSE_S = 20.0
 BATCH_ROWS = 262_144
+SEAL = "incumbent"
 
 
 def parameters(task: str, given: dict[str, Any], device: str, threads: int) -> dict[str, Any]:
@@ -40,6 +41,35 @@ def training_matrix(encoder: Encoder, matrix: Matrix, labels: npt.NDArray[np.flo
 def save(booster: xgb.Booster) -> bytes:
     """Return a booster as UBJSON."""
     return bytes(booster.save_raw("ubj"))
+
+
+def seal(model: bytes, encoder: Encoder, definition: str, snapshot: str) -> bytes:
+    """Return a booster file that says what its numbers mean.
+
+    The same trees over another vocabulary are another model. With the vocabulary, the feature definition and
+    the training set inside, the file's digest names all of it, and a manifest cannot say something else.
+    """
+    booster = parse(model)
+    booster.set_attr(**{SEAL: _sealed(encoder, definition, snapshot)})
+    return save(booster)
+
+
+def check_seal(booster: xgb.Booster, version: ModelVersion) -> None:
+    """Refuse a manifest that says something else than the model file.
+
+    Raises:
+        ModelError: Features, vocabulary, definition or snapshot differ.
+    """
+    found = booster.attr(SEAL)
+    expected = _sealed(Encoder(version.features, version.categories), version.definition, version.snapshot)
+    if found is not None and found != expected:
+        raise ModelError(
+            "the manifest says something else than the model file",
+            where=f"version {version.digest[:16]}",
+            expected=found[:200],
+            found=expected[:200],
+            next_step="restore the manifest from a backup; run `incumbent store check`",
+        )
 
 
 def load(data: bytes, expected_digest: str) -> xgb.Booster:
@@ -88,6 +118,12 @@ def importance(booster: xgb.Booster, features: tuple[str, ...]) -> dict[str, flo
     gain = booster.get_score(importance_type="total_gain")
     total = sum(gain.values()) or 1.0
     return {name: float(gain.get(name, 0.0)) / total for name in features}
+
+
+def _sealed(encoder: Encoder, definition: str, snapshot: str) -> str:
+    categories = {name: list(levels) for name, levels in encoder.categories.items()}
+    said = {"features": list(encoder.features), "categories": categories, "definition": definition}
+    return canonical_json({**said, "snapshot": snapshot}).decode()
 
 
 def _survive(data: bytes, digest: str) -> None:

@@ -8,7 +8,7 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from incumbent.config import Model
+from incumbent.config import Label, Model
 from incumbent.errors import ConfigError
 from incumbent.features.compute import open_duckdb, quoted
 from incumbent.records import Part, Snapshot
@@ -63,8 +63,14 @@ def labelled_rows(
     else:
         rows = feature_rows(store, definition, [part.partition for part in features])
     outcomes = tuple(Part(**part) for part in snapshot.outcomes)
-    joined = join_labels(model, rows.drop_columns(["partition"]), label_rows(store, model, outcomes))
+    labels = label_rows(store, as_snapped(model, snapshot), outcomes)
+    joined = join_labels(model, rows.drop_columns(["partition"]), labels)
     return between(joined, first_day, until_day)
+
+
+def as_snapped(model: Model, snapshot: Snapshot) -> Model:
+    """Return the model with the label that the snapshot was taken for: an edit since is for the next one."""
+    return model.model_copy(update={"label": Label.model_validate(snapshot.label)})
 
 
 def join_labels(model: Model, rows: pa.Table, labels: pa.Table) -> pa.Table:

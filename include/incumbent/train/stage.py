@@ -10,8 +10,8 @@ import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent.estimators.encoding import Encoder
-from incumbent.estimators.xgboost import importance, parse
-from incumbent.features.rows import label_rows
+from incumbent.estimators.xgboost import importance, parse, seal
+from incumbent.features.rows import as_snapped, label_rows
 from incumbent.records import ModelVersion, Part, Snapshot, Training
 from incumbent.store import ModelStore
 from incumbent.train.checkpoints import Progress
@@ -78,12 +78,12 @@ def _check_before(store: ModelStore, model: Model, snapshot: Snapshot) -> None:
     """Refuse hopeless labels here, so that nothing is started on Ray for them."""
     import numpy as np
 
-    labels = label_rows(store, model, tuple(Part(**part) for part in snapshot.outcomes))
+    labels = label_rows(store, as_snapped(model, snapshot), tuple(Part(**part) for part in snapshot.outcomes))
     check_labels(model, snapshot.partition, np.asarray(labels["label"], dtype=np.float64))
 
 
 def _store_version(store: ModelStore, work: Work, fitted: Fitted, encoder: Encoder, train_rows: int) -> ModelVersion:
-    digest = store.objects.put(fitted.model)
+    digest = store.objects.put(seal(fitted.model, encoder, work.snapshot.definition, work.snapshot.id))
     version = ModelVersion(
         digest=digest,
         model=work.model.name,
@@ -105,6 +105,6 @@ def _store_version(store: ModelStore, work: Work, fitted: Fitted, encoder: Encod
             "duckdb": importlib.metadata.version("duckdb"),
         },
     )
-    # The same file may come out of another snapshot; the first manifest stands.
+    # A second attempt on another release would write other code versions; the first manifest stands.
     store.records.claim(ModelVersion.kind, digest, version.to_json())
     return store.records.get(ModelVersion, digest)

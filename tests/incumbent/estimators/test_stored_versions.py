@@ -77,6 +77,19 @@ def test_a_feature_that_is_never_split_on_has_no_share(fitted: Any) -> None:
     assert share["x"] > share["noise"]
 
 
+def test_the_same_trees_over_another_vocabulary_are_another_version(fitted: Any) -> None:
+    booster, version = fitted
+    encoder = Encoder(version.features, version.categories)
+    other = Encoder(version.features, {"kind": ("x", "y", "z")})
+    plain = estimator.save(booster)
+    files = [estimator.seal(plain, encoder, "d", "s"), estimator.seal(plain, other, "d", "s")]
+    assert len({digest_of(file) for file in files}) == 2
+    assert files[0] == estimator.seal(plain, encoder, "d", "s")
+    estimator.check_seal(estimator.parse(files[0]), version)
+    with pytest.raises(ModelError, match="something else than the model file"):
+        estimator.check_seal(estimator.parse(files[1]), version)
+
+
 def test_the_task_decides_the_objective_and_the_user_decides_the_rest() -> None:
     given = {"objective": "rank:pairwise", "max_depth": 9, "device": "cuda", "eval_metric": "auc"}
     params = estimator.parameters("regression", given, "cpu", 2)

@@ -19,7 +19,8 @@ from incumbent.errors import ModelError
 from incumbent.evaluate import evaluate
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.stage import cluster_codes
-from incumbent.features.compute import ONCE, compute
+from incumbent.features.compute import compute
+from incumbent.features.inputs import ONCE, pinned_inputs
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
 from incumbent.store import ModelStore, Store
 
@@ -218,7 +219,7 @@ def january(model: Model, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     put(store.context("weather"), "2013-01", weather[weather.month == 1])
     put(store.context("planes"), ONCE, read("planes.csv"))
     put(store.context("airlines"), ONCE, read("airlines.csv"))
-    rows = compute(store, model, load_model(FOLDER).features_sql, "2013-01").to_pandas()
+    rows = compute(store, model, load_model(FOLDER).features_sql, pinned_inputs(store, model, "2013-01")).to_pandas()
     late = month.set_index(list(model.keys))["arr_delay"]
     rows = rows.join(late, on=list(model.keys)).dropna(subset=["arr_delay"])
     rows["label"] = (rows.pop("arr_delay") > 15).astype(float)

@@ -73,8 +73,9 @@ def small_store(root: Path, rows: int = 3000) -> tuple[ModelStore, Snapshot]:
         for table, data in ((store.features(definition), features), (store.outcomes("truth"), outcomes))
     ]
     snapshot = Snapshot(
-        "small", "2020-01", definition, (parts[0],), (parts[1],), {}, {}, "2020-01-24", "2020-01-25", "2020-02-01"
-    )
+        "small", "2020-01", definition, (parts[0],), (parts[1],), {}, {"sql": "late"}, "2020-01-24", "2020-01-25",
+        "2020-02-01",
+    )  # fmt: skip
     store.records.put(snapshot.id, snapshot)
     return store, snapshot
 

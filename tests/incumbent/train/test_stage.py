@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +133,19 @@ def test_parameters_that_xgboost_refuses_are_named_and_not_tried_again(tmp_path:
 def test_one_class_is_refused_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Work, "run", lambda *_: pytest.fail("it was started"))
     store, snapshot = small_store(tmp_path)
-    model = small_model().model_copy(update={"label": small_model().label.model_copy(update={"where": "late"})})
+    snapshot = replace(snapshot, label={"sql": "late", "where": "late"})
     with pytest.raises(TrainingError, match="all labels are the same"):
-        train_candidate(store, model, snapshot, REQUEST, small_settings(tmp_path))
+        train_candidate(store, small_model(), snapshot, REQUEST, small_settings(tmp_path))
     assert store.records.names(Training.kind) == []
+
+
+def test_a_label_that_was_edited_since_is_for_the_next_snapshot(tmp_path: Path) -> None:
+    edited = small_model().model_copy(update={"label": small_model().label.model_copy(update={"sql": "NOT late"})})
+    versions = set()
+    for position, model in enumerate((small_model(), edited)):
+        store, snapshot = small_store(tmp_path / str(position))
+        versions.add(train_candidate(store, model, snapshot, REQUEST, small_settings(tmp_path)).version)
+    assert len(versions) == 1
 
 
 def test_several_workers_are_refused_and_said_so(tmp_path: Path) -> None:
