@@ -120,7 +120,9 @@ def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
             f"SELECT * FROM (SELECT {quoted(model.keys)}, ({model.label.sql})::DOUBLE AS label "
             f"FROM outcomes WHERE {model.label.where}) WHERE label IS NOT NULL"
         )
-        return connection.sql(query).to_arrow_table()
+        labels = connection.sql(query).to_arrow_table()
+        _check_keys(connection, model, labels)
+        return labels
     except duckdb.Error as error:
         raise ConfigError(
             "the label cannot be computed",
@@ -131,3 +133,18 @@ def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
         ) from error
     finally:
         connection.close()
+
+
+def _check_keys(connection: duckdb.DuckDBPyConnection, model: Model, labels: pa.Table) -> None:
+    """Refuse two labels of one row: a join would repeat the row."""
+    connection.register("labels", labels)
+    keys = quoted(model.keys)
+    twice = connection.execute(f"SELECT {keys} FROM labels GROUP BY {keys} HAVING count(*) > 1 LIMIT 1").fetchall()
+    if twice:
+        raise ConfigError(
+            "a row has more than one label",
+            where=f"model {model.name}: label",
+            expected=f"one labelled outcome for each {', '.join(model.keys)}",
+            found=f"several for {', '.join(str(value) for value in twice[0])}",
+            next_step="choose one with label.where in model.yaml, or make the outcomes' key the model's",
+        )

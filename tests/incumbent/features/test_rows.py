@@ -1,0 +1,43 @@
+"""Features and labels are joined row by row, never multiplied."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from small_training import small_model
+
+from incumbent.errors import ConfigError
+from incumbent.features.rows import label_rows
+from incumbent.store import ModelStore, Store
+
+pytestmark = pytest.mark.unit
+KEY = "2020-01"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    store = Store(tmp_path).model("small")
+    rows = {"row": pa.array([1, 1, 2], pa.int64()), "late": [True, False, None], "final": [True, False, True]}
+    store.outcomes("truth").replace(KEY, pa.table(rows))
+    return store
+
+
+def labelled(**label: str) -> dict[str, object]:
+    return {"label": small_model().label.model_copy(update=label)}
+
+
+def test_an_outcome_without_a_label_is_left_out(store: ModelStore) -> None:
+    model = small_model().model_copy(update=labelled(where="final"))
+    assert label_rows(store, model, [KEY]).to_pylist() == [{"row": 1, "label": 1.0}]
+
+
+def test_two_labels_of_one_row_are_refused(store: ModelStore) -> None:
+    with pytest.raises(ConfigError, match="more than one label") as caught:
+        label_rows(store, small_model(), [KEY])
+    assert "several for 1" in str(caught.value)
+
+
+def test_a_label_that_cannot_be_computed_names_the_columns(store: ModelStore) -> None:
+    with pytest.raises(ConfigError, match="cannot be computed") as caught:
+        label_rows(store, small_model().model_copy(update=labelled(sql="lat > 3")), [KEY])
+    assert "row, late, final" in str(caught.value)
