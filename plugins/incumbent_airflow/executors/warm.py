@@ -7,6 +7,7 @@ imports before the first fork costs every task nothing, and its memory is shared
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 
 from airflow.executors.local_executor import LocalExecutor
@@ -40,4 +41,7 @@ class WarmLocalExecutor(LocalExecutor):
                 import_module(name)
             except ImportError as error:
                 self.log.warning("not preloaded: %s", error)
+        # Out of sight of the collector, which would write to every object and so copy the shared pages.
+        gc.collect()
+        gc.freeze()
         super().start()
