@@ -116,11 +116,11 @@ def promote_candidate(runtime: Runtime, request_id: str, answer: Mapping[str, An
     return {"kind": outcome.kind, "message": report.sentence, "generation": generation}
 
 
-def roll_back(runtime: Runtime, generation: int, reason: str) -> dict[str, Any]:
-    """Give the seat back to an older generation."""
+def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[str, Any]:
+    """Give the seat back to an older generation, once a run."""
     from incumbent.promote import rollback
 
-    promotion = rollback(runtime.store, generation, reason)
+    promotion = rollback(runtime.store, generation, reason, run=run)
     newest = max(runtime.store.predictions.parts(), default=runtime.model.start)
     return {"generation": promotion.generation, "version": promotion.version, "partition": newest}
 
