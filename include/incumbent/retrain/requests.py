@@ -95,8 +95,12 @@ def finish(store: ModelStore, request_id: str, verdict: str, generation: int, ve
 
 
 def fail(store: ModelStore, request_id: str, message: str) -> None:
-    """Answer a request that cannot be met: trying again would fail the same way."""
-    store.records.claim(KIND, f"{request_id}/failed", {"message": message})
+    """Answer a request that cannot be met: trying again would fail the same way.
+
+    One that is done stays done: a run that was cleared long after has nothing to take back.
+    """
+    if not store.records.has(KIND, f"{request_id}/done"):
+        store.records.claim(KIND, f"{request_id}/failed", {"message": message})
 
 
 def start_pending(store: ModelStore) -> list[RetrainRequest]:
