@@ -13,18 +13,19 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from incumbent.errors import ConfigError
-from incumbent.partitions import Grain, check_key, days_before
+from incumbent.partitions import Grain, days_before, end_of
 from incumbent.records import digest_of
+from incumbent.strict_yaml import read_plain, read_text
+from incumbent.strict_yaml import read_yaml as read_yaml  # whoever reads a configuration needs both from here
 
-MAX_YAML_BYTES = 256 * 1024
-T = TypeVar("T", bound=BaseModel)
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
+LOCAL_DATE = "local_date"  # the column that stages add to rows: the day of `time` in the model's zone
 
 
 class Strict(BaseModel):
@@ -77,7 +78,8 @@ class Evaluate(Strict):
     Attributes:
         holdout_days: Newest days of the window that are gate rows and never training rows.
         embargo_days: Days between training and gate rows; the label delay when absent.
-        cluster: Columns whose rows share their luck (a day's weather); empty for independent rows.
+        cluster: Columns whose rows share their luck (a day's weather); empty for independent rows. Of the
+            keys, the time and `local_date`: MONITOR has no other columns beside the predictions.
     """
 
     holdout_days: int = Field(7, ge=1)
@@ -206,11 +208,11 @@ class Approvals(Strict):
 
     Attributes:
         required: Ask in Airflow's UI between EVALUATE and PROMOTE.
-        timeout_hours: Hours until silence counts as "no".
+        timeout_hours: Hours until silence counts as "no"; at most a year.
     """
 
     required: bool = False
-    timeout_hours: float = Field(24, gt=0)
+    timeout_hours: float = Field(24, gt=0, le=8784)
 
 
 class Model(Strict):
@@ -218,7 +220,7 @@ class Model(Strict):
 
     Attributes:
         name: Name; equals the folder's.
-        owner: Who answers for it; shown in Airflow.
+        owner: Who answers for it; shown in Airflow, as a tag, which has its longest length.
         task: `binary` or `regression`.
         grain: How long one batch is.
         timezone: Zone whose calendar the partitions follow.
@@ -228,7 +230,7 @@ class Model(Strict):
     """
 
     name: str = Field(pattern=NAME)
-    owner: str
+    owner: str = Field(max_length=80)
     description: str = ""
     task: Literal["binary", "regression"]
     grain: Grain
@@ -253,6 +255,15 @@ class Model(Strict):
         """Take YAML's date for the day that was written."""
         return key.isoformat() if isinstance(key, date) else key
 
+    @field_validator("timezone")
+    @classmethod
+    def _zone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"no time zone has the name {name!r}; names look like America/New_York") from error
+        return name
+
     @field_validator("sources")
     @classmethod
     def _names(cls, sources: dict[str, Source]) -> dict[str, Source]:
@@ -269,9 +280,11 @@ class Model(Strict):
         for key in (self.start, self.end):
             if key is not None:
                 try:
-                    check_key(key, self.grain)
+                    end_of(key, self.grain)
                 except ConfigError as error:
                     raise ValueError(f"{error.found!r} is no {self.grain} key") from error
+                except OverflowError as error:
+                    raise ValueError(f"{key!r} ends after the last date that a calendar has") from error
         return self
 
     @cached_property
@@ -322,94 +335,12 @@ class ModelFolder(Strict):
         return self.path / "contract.yaml"
 
 
-def read_text(path: Path) -> str:
-    """Return a text file of a model folder, or say which file is missing."""
-    try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigError(
-                "file is too large",
-                where=str(path),
-                expected=f"at most {MAX_YAML_BYTES} bytes",
-                found=path.stat().st_size,
-                next_step="keep data out of the model folder",
-            )
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            "file cannot be read",
-            where=str(path),
-            expected="a UTF-8 text file",
-            found=error,
-            next_step="add the file to the model folder; see docs/architecture.md",
-        ) from error
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice and every alias (no expansion bombs)."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is written twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-def read_yaml(path: Path, kind: type[T]) -> T:
-    """Read one YAML file into a strict object.
-
-    Raises:
-        ConfigError: The file is missing, is no YAML, or a key or value does not fit; the message
-            names the file, the key, what was expected and what was found.
-    """
-    text = read_text(path)
-    try:
-        plain = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader subclass
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(
-            "not valid YAML",
-            where=str(path),
-            found=" ".join(str(error).split()),
-            next_step="correct the line named above",
-        ) from error
-    try:
-        return kind.model_validate(plain)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        found = "absent" if first["type"] == "missing" else first["input"]
-        raise ConfigError(
-            f"{error.error_count()} key(s) do not fit",
-            where=f"{path}: {key}",
-            expected=first["msg"],
-            found=found if not isinstance(found, dict | list) else f"a {type(found).__name__}",
-            next_step=f"correct `{key}`; the known keys of its section are: {_known_keys(kind, first['loc'])}",
-        ) from error
-
-
-def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    for part in location[:-1]:
-        inner = kind.model_fields.get(str(part))
-        if inner is not None and isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
-            kind = inner.annotation
-    return ", ".join(kind.model_fields)
-
-
 def load_model(path: Path) -> ModelFolder:
     """Read a model folder.
 
     Raises:
-        ConfigError: See `read_yaml`; also when the folder and the model have different names.
+        ConfigError: See `read_yaml`; also when the folder and the model have different names, or a column
+            is named that no row will have.
     """
     model = read_yaml(path / "model.yaml", Model)
     if model.name != path.name:
@@ -420,7 +351,43 @@ def load_model(path: Path) -> ModelFolder:
             found=model.name,
             next_step="name the model like its folder",
         )
+    _check_columns(path, model)
     return ModelFolder(path=path, model=model)
+
+
+def _check_columns(path: Path, model: Model) -> None:
+    """Refuse names of columns that no row will have: found in a task, they cost a training first."""
+    named = []
+    for source in (model.batch_source, model.outcome_source):
+        if columns := _contract_columns(path / "contract.yaml", source):
+            named.append(("keys", model.keys, f"columns of {source}:", columns))
+    named.append(("evaluate.cluster", model.evaluate.cluster, "of", (*model.keys, model.time, LOCAL_DATE)))
+    for key, given, words, known in named:
+        if unknown := [name for name in given if name not in known]:
+            raise ConfigError(
+                "a column is not known",
+                where=f"{path / 'model.yaml'}: {key}",
+                expected=f"{words} {', '.join(known)}",
+                found=unknown[0],
+                next_step=f"correct `{key}`",
+            )
+
+
+def _contract_columns(path: Path, source: str) -> tuple[str, ...]:
+    """Return the columns that a contract gives a source; none where VALIDATE will say what is wrong with it.
+
+    Read as plain YAML: the contract's own classes belong to VALIDATE, which costs a second to import.
+    """
+    if not path.exists():
+        return ()
+    contract = read_plain(path)
+    try:
+        found = contract.get("sources", {}).get(source)
+        if found is None and contract.get("extends"):
+            found = read_plain((path.parent / contract["extends"]).resolve())["sources"][source]
+        return tuple(str(name) for name in found["columns"])
+    except (AttributeError, KeyError, TypeError):
+        return ()
 
 
 def model_folders(root: Path) -> Iterator[Path]:

@@ -243,6 +243,7 @@ class Promotion(Record):
         request: Retrain request id; empty for a rollback.
         partition: Partition whose data led to it; empty for a rollback.
         approved_by: Who approved, when approval is required; else empty.
+        run: For a rollback, the digest of the run that asked for it, cut to 16 digits; else empty.
     """
 
     kind: ClassVar[str] = "promotions"
@@ -256,6 +257,7 @@ class Promotion(Record):
     request: str = ""
     partition: str = ""
     approved_by: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)

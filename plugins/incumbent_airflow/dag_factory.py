@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from incumbent.config import Model, load_model, model_folders
 from incumbent.embedded.settings import Settings
@@ -39,4 +40,16 @@ def _read() -> tuple[list[Model], list[ConfigError]]:
             found.append(load_model(path).model)
         except ConfigError as error:
             problems.append(error)
+        except Exception as error:  # whatever it is, it is this folder's, and the others go on
+            problems.append(_unforeseen(path, error))
     return found, problems
+
+
+def _unforeseen(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        "the model folder cannot be used",
+        where=str(path),
+        expected="files as docs/architecture.md describes them",
+        found=f"{type(error).__name__}: {error}",
+        next_step="undo the last change of the folder; report this message, which should name the key",
+    )

@@ -2,33 +2,96 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from incumbent_airflow.judging import VERDICTS, drift_name, performance_name
 from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
-    from incumbent.records import Promotion
-    from incumbent.retrain import History
+    from incumbent.records import Part, Promotion, RetrainRequest
+    from incumbent.retrain import Decision, History
+    from incumbent.store import ModelStore
+
+DECISIONS, LABEL_COUNTS, PINS = "decisions", "label_counts", "pins"
 
 
-def decide(runtime: Runtime, partition: str) -> dict[str, Any]:
-    """Fold the verdicts into a decision, record it, and write the request it asks for."""
+def decide(runtime: Runtime, partition: str, run: str = "") -> dict[str, Any]:
+    """Fold the verdicts into a decision, record it, and write the request it asks for.
+
+    A run decides once: cleared, it reads what it decided, also when that has changed the champion since, and
+    asks for nothing. A new run decides anew.
+
+    Args:
+        runtime: The model.
+        partition: Partition key.
+        run: Airflow run id; empty for a call that belongs to no run.
+
+    Returns:
+        `request` for the one caller that is to announce it, else None; `reason`, empty when nothing is asked
+        for; and `message`.
+    """
     from incumbent.records import digest_of
+    from incumbent.retrain import Decision
+
+    records = runtime.store.records
+    pin = f"decision-{partition}-{digest_of(run)[:16]}"
+    if run and records.has(PINS, pin):
+        stands = records.get_plain(PINS, pin)
+        return _answer(Decision(**records.get_plain(DECISIONS, stands["decision"])), stands["request"], mine=False)
+    decision = _decision(runtime, partition)
+    plain = {**vars(decision), "evidence": dict(decision.evidence)}
+    name = f"{partition}/{digest_of(plain)[:16]}"
+    records.claim(DECISIONS, name, plain)
+    request, mine = _ask(runtime, decision) if decision.reason else ("", False)
+    if run:
+        records.claim(PINS, pin, {"decision": name, "request": request})
+    return _answer(decision, request, mine)
+
+
+def _decision(runtime: Runtime, partition: str) -> Decision:
+    """Return the policy's decision; the request that it has led to before does not count against it.
+
+    Counted, it would let the same evidence say "cooling down" as soon as it has been acted upon. Requests of
+    this partition that something else has led to (a person, other evidence) count like any.
+    """
     from incumbent.retrain import decide as decide_now
+    from incumbent.retrain.requests import every
+
+    past = history(runtime, partition)
+    own = [request for request in every(runtime.store) if request.partition == partition]
+    earlier = sum(key != partition for key, _ in past.requests)  # the partition's own come last
+    for position, request in enumerate(own, start=earlier):
+        decision = decide_now(runtime.model, partition, replace(past, requests=past.requests[:position]))
+        if _grounds(decision) == _grounds(request):
+            return decision
+    return decide_now(runtime.model, partition, past)
+
+
+def _grounds(asked: Decision | RetrainRequest) -> str:
+    from incumbent.records import digest_of
+
+    return digest_of([asked.reason, dict(asked.evidence), asked.degraded, asked.message])
+
+
+def _ask(runtime: Runtime, decision: Decision) -> tuple[str, bool]:
+    """Return the request that a decision asks for, and whether it is this call's to announce."""
     from incumbent.retrain.requests import announce, open_request
 
-    store = runtime.store
-    decision = decide_now(runtime.model, partition, history(runtime, partition))
-    plain = {**vars(decision), "evidence": dict(decision.evidence)}
-    store.records.claim("decisions", f"{partition}/{digest_of(plain)[:16]}", plain)
-    if not decision.reason:
-        return {"request": None, "reason": "", "message": decision.message}
     request, _ = open_request(
-        store, partition, decision.reason, decision.evidence, degraded=decision.degraded, message=decision.message
+        runtime.store,
+        decision.partition,
+        decision.reason,
+        decision.evidence,
+        degraded=decision.degraded,
+        message=decision.message,
     )
-    mine = announce(store, request.id)
-    return {"request": request.id if mine else None, "reason": request.reason, "message": decision.message}
+    return request.id, announce(runtime.store, request.id)
+
+
+def _answer(decision: Decision, request: str, mine: bool) -> dict[str, Any]:
+    before = f" It was asked for before, as {request}." if request and not mine else ""
+    return {"request": request if mine else None, "reason": decision.reason, "message": decision.message + before}
 
 
 def history(runtime: Runtime, partition: str) -> History:
@@ -40,12 +103,18 @@ def history(runtime: Runtime, partition: str) -> History:
     drift, performance = _verdicts(runtime, partition, champion)
     return History(
         generation=0 if champion is None else champion.generation,
-        promoted_partition="" if champion is None else champion.partition,
+        promoted_partition="" if champion is None else _came_from(store, champion),
         labelled=_labelled(runtime, partition),
         drift=drift,
         performance=performance,
         requests=_requests(runtime, partition),
     )
+
+
+def _came_from(store: ModelStore, champion: Promotion) -> str:
+    """Return the partition that a champion was first promoted with; the entry of a rollback has none."""
+    seats = (entry.partition for entry in store.ledger() if entry.version == champion.version)
+    return next((partition for partition in seats if partition), "")
 
 
 def _verdicts(runtime: Runtime, partition: str, champion: Promotion | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -78,23 +147,29 @@ def _labelled(runtime: Runtime, partition: str) -> dict[str, int]:
     store, model = runtime.store, runtime.model
     done = {key for name, table in store.tables().items() if name.startswith("features/") for key in table.parts()}
     outcomes = store.outcomes(model.outcome_source).parts()
-    return {key: part.rows for key, part in outcomes.items() if key in done and key <= partition}
+    return {key: _labels(runtime, part) for key, part in outcomes.items() if key in done and key <= partition}
+
+
+def _labels(runtime: Runtime, part: Part) -> int:
+    """Return how many outcomes of a partition have a label, counted once for its content and the label's SQL.
+
+    A cancelled flight has an outcome and nothing to learn from. Whether its features are there row by row is
+    left to the training, which joins them.
+    """
+    from incumbent.features.rows import label_rows
+    from incumbent.records import digest_of
+
+    store, model = runtime.store, runtime.model
+    name = f"{part.partition}/{digest_of([part.digest, model.label.sql, model.label.where])[:16]}"
+    if not store.records.has(LABEL_COUNTS, name):
+        store.records.claim(LABEL_COUNTS, name, {"rows": label_rows(store, model, [part]).num_rows})
+    return int(store.records.get_plain(LABEL_COUNTS, name)["rows"])
 
 
 def _requests(runtime: Runtime, partition: str) -> tuple[tuple[str, str], ...]:
     """Return earlier requests with the verdict that answered each, in order."""
-    from incumbent.records import RetrainRequest
+    from incumbent.retrain.requests import every, verdict_of
 
-    records = runtime.store.records
-    found = []
-    for name in records.names(RetrainRequest.kind):
-        if not name.endswith("/open"):
-            continue
-        request = records.get(RetrainRequest, name)
-        done = f"{request.id}/done"
-        answer = (
-            records.get_plain(RetrainRequest.kind, done)["verdict"] if records.has(RetrainRequest.kind, done) else ""
-        )
-        if request.partition <= partition:
-            found.append((request.partition, str(answer)))
-    return tuple(found)
+    store = runtime.store
+    found = [request for request in every(store) if request.partition <= partition]
+    return tuple((request.partition, verdict_of(store, request.id)) for request in found)

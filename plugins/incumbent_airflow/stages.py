@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from incumbent.records import RetrainRequest, Snapshot
 
+PINS = "pins"
 LEASE_S = RUN_TIMEOUT.total_seconds()  # a run cannot hold a request for longer than it may last
 
 
@@ -46,14 +47,20 @@ def claim_request(runtime: Runtime, partition: str, owner: str, reason: str) -> 
 
 
 def take_snapshot(runtime: Runtime, request_id: str) -> str:
-    """Compute the features that the request's window lacks, and pin the training set."""
+    """Compute the features that the request's window lacks, and pin the training set.
+
+    A request that has its snapshot gets it back before anything is read: `features.sql` may say something else,
+    or nothing that runs, by the time a run is cleared.
+    """
     from incumbent.features.build import build_window, definitions_in_use
     from incumbent.snapshot import take
     from incumbent.validate import contract_digests
 
     store, model = runtime.store, runtime.model
-    request = _request(runtime, request_id)
     with _failing(runtime, request_id):
+        if store.records.has(PINS, _snapshot_pin(request_id)):
+            return _snapshot(runtime, request_id).id
+        request = _request(runtime, request_id)
         definitions = definitions_in_use(store, runtime.folder.features_sql)
         for definition in definitions:
             build_window(store, model, definition, request.partition)
@@ -74,34 +81,48 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Judge the candidate against the champion on the snapshot's gate rows."""
     from incumbent.estimators import predictor
     from incumbent.evaluate import evaluate
+    from incumbent.features.build import build_window
     from incumbent.records import ModelVersion, Training
 
     store = runtime.store
-    snapshot = _snapshot(runtime, request_id)
-    candidate = store.records.get(ModelVersion, store.records.get(Training, request_id).version)
-    report = evaluate(
-        store,
-        runtime.model,
-        snapshot,
-        candidate,
-        store.champion(),
-        _request(runtime, request_id),
-        rows=lambda definition: _rows(runtime, snapshot, definition, snapshot.gate_from, snapshot.gate_until),
-        training_rows=lambda: _rows(runtime, snapshot, candidate.definition, None, snapshot.train_until),
-        predict=predictor(store),
-    )
+
+    def gate_rows(definition: str) -> pa.Table:
+        if definition != snapshot.definition:
+            # The champion's own. A champion that came after the snapshot may lack some of its partitions.
+            build_window(store, runtime.model, definition, snapshot.partition)
+        return _rows(runtime, snapshot, definition, snapshot.gate_from, snapshot.gate_until)
+
+    with _failing(runtime, request_id):
+        snapshot = _snapshot(runtime, request_id)
+        candidate = store.records.get(ModelVersion, store.records.get(Training, request_id).version)
+        report = evaluate(
+            store,
+            runtime.model,
+            snapshot,
+            candidate,
+            store.champion(),
+            _request(runtime, request_id),
+            rows=gate_rows,
+            training_rows=lambda: _rows(runtime, snapshot, candidate.definition, None, snapshot.train_until),
+            predict=predictor(store),
+        )
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
 
 
 def promote_candidate(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
     """Write the ledger if the gates passed and, where asked for, a person agreed; finish the request."""
+    with _failing(runtime, request_id):
+        return _promote(runtime, request_id, answer)
+
+
+def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
     from incumbent.promote import promote
     from incumbent.records import GateReport
     from incumbent.retrain.requests import finish, open_request
 
     store = runtime.store
     request = _request(runtime, request_id)
-    report = store.records.get(GateReport, store.records.get_plain("pins", f"gate-{request_id}")["gate_report"])
+    report = store.records.get(GateReport, store.records.get_plain(PINS, f"gate-{request_id}")["gate_report"])
     refused = _refusal(runtime, report.verdict, answer)
     if refused:
         finish(store, request_id, "not_approved", 0, report.candidate)
@@ -116,11 +137,11 @@ def promote_candidate(runtime: Runtime, request_id: str, answer: Mapping[str, An
     return {"kind": outcome.kind, "message": report.sentence, "generation": generation}
 
 
-def roll_back(runtime: Runtime, generation: int, reason: str) -> dict[str, Any]:
-    """Give the seat back to an older generation."""
+def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[str, Any]:
+    """Give the seat back to an older generation, once a run."""
     from incumbent.promote import rollback
 
-    promotion = rollback(runtime.store, generation, reason)
+    promotion = rollback(runtime.store, generation, reason, run=run)
     newest = max(runtime.store.predictions.parts(), default=runtime.model.start)
     return {"generation": promotion.generation, "version": promotion.version, "partition": newest}
 
@@ -156,7 +177,11 @@ def stop_ray_if_idle(settings: Settings) -> str:
 
 @contextmanager
 def _failing(runtime: Runtime, request_id: str) -> Iterator[None]:
-    """Answer the request as failed when trying again would fail the same way; a cleared run still goes on."""
+    """Answer the request as failed, unless a service was away: only then is it worth announcing again.
+
+    Also for an error that nobody foresaw, and on the first try: a request without an answer would start a run
+    after each lease, for ever. Tries that are left and cleared runs go on, and `done` counts over `failed`.
+    """
     from incumbent.errors import PipelineError, UnavailableError
     from incumbent.retrain.requests import fail
 
@@ -164,8 +189,9 @@ def _failing(runtime: Runtime, request_id: str) -> Iterator[None]:
         yield
     except UnavailableError:
         raise
-    except PipelineError as error:
-        fail(runtime.store, request_id, str(error))
+    except Exception as error:
+        known = isinstance(error, PipelineError)
+        fail(runtime.store, request_id, str(error) if known else f"{type(error).__name__}: {error}")
         raise
 
 
@@ -178,8 +204,12 @@ def _request(runtime: Runtime, request_id: str) -> RetrainRequest:
 def _snapshot(runtime: Runtime, request_id: str) -> Snapshot:
     from incumbent.records import Snapshot
 
-    pin = runtime.store.records.get_plain("pins", f"train-{request_id}")
+    pin = runtime.store.records.get_plain(PINS, _snapshot_pin(request_id))
     return runtime.store.records.get(Snapshot, pin["snapshot"])
+
+
+def _snapshot_pin(request_id: str) -> str:
+    return f"train-{request_id}"
 
 
 def _rows(runtime: Runtime, snapshot: Snapshot, definition: str, first: str | None, until: str) -> pa.Table:

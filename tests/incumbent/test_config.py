@@ -42,6 +42,7 @@ def test_good_folder_with_the_shipped_defaults(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("owner: me", "ownr: me", "owner"),
+        ("owner: me", f"owner: {'x' * 95}", "at most 80"),
         ("task: binary", "task: binarry", "'binary' or 'regression'"),
         ("start: 2013-01", "start: 2013-1", "no month key"),
         ("label: {sql: y}", "label: {sql: y, delay: 1}", "delay"),
@@ -53,6 +54,15 @@ def test_good_folder_with_the_shipped_defaults(tmp_path: Path) -> None:
         ("name: demo", "name: ../demo", "name"),
         ("name: demo", "name: other", "different names"),
         ("keys: [id]", "keys: [", "not valid YAML"),
+        ("start: 2013-01", "start: 2013-02-30", "`start`: day is out of range"),
+        ("label: {sql: y}", "label: {sql: y, delay_days: 2013-02-30}", "`label.delay_days`: day is out of range"),
+        ("label: {sql: y}", "label: {sql: y}\nevaluate: {{cluster}}", "`evaluate`: a key is plain text"),
+        ("time: at", "time: at\ntimezone: America/New_Yrok", "timezone"),
+        ("time: at", "time: at\ntimezone: ../at", "no time zone"),
+        ("time: at", "time: at\ntimezone: America", "no time zone"),
+        ("label: {sql: y}", "label: {sql: y}\nevaluate: {cluster: [id, yaer]}", "found: yaer"),
+        ("start: 2013-01", "start: 2013-01\nend: 9999-12", "after the last date"),
+        ("label: {sql: y}", "label: {sql: y}\napprovals: {timeout_hours: .inf}", "timeout_hours"),
     ],
 )
 def test_each_mistake_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -63,6 +73,37 @@ def test_each_mistake_is_named(tmp_path: Path, old: str, new: str, says: str) ->
     assert says in str(caught.value)
     assert "model.yaml" in caught.value.where
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own error
+
+
+CONTRACT = """
+sources:
+  rows: {key: [id], columns: {id: {dtype: int64}, at: {dtype: timestamp}}}
+  truth: {key: [id], columns: {id: {dtype: int64}, y: {dtype: float64}}}
+"""
+
+
+def test_keys_are_columns_of_batch_and_outcomes(tmp_path: Path) -> None:
+    folder = write(tmp_path, GOOD)
+    (folder / "contract.yaml").write_text(CONTRACT)
+    assert load_model(folder).model.keys == ("id",)
+    write(tmp_path, GOOD.replace("keys: [id]", "keys: [id, at]"))
+    with pytest.raises(ConfigError, match="keys") as caught:
+        load_model(folder)
+    assert (caught.value.found, caught.value.expected) == ("at", "columns of truth: id, y")
+    other = write(tmp_path, GOOD.replace("name: demo", "name: other").replace("keys: [id]", "keys: [idd]"), "other")
+    (other / "contract.yaml").write_text("extends: ../demo/contract.yaml\n")
+    with pytest.raises(ConfigError, match="columns of rows: id, at"):
+        load_model(other)
+
+
+def test_a_contract_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, GOOD)
+    (folder / "contract.yaml").write_text("sources: {rows: {columns: {id: {min: 2013-02-30}}}}")
+    with pytest.raises(ConfigError, match=r"sources\.rows\.columns\.id\.min") as caught:
+        load_model(folder)
+    assert "contract.yaml, line 1" in caught.value.where
+    (folder / "contract.yaml").write_text("sources: [rows]")
+    load_model(folder)  # VALIDATE says what a contract looks like
 
 
 def test_missing_and_oversized_files_are_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from incumbent.config import Model
-from incumbent.errors import ModelError
+from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.contest import Contest
 from incumbent.evaluate.verdict import judge
@@ -82,9 +82,21 @@ def evaluate(
 
 
 def cluster_codes(rows: pa.Table, columns: Sequence[str]) -> tuple[Codes | None, str]:
-    """Return each row's cluster code and what a cluster is: `days`, `clusters` or (independent) `rows`."""
+    """Return each row's cluster code and what a cluster is: `days`, `clusters` or (independent) `rows`.
+
+    Raises:
+        ConfigError: A column is not among the rows'.
+    """
     if not columns:
         return None, "rows"
+    if missing := [column for column in columns if column not in rows.column_names]:
+        raise ConfigError(
+            "a cluster column is not among the rows'",
+            where="model.yaml: evaluate.cluster",
+            expected="of " + ", ".join(rows.column_names),
+            found=missing[0],
+            next_step="name key columns, the time column or `local_date` in evaluate.cluster",
+        )
     codes = np.zeros(rows.num_rows, dtype=np.int64)
     for column in columns:
         each = rows[column].combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()

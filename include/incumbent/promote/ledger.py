@@ -12,11 +12,12 @@ import logging
 from dataclasses import dataclass
 
 from incumbent.errors import ConfigError, RecordConflict, StoreError
-from incumbent.records import GateReport, ModelVersion, Promotion
+from incumbent.records import GateReport, ModelVersion, Promotion, digest_of
 from incumbent.store import ModelStore, generation_name
 
 log = logging.getLogger(__name__)
 ROLLBACK_ATTEMPTS = 20
+PINS = "pins"
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,43 @@ def promote(store: ModelStore, report: GateReport, reason: str, partition: str, 
     return Outcome("promoted", promotion)
 
 
-def rollback(store: ModelStore, to_generation: int, reason: str, approved_by: str = "") -> Promotion:
+def rollback(store: ModelStore, to_generation: int, reason: str, approved_by: str = "", run: str = "") -> Promotion:
     """Give the seat back to an older generation's version, as a new generation that cites its report.
 
-    When that version holds the seat already, its entry is returned and nothing is written, so that a
-    retry adds nothing. A promotion that lands meanwhile does not lose the rollback: it comes after.
+    When that version holds the seat already, its entry is returned and nothing is written. A run rolls
+    back once: retried or cleared, also after later promotions, it gets the entry that it got first. A
+    promotion that lands meanwhile does not lose the rollback: it comes after.
+
+    Args:
+        store: The model's store.
+        to_generation: The generation whose version comes back.
+        reason: Why, in one sentence.
+        approved_by: Who asked for it, if that is known.
+        run: Airflow run id; empty for a call that belongs to no run.
 
     Raises:
         ConfigError: There is no such generation.
         StoreError: The older version's files are missing or altered.
     """
+    name = digest_of(run)[:16] if run else ""
+    pin = f"rollback-{name}"
+    if name and store.records.has(PINS, pin):
+        return store.promotion(store.records.get_plain(PINS, pin)["generation"])
+    entry = _give_back(store, to_generation, reason, approved_by, name)
+    if name:
+        store.records.claim(PINS, pin, {"generation": entry.generation})
+    return entry
+
+
+def _give_back(store: ModelStore, to_generation: int, reason: str, approved_by: str, run: str) -> Promotion:
     target = _target(store, to_generation)
     _check_version(store, target.version)
     for _ in range(ROLLBACK_ATTEMPTS):
-        head = store.champion() or target
+        entries = store.ledger()
+        # What this run wrote before it could pin it, or what another try of it writes: that takes the next number.
+        if own := [entry for entry in entries if run and entry.run == run]:
+            return own[0]
+        head = entries[-1]
         if head.version == target.version:
             return head
         entry = Promotion(
@@ -108,6 +132,7 @@ def rollback(store: ModelStore, to_generation: int, reason: str, approved_by: st
             action="rollback",
             reason=reason,
             approved_by=approved_by,
+            run=run,
         )
         try:
             store.records.put(generation_name(entry.generation), entry)
@@ -168,6 +193,6 @@ def _target(store: ModelStore, generation: int) -> Promotion:
             where=f"ledger of {store.root.name}",
             expected=f"1 to {len(store.records.names(Promotion.kind))}",
             found=generation,
-            next_step="`incumbent champion show` lists the generations",
+            next_step=f"choose one of the entries in {store.records.root / Promotion.kind}, a file for each generation",
         )
     return store.promotion(generation)

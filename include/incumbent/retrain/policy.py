@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 from incumbent.config import Model
 from incumbent.partitions import end_of, start_of
 
 CUSUM_SLACK = 0.5
-UNDECIDED = ("", "stale")  # no gate has said no: still open, failed, or to be gated again
+OPEN, FAILED = "", "failed"
+UNDECIDED = (OPEN, FAILED, "stale")  # no gate has said no; stale is gated again
+LONGEST_DAYS = 36_500  # a century: doubled a few dozen times, a cooldown is longer than a calendar
 CHANNELS = {
     "rank": "ranking",
     "cal_high": "calibration: more than predicted",
@@ -29,11 +32,13 @@ class History:
 
     Attributes:
         generation: Champion's generation; 0 when there is none.
-        promoted_partition: Partition whose data the champion came from; empty when there is none.
-        labelled: Partition to its labelled rows, where features and outcomes are both in.
+        promoted_partition: Partition whose data the champion came from, also when a rollback brought it
+            back; empty when there is none.
+        labelled: Partition to its outcomes that have a label, where its features are in.
         drift: Partition to its newest drift verdict about the champion.
         performance: Partition to its newest performance verdict about the champion.
-        requests: Earlier requests in order: partition, and the verdict that answered it ("" if none).
+        requests: Requests in order: partition, and the verdict that answered it; "" while it is open,
+            `failed` when it could not be met.
     """
 
     generation: int
@@ -66,10 +71,10 @@ class Decision:
 def decide(model: Model, partition: str, history: History) -> Decision:
     """Return the decision for a partition.
 
-    A cold start needs labelled rows older than those of the gates. Later, a labelled alarm or a drift
-    of the scores asks, once labelled rows are there that the champion has not seen, and not within
-    the cooldown: the days after the last request, doubled by each gate since the last promotion that
-    said no.
+    A cold start needs labelled rows older than those of the gates, and no request that is still open.
+    Later, a labelled alarm or a drift of the scores asks, once labelled rows are there that the champion
+    has not seen, and not within the cooldown: the days after the last request, doubled by each gate since
+    the last promotion that said no.
     """
     if history.generation == 0:
         return _cold_start(model, partition, history)
@@ -87,7 +92,9 @@ def decide(model: Model, partition: str, history: History) -> Decision:
         waiting = f"{partition}: waiting for outcomes ({new} labelled rows are new to the champion). {why}"
         return Decision(partition, "", bool(alarms), evidence, waiting)
     if left := cooldown_left(model, partition, history):
-        return Decision(partition, "", bool(alarms), evidence, f"{partition}: cooling down for {left} more days. {why}")
+        days = ceil(left / timedelta(days=1))
+        cooling = f"{partition}: cooling down for {days} more day{'s' * (days > 1)}. {why}"
+        return Decision(partition, "", bool(alarms), evidence, cooling)
     return Decision(partition, reason, bool(alarms), evidence, f"{partition}: retrain for {reason}. {why}")
 
 
@@ -111,18 +118,18 @@ def cusum(model: Model, partition: str, history: History) -> tuple[dict[str, str
     return alarms, {channel: round(total, 4) for channel, total in sums.items()}
 
 
-def cooldown_left(model: Model, partition: str, history: History) -> int:
-    """Return the days until the next request is allowed; 0 when it is."""
+def cooldown_left(model: Model, partition: str, history: History) -> timedelta:
+    """Return the time until the next request is allowed; nothing when it is."""
     if not history.requests:
-        return 0
+        return timedelta(0)
     refused = 0
     for _, verdict in reversed(history.requests):
         if verdict == "promote":
             break
         refused += verdict not in UNDECIDED
-    last = end_of(history.requests[-1][0], model.grain)
-    until = last + timedelta(days=model.retrain.cooldown_days * 2**refused)
-    return max(0, (until - end_of(partition, model.grain)).days)
+    wanted = timedelta(days=min(model.retrain.cooldown_days * 2**refused, LONGEST_DAYS))
+    passed = end_of(partition, model.grain) - end_of(history.requests[-1][0], model.grain)
+    return max(timedelta(0), wanted - passed)
 
 
 def held_out(model: Model) -> timedelta:
@@ -155,6 +162,10 @@ def _cold_start(model: Model, partition: str, history: History) -> Decision:
             f"{partition}: no champion yet; waiting for outcomes: about {found} of the {needed} labelled rows "
             f"that a first training needs are older than the last {held_out(model).days} days (gates and embargo)."
         )
+        return Decision(partition, "", False, evidence, waiting)
+    if waiting_for := [key for key, verdict in history.requests if verdict == OPEN]:
+        # One training makes the first champion; a backfilled year would otherwise start one for each month.
+        waiting = f"{partition}: no champion yet; the request of {waiting_for[0]} is not answered yet."
         return Decision(partition, "", False, evidence, waiting)
     if any(key == partition for key, _ in history.requests):
         return Decision(partition, "", False, evidence, f"{partition}: no champion yet; this partition was tried.")

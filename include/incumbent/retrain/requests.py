@@ -12,6 +12,7 @@ from typing import Any
 
 from incumbent.errors import RecordConflict
 from incumbent.records import RetrainRequest
+from incumbent.retrain.policy import FAILED, OPEN
 from incumbent.store import ModelStore
 
 KIND = RetrainRequest.kind
@@ -50,11 +51,21 @@ def is_answered(store: ModelStore, request_id: str) -> bool:
     return store.records.has(KIND, f"{request_id}/done") or store.records.has(KIND, f"{request_id}/failed")
 
 
+def verdict_of(store: ModelStore, request_id: str) -> str:
+    """Return what answered a request: a verdict, `failed`, or "" while it is open."""
+    if store.records.has(KIND, f"{request_id}/done"):
+        return str(store.records.get_plain(KIND, f"{request_id}/done")["verdict"])
+    return FAILED if store.records.has(KIND, f"{request_id}/failed") else OPEN
+
+
+def every(store: ModelStore) -> list[RetrainRequest]:
+    """Return all requests, by partition and then by number."""
+    return [get_request(store, request_id) for request_id in _ids(store)]
+
+
 def unanswered(store: ModelStore) -> list[RetrainRequest]:
-    """Return the requests that wait for an answer, in partition order."""
-    names = [name for name in store.records.names(KIND) if name.endswith("/open")]
-    found = [store.records.get(RetrainRequest, name) for name in names]
-    return [request for request in found if not is_answered(store, request.id)]
+    """Return the requests that wait for an answer, by partition and then by number."""
+    return [get_request(store, request_id) for request_id in _ids(store) if not is_answered(store, request_id)]
 
 
 def claim(store: ModelStore, request_id: str, owner: str, now: datetime, lease_s: float) -> int | None:
@@ -95,8 +106,12 @@ def finish(store: ModelStore, request_id: str, verdict: str, generation: int, ve
 
 
 def fail(store: ModelStore, request_id: str, message: str) -> None:
-    """Answer a request that cannot be met: trying again would fail the same way."""
-    store.records.claim(KIND, f"{request_id}/failed", {"message": message})
+    """Answer a request that cannot be met: trying again would fail the same way.
+
+    One that is done stays done: a run that was cleared long after has nothing to take back.
+    """
+    if not store.records.has(KIND, f"{request_id}/done"):
+        store.records.claim(KIND, f"{request_id}/failed", {"message": message})
 
 
 def start_pending(store: ModelStore) -> list[RetrainRequest]:
@@ -112,6 +127,17 @@ def announce(store: ModelStore, request_id: str) -> bool:
 def lost(store: ModelStore, now: datetime) -> list[RetrainRequest]:
     """Return unanswered requests that were announced a while ago and that no live run holds."""
     return [request for request in unanswered(store) if _is_lost(store, request.id, now)]
+
+
+def _ids(store: ModelStore) -> list[str]:
+    opened = (name.removesuffix("/open") for name in store.records.names(KIND) if name.endswith("/open"))
+    return sorted(opened, key=_order)
+
+
+def _order(request_id: str) -> tuple[str, int]:
+    """As text, the tenth request of a partition would come before the second."""
+    partition, _, number = request_id.rpartition("-r")
+    return partition, int(number)
 
 
 def _claim_name(request_id: str, attempt: int) -> str:

@@ -6,7 +6,8 @@ metrics and, off the critical path, an Evidently page of a bounded sample with t
 
 **Normal:** two runs per partition, one after scoring and one after outcomes; `retrain` skipped with
 the reason why not. **Worry** when performance alarms repeat while every challenger is rejected.
-**Re-run:** safe; verdicts are keyed by what was judged, and a request is made once.
+**Re-run:** safe; verdicts are keyed by what was judged, and a request is made once. A cleared run keeps
+its decision, and `retrain` is then skipped, because nothing is announced twice; start a new run to decide anew.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def monitor_dag(model: Model) -> DAG:
 
         runtime, context = Runtime.open(model.name), get_current_context()
         partition = partition_of(context, model)
-        decision = decide(runtime, partition)
+        decision = decide(runtime, partition, context["run_id"])
         if decision["request"] is None:
             raise skip(str(decision["message"]))
         emit(context, assets.request, partition, request=decision["request"], reason=decision["reason"])

@@ -4,7 +4,7 @@
 gate report; the version's own feature definition comes back with it. **Emits** CHAMPION.
 
 **Normal:** started by a person, with a reason. **Worry** when it is needed twice in a row.
-**Re-run:** a second run for the same generation changes nothing while that version holds the seat.
+**Re-run:** a cleared run changes nothing, also after later promotions; start a new run to roll back again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def rollback_dag(model: Model) -> DAG:
         from incumbent_airflow.stages import roll_back
 
         context = get_current_context()
-        outcome = roll_back(Runtime.open(model.name), context["params"]["generation"], context["params"]["reason"])
+        wanted = context["params"]
+        outcome = roll_back(Runtime.open(model.name), wanted["generation"], wanted["reason"], context["run_id"])
         emit(context, assets.champion, str(outcome["partition"]), generation=outcome["generation"])
         return outcome
 

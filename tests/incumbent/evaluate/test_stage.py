@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from incumbent.config import Model, load_model
-from incumbent.errors import ModelError
+from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate import evaluate
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.stage import cluster_codes
@@ -178,6 +178,13 @@ def test_clusters_are_days_only_if_they_are() -> None:
     assert codes is not None and (unit, np.unique(codes).size) == ("days", 7)
     assert cluster_codes(rows, ("carrier",))[1] == "clusters"
     assert cluster_codes(rows, ()) == (None, "rows")
+
+
+def test_a_cluster_column_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.cluster") as caught:
+        cluster_codes(flights(), ("year", "yaer"))
+    assert caught.value.found == "yaer"
+    assert "year, month, day" in str(caught.value.expected)
 
 
 def test_the_baseline_is_chosen_on_training_rows_and_not_by_heart() -> None:

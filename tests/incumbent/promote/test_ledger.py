@@ -96,8 +96,45 @@ def test_rollback_is_a_new_generation_that_cites_the_old_report(seat: Any) -> No
     assert promote(seat.store, new, "again", "2013-02").kind == "already"
     assert promote(seat.store, seat.report("c", against=2), "gated before it", "2013-03").kind == "stale"
     assert check_ledger(seat.store) == check_model(seat.store) == []
-    with pytest.raises(ConfigError, match="no such generation"):
+    with pytest.raises(ConfigError, match="no such generation") as caught:
         rollback(seat.store, 9, "typo")
+    assert str(seat.store.records.root / "promotions") in caught.value.next_step
+
+
+def pins(seat: Any) -> list[str]:
+    return [name for name in seat.store.records.names("pins") if name.startswith("rollback-")]
+
+
+def test_a_rollback_run_that_is_cleared_changes_nothing(seat: Any) -> None:
+    """Also after a promotion, when its version holds the seat no more."""
+    for name in ("a", "b"):
+        promote(seat.store, seat.report(name), "better", "2013-02")
+    entry = rollback(seat.store, 1, "complaints", run="manual__1")
+    assert entry.generation == 3
+    promote(seat.store, seat.report("c"), "better", "2013-03")
+    assert rollback(seat.store, 1, "complaints", run="manual__1") == entry
+    assert (champion(seat.store).generation, len(pins(seat))) == (4, 1)
+    assert rollback(seat.store, 1, "again", run="manual__2").generation == 5, "another run is another rollback"
+    assert check_ledger(seat.store) == check_model(seat.store) == []
+
+
+def test_a_rollback_that_found_nothing_to_do_stays_so(seat: Any) -> None:
+    promote(seat.store, seat.report("a"), "cold start", "2013-01")
+    assert rollback(seat.store, 1, "hasty", run="manual__1").generation == 1
+    promote(seat.store, seat.report("b"), "better", "2013-02")
+    assert rollback(seat.store, 1, "hasty", run="manual__1").generation == 1
+    assert champion(seat.store).generation == 2
+
+
+def test_a_crash_between_ledger_and_pin_makes_no_second_generation(seat: Any) -> None:
+    for name in ("a", "b"):
+        promote(seat.store, seat.report(name), "better", "2013-02")
+    entry = rollback(seat.store, 1, "complaints", run="manual__1")
+    (pin,) = pins(seat)
+    seat.store.records.path("pins", pin).unlink()
+    promote(seat.store, seat.report("c"), "better", "2013-03")
+    assert rollback(seat.store, 1, "complaints", run="manual__1") == entry
+    assert (champion(seat.store).generation, pins(seat)) == (4, [pin])
 
 
 def test_check_names_every_broken_promise(seat: Any) -> None:

@@ -39,6 +39,17 @@ def test_a_cold_start_asks_when_outcomes_are_in_and_only_once() -> None:
     assert (again.reason, "was tried" in again.message) == ("", True)
 
 
+def test_a_cold_start_asks_for_nothing_while_a_request_is_open() -> None:
+    cold = {"generation": 0, "promoted_partition": ""}
+    for month in MONTHS[2:]:
+        waiting = decide(MODEL, month, history(**cold, requests=[("2013-02", "")]))
+        assert (waiting.reason, "the request of 2013-02 is not answered yet" in waiting.message) == ("", True)
+    for answer in ("failed", "reject"):
+        assert decide(MODEL, "2013-03", history(**cold, requests=[("2013-02", answer)])).reason == "cold_start"
+    mixed = [("2013-01", "failed"), ("2013-02", ""), ("2013-03", "reject")]
+    assert "of 2013-02 is not" in decide(MODEL, "2013-04", history(**cold, requests=mixed)).message
+
+
 def test_a_cold_start_waits_until_rows_are_left_to_train_on() -> None:
     weekly = MODEL.model_copy(update={"grain": Grain.WEEK, "start": "2013-01-07"})
     weeks = ["2013-01-07", "2013-01-14"]
@@ -94,7 +105,32 @@ def test_each_refused_challenger_doubles_the_cooldown() -> None:
     assert asked("2013-06", *refused)
     assert asked("2013-05", ("2013-03", "reject"), ("2013-04", "promote"))
     # Only a gate's no doubles it: not a request that is open or has failed, nor one that is gated again.
-    assert asked("2013-05", ("2013-03", ""), ("2013-04", "stale"), ("2013-04", "reject"))
+    assert asked("2013-05", ("2013-02", "failed"), ("2013-03", ""), ("2013-04", "stale"), ("2013-04", "reject"))
+
+
+def test_a_cooldown_is_over_at_its_hour_and_not_before() -> None:
+    hourly = MODEL.model_copy(
+        update={"grain": Grain.HOUR, "retrain": MODEL.retrain.model_copy(update={"cooldown_days": 1})}
+    )
+    asked, verdicts = "2013-03-01T02", {}
+    for key in ("2013-03-01T03", "2013-03-02T01", "2013-03-02T02"):
+        verdicts[key] = {"tier": "drift", "sentence": "the score moved"}
+    given_ = history(
+        promoted_partition="2013-02-01T00",
+        labelled={"2013-02-02T00": 500},
+        drift=verdicts,
+        requests=[(asked, "promote")],
+    )
+    early, late, over = (decide(hourly, key, given_) for key in sorted(verdicts))
+    assert (early.reason, late.reason, over.reason) == ("", "", "drift")
+    assert "cooling down for 1 more day." in early.message
+    assert "cooling down for 1 more day." in late.message, "an hour is left, and less than a day is said as one"
+
+
+def test_many_refusals_are_a_long_time_and_no_error() -> None:
+    refused = [("2013-03", "reject")] * 200
+    found = decide(MODEL, "2013-05", history(performance={"2013-05": performance(9.0)}, requests=refused))
+    assert (found.reason, "cooling down" in found.message) == ("", True)
 
 
 @given(st.permutations(MONTHS), st.lists(st.floats(-3, 5), min_size=12, max_size=12))

@@ -34,6 +34,25 @@ def test_duplicates_are_coalesced_until_the_request_is_answered(store: ModelStor
     assert [request.id for request in requests.unanswered(store)] == ["2013-02-r2"]
 
 
+def test_requests_come_in_the_order_of_their_numbers(store: ModelStore) -> None:
+    for _ in range(10):
+        requests.finish(store, opened(store, requests.MANUAL), "reject", 0, "v")
+    opened(store, requests.MANUAL)
+    requests.open_request(store, "2013-01", "drift", {}, degraded=False, message="earlier")
+    expected = ["2013-01-r1", *(f"2013-02-r{number}" for number in range(1, 12))]
+    assert [request.id for request in requests.every(store)] == expected
+    assert [request.id for request in requests.unanswered(store)] == ["2013-01-r1", "2013-02-r11"]
+
+
+def test_open_and_failed_are_two_things(store: ModelStore) -> None:
+    name = opened(store)
+    assert requests.verdict_of(store, name) == ""
+    requests.fail(store, name, "hopeless")
+    assert requests.verdict_of(store, name) == "failed"
+    requests.finish(store, name, "promote", 2, "v")
+    assert requests.verdict_of(store, name) == "promote", "the run was cleared and went on"
+
+
 def test_a_lease_keeps_others_out_until_it_ends(store: ModelStore) -> None:
     name = opened(store)
     assert requests.claim(store, name, "a", NOW, LEASE_S) == 1

@@ -1,0 +1,132 @@
+"""YAML files read into strict objects: what is wrong with one is one message with its file, line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from incumbent.errors import ConfigError
+
+MAX_YAML_BYTES = 256 * 1024
+T = TypeVar("T", bound=BaseModel)
+
+
+def read_yaml(path: Path, kind: type[T]) -> T:
+    """Read one YAML file into a strict object.
+
+    Raises:
+        ConfigError: The file is missing, is no YAML, or a key or value does not fit; the message
+            names the file, the key, what was expected and what was found.
+    """
+    plain = read_plain(path)
+    try:
+        return kind.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+        found = "absent" if first["type"] == "missing" else first["input"]
+        raise ConfigError(
+            f"{error.error_count()} key(s) do not fit",
+            where=f"{path}: {key}",
+            expected=first["msg"],
+            found=found if not isinstance(found, dict | list) else f"a {type(found).__name__}",
+            next_step=f"correct `{key}`; the known keys of its section are: {_known_keys(kind, first['loc'])}",
+        ) from error
+
+
+def read_plain(path: Path) -> Any:
+    """Return what a YAML file says, in plain types.
+
+    Raises:
+        ConfigError: The file is missing, or is no YAML that this project takes.
+    """
+    text = read_text(path)
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader subclass
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(
+            "not valid YAML",
+            where=f"{path}, line {mark.line + 1}" if mark else str(path),
+            expected="each key once, as plain text, and values that can be read",
+            found=" ".join(str(error).split()),
+            next_step="correct the line named above",
+        ) from error
+
+
+def read_text(path: Path) -> str:
+    """Return a text file of a model folder, or say which file is missing."""
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise ConfigError(
+                "file is too large",
+                where=str(path),
+                expected=f"at most {MAX_YAML_BYTES} bytes",
+                found=path.stat().st_size,
+                next_step="keep data out of the model folder",
+            )
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "file cannot be read",
+            where=str(path),
+            expected="a UTF-8 text file",
+            found=error,
+            next_step="add the file to the model folder; see docs/architecture.md",
+        ) from error
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice and every alias (no expansion bombs).
+
+    What cannot be read is an error with its place: a SafeLoader lets the ValueError of a 30 February
+    through, which names neither file nor key.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.keys: dict[yaml.Node, str] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here", mark)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        if isinstance(node, yaml.SequenceNode):
+            self.keys |= dict.fromkeys(node.value, self.keys.get(node, ""))
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            problem = f"`{self.keys.get(node, '')}`: {error}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        section = self.keys.get(node, "")
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                problem = (
+                    f"`{section}`: a key is plain text, here it is a list or a mapping (doubled braces {{{{ }}}}?)"
+                )
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is written twice", key_node.start_mark
+                )
+            seen.add(key)
+            self.keys[value_node] = f"{section}.{key}" if section else str(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    for part in location[:-1]:
+        inner = kind.model_fields.get(str(part))
+        if inner is not None and isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
+            kind = inner.annotation
+    return ", ".join(kind.model_fields)

@@ -1,0 +1,58 @@
+"""What is wrong with one model folder is that folder's problem alone."""
+
+from pathlib import Path
+
+import pytest
+
+from incumbent.errors import ConfigError
+from incumbent_airflow import dag_factory
+
+pytestmark = pytest.mark.unit
+MODELS = Path(__file__).parents[2] / "include" / "models"
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the `model.yaml` of one of the two shipped models, to be spoilt."""
+    for folder in MODELS.iterdir():
+        (tmp_path / folder.name).mkdir()
+        for path in folder.iterdir():
+            (tmp_path / folder.name / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setenv("INCUMBENT_MODELS", str(tmp_path))
+    return tmp_path / "flights_airtime" / "model.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("start: 2013-01", "start: 2013-02-30", "`start`"),
+        ("evaluate: {cluster: [year, month, day]}", "evaluate: {{cluster}}", "{{"),
+        ("America/New_York", "America/New_Yrok", "timezone"),
+        ("cluster: [year, month, day]", "cluster: [yaer]", "evaluate.cluster"),
+        ("keys: [year,", "keys: [yaer,", "keys"),
+    ],
+)
+def test_a_typo_is_the_import_error_of_its_folder_only(broken: Path, old: str, new: str, says: str) -> None:
+    good = broken.read_text()
+    assert old in good
+    broken.write_text(good.replace(old, new))
+    assert [model.name for model in dag_factory.models()] == ["flights_delay"]
+    with pytest.raises(ConfigError) as caught:
+        dag_factory.check_folders()
+    assert str(broken) in caught.value.where
+    assert says in str(caught.value)
+
+
+def test_so_is_what_nobody_expected(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = dag_factory.load_model
+
+    def load_or_fall(path: Path) -> object:
+        if path == broken.parent:
+            raise KeyError("surprise")
+        return load(path)
+
+    monkeypatch.setattr(dag_factory, "load_model", load_or_fall)
+    assert [model.name for model in dag_factory.models()] == ["flights_delay"]
+    with pytest.raises(ConfigError, match="KeyError: 'surprise'") as caught:
+        dag_factory.check_folders()
+    assert caught.value.where == str(broken.parent)

@@ -1,0 +1,147 @@
+"""Each request gets an answer, and a finished one keeps it: whatever is cleared, fails or is edited later."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_training import small_model, small_settings, small_store
+
+from incumbent.config import ModelFolder
+from incumbent.errors import FeatureError, StoreError, UnavailableError
+from incumbent.promote import rollback
+from incumbent.retrain.requests import fail, finish, is_answered, open_request
+from incumbent_airflow import stages
+from incumbent_airflow.runtime import Runtime
+
+pytestmark = pytest.mark.unit
+KEY = "2020-01"
+SQL = 'SELECT "row", "at", x, y, kind FROM batch'
+CONTRACT = """
+sources:
+  events: {key: [row], columns: {row: {dtype: int64}}}
+  truth: {key: [row], columns: {row: {dtype: int64}}}
+"""
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    """Return a runtime whose store holds January's batch and outcomes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "features.sql").write_text(SQL)
+    (folder / "contract.yaml").write_text(CONTRACT)
+    model = small_model(rounds=10, checkpoint_every=5)
+    runtime = Runtime(ModelFolder(path=folder, model=model), small_settings(tmp_path))
+    made, snapshot = small_store(tmp_path / "made")
+    features, truth = made.features(snapshot.definition), made.outcomes("truth")
+    runtime.store.batches("events").replace(KEY, features.read([KEY]).drop_columns(["partition"]))
+    runtime.store.outcomes("truth").replace(KEY, truth.read([KEY]).drop_columns(["partition"]))
+    return runtime
+
+
+def ask(runtime: Runtime, message: str = "asked by a test") -> str:
+    return open_request(runtime.store, KEY, "manual", {}, degraded=False, message=message)[0].id
+
+
+def edit(runtime: Runtime, sql: str) -> None:
+    (runtime.folder.path / "features.sql").write_text(sql)
+
+
+def run(runtime: Runtime, request: str) -> dict[str, Any]:
+    stages.take_snapshot(runtime, request)
+    stages.train_candidate(runtime, request)
+    stages.evaluate_candidate(runtime, request)
+    return stages.promote_candidate(runtime, request, None)
+
+
+def answers(runtime: Runtime, request: str) -> set[str]:
+    return {name.split("/")[1] for name in runtime.store.records.names("requests", request)} - {"open"}
+
+
+def test_a_finished_run_that_is_cleared_reads_its_snapshot(runtime: Runtime) -> None:
+    request = ask(runtime)
+    assert run(runtime, request)["kind"] == "promoted"
+    taken = stages.take_snapshot(runtime, request)
+    tables = set(runtime.store.tables())
+    edit(runtime, SQL.replace("x, y", "x, y, x * y AS xy"))
+    assert stages.take_snapshot(runtime, request) == taken
+    edit(runtime, "SELECT nothing FROM batch")
+    assert stages.take_snapshot(runtime, request) == taken
+    assert run(runtime, request)["kind"] == "already"
+    assert (set(runtime.store.tables()), answers(runtime, request)) == (tables, {"done"})
+
+
+def test_a_request_that_cannot_be_met_is_answered(runtime: Runtime) -> None:
+    edit(runtime, "SELECT nothing FROM batch")
+    request = ask(runtime)
+    with pytest.raises(FeatureError):
+        stages.take_snapshot(runtime, request)
+    assert answers(runtime, request) == {"failed"}
+    edit(runtime, SQL)
+    assert run(runtime, request)["kind"] == "promoted", "corrected and cleared, the run goes on"
+    assert answers(runtime, request) == {"failed", "done"}
+
+
+@pytest.mark.parametrize("task", ["evaluate", "promote"])
+@pytest.mark.parametrize(
+    ("error", "answered"),
+    [
+        (StoreError("broken", where="x", next_step="y"), True),
+        (KeyError("nobody expected this"), True),
+        (UnavailableError("away", where="x", next_step="y"), False),
+    ],
+    ids=["permanent", "unforeseen", "away"],
+)
+def test_so_is_one_that_fails_in_evaluate_or_promote(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, task: str, error: Exception, answered: bool
+) -> None:
+    request = ask(runtime)
+
+    def fall(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"incumbent.{task}.{task}", fall)
+        with pytest.raises(type(error)):
+            run(runtime, request)
+    assert is_answered(runtime.store, request) is answered
+    if answered:
+        message = runtime.store.records.get_plain("requests", f"{request}/failed")["message"]
+        assert str(error) in message
+    assert run(runtime, request)["kind"] == "promoted", "cleared, the run goes on"
+
+
+def test_a_done_request_is_never_failed_too(runtime: Runtime) -> None:
+    request = ask(runtime)
+    finish(runtime.store, request, "promote", 1, "v")
+    fail(runtime.store, request, "too late")
+    assert answers(runtime, request) == {"done"}
+
+
+def test_a_champion_that_came_back_during_a_training_is_judged_on_the_same_rows(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its features may never have been computed for the newest partitions of the snapshot."""
+    assert run(runtime, ask(runtime))["generation"] == 1
+    edit(runtime, SQL.replace("x, y", "x, y, 3 * x - y AS better"))
+    second = ask(runtime, "another")
+    stages.take_snapshot(runtime, second)
+    stages.train_candidate(runtime, second)
+    champion = runtime.store.champion()
+    assert champion is not None
+    built: list[str] = []
+    monkeypatch.setattr(
+        "incumbent.features.build.build_window",
+        lambda store, model, definition, until: built.append(f"{definition[:4]} {until}"),
+    )
+    stages.evaluate_candidate(runtime, second)
+    held = runtime.store.records.get_plain("versions", champion.version)["definition"]
+    assert built == [f"{held[:4]} {KEY}"]
+
+
+def test_a_rollback_belongs_to_its_run(runtime: Runtime) -> None:
+    run(runtime, ask(runtime))
+    outcome = stages.roll_back(runtime, 1, "a test", "manual__1")
+    assert (outcome["generation"], outcome["partition"]) == (1, "2020-01")
+    assert rollback(runtime.store, 1, "a test", run="manual__1").generation == 1
+    assert len(runtime.store.records.names("pins", "rollback-")) == 1
