@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from incumbent.records import GateReport, ModelVersion
+from incumbent.records import GateReport, ModelVersion, RetrainRequest, Snapshot
 from incumbent.store import ModelStore, Store
 
 
@@ -25,7 +25,7 @@ class Seat:
             estimator="xgboost",
             task="binary",
             definition=definition,
-            snapshot="5" * 64,
+            snapshot=self.snapshot(definition),
             features=("one",),
             categories={},
             params={"max_depth": 6, "seed": 7},
@@ -37,19 +37,27 @@ class Seat:
         self.store.records.put(digest, version)
         return version
 
+    def snapshot(self, definition: str) -> str:
+        days = ("2013-01-24", "2013-01-25", "2013-02-01")
+        snapshot = Snapshot("flights_delay", "2013-01", definition, (), (), {}, {}, *days)
+        self.store.records.put(snapshot.id, snapshot)
+        return snapshot.id
+
     def report(self, name: str, verdict: str = "promote", against: int | None = None) -> GateReport:
         """Return a recorded report of version `name` against the head, or another generation."""
+        version, request = self.version(name), f"request-{name}"
+        self.store.records.put(f"{request}/open", RetrainRequest(request, "2013-02", "drift", {}, False, "it drifts"))
         ledger = self.store.ledger()
         generation = len(ledger) if against is None else against
         gate = {"gate": "superiority", "passed": verdict == "promote", "estimate": 0.012, "error": 0.002}
         report = GateReport(
             model="flights_delay",
             partition="2013-02",
-            candidate=self.version(name).digest,
+            candidate=version.digest,
             champion=ledger[generation - 1].version if generation else "",
             champion_generation=generation,
-            snapshot="5" * 64,
-            request=f"request-{name}",
+            snapshot=version.snapshot,
+            request=request,
             verdict=verdict,
             gates=({"gate": "data", "passed": True}, gate),
             sentence=f"All 2 gates passed: version {name}.",

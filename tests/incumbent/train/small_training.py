@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
-from incumbent.records import Snapshot
+from incumbent.records import Ingest, RetrainRequest, Snapshot
 from incumbent.store import ModelStore, Store
 from incumbent.train import stage
 from incumbent.train.checkpoints import Checkpoints, Progress
@@ -50,7 +50,7 @@ def small_model(**train: Any) -> Model:
 
 
 def small_store(root: Path, rows: int = 3000) -> tuple[ModelStore, Snapshot]:
-    """Write features and outcomes of January 2020 and return the store and a snapshot of them."""
+    """Write features and outcomes of January 2020 and a request, and return the store and a snapshot of them."""
     rng = np.random.default_rng(11)
     x, y = rng.normal(size=rows), rng.normal(size=rows)
     kind = rng.choice(["a", "b", "c"], rows)
@@ -77,6 +77,9 @@ def small_store(root: Path, rows: int = 3000) -> tuple[ModelStore, Snapshot]:
         "2020-02-01",
     )  # fmt: skip
     store.records.put(snapshot.id, snapshot)
+    delivery = Ingest("truth", "2020-01", "1" * 64, "2" * 64, "accepted", rows, 0, parts[1]["digest"])
+    store.records.put("truth/2020-01/1-2", delivery)
+    store.records.put(f"{REQUEST}/open", RetrainRequest(REQUEST, "2020-01", "cold_start", {}, False, "first"))
     return store, snapshot
 
 

@@ -1,0 +1,60 @@
+"""Walk the accepted deliveries and report where they and the tables of the sources disagree.
+
+A record of a delivery says the source but not its role, so its rows may lie in a table of any role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from incumbent.records import Ingest
+from incumbent.store.check_tables import CAN_BE_READ
+from incumbent.store.check_walk import THERE, Walk
+from incumbent.store.tables import Table
+from incumbent.store.violation import Violation, guarded
+
+ROLES = ("batches", "context", "outcomes")
+RECORDED = "accepted rows are named by the record of their delivery"
+
+
+def check_ingest(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of one delivery's record; one that was not accepted names no rows."""
+    record = Ingest.from_json(plain)
+    if record.verdict != "accepted":
+        return
+    _, source, partition, _ = where.split("/")
+    if (record.source, record.partition or partition) != (source, partition):
+        yield Violation("a record lies under its own name", where, f"it is of {record.source} {record.partition}")
+    tables = [f"{role}/{source}" for role in ROLES]
+    yield from walk.data(tables, partition, record.digest, record.rows, where)
+    if not any(Table(walk.store.root / "tables" / name).part(partition) for name in tables):
+        yield Violation(THERE, where, f"no table of {source} holds the partition {partition}")
+
+
+def check_deliveries(walk: Walk) -> Iterator[Violation]:
+    """Yield the violations of source tables: rows that nobody recorded as accepted."""
+    for name, table in walk.store.tables().items():
+        if name.split("/")[0] in ROLES:
+            yield from guarded(CAN_BE_READ, name, _parts(walk, name, table))
+
+
+def _parts(walk: Walk, name: str, table: Table) -> Iterator[Violation]:
+    parts = table.parts()
+    accepted = _accepted(walk, name.split("/")[1])
+    for part in parts.values():
+        if (part.partition, part.digest) not in accepted:
+            yield Violation(RECORDED, f"{name}, partition {part.partition}", f"no ingest record names {part.digest}")
+
+
+def _accepted(walk: Walk, source: str) -> set[tuple[str, str]]:
+    """Return partition and digest of what was accepted, from the records that can be read."""
+    records, found = walk.store.records, set()
+    for name in records.names(Ingest.kind, f"{source}/"):
+        try:
+            record, partition = records.get(Ingest, name), name.split("/")[1]
+        except Exception:  # noqa: S112 (the check of this record reports it)
+            continue
+        if record.verdict == "accepted":
+            found.add((partition, record.digest))
+    return found

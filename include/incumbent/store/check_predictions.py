@@ -1,0 +1,54 @@
+"""Walk the predictions and report those whose provenance does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from incumbent.records import ModelVersion, Part
+from incumbent.store.check_tables import CAN_BE_READ
+from incumbent.store.check_walk import THERE, Walk
+from incumbent.store.violation import Violation, guarded
+
+MADE_BY = "predictions name the generation that made them"
+ONE = "one generation per predictions partition"
+PROVENANCE = ["generation", "version", "definition", "features_digest", "batch_digest"]
+
+
+def check_predictions(walk: Walk) -> Iterator[Violation]:
+    """Yield the violations of the predictions that stand now."""
+    yield from guarded(CAN_BE_READ, "predictions", _partitions(walk))
+
+
+def _partitions(walk: Walk) -> Iterator[Violation]:
+    scored = walk.store.records.names("pins", "scored/")
+    parts = walk.store.predictions.parts()
+    if scored and not parts:
+        yield Violation(THERE, "predictions", "something was scored, and no predictions are there")
+    for part in parts.values():
+        where = f"predictions, partition {part.partition}"
+        if not list(walk.data(["predictions"], part.partition, part.digest, part.rows, where)):  # else reported there
+            yield from guarded(CAN_BE_READ, where, _partition(walk, part, where))
+
+
+def _partition(walk: Walk, part: Part, where: str) -> Iterator[Violation]:
+    rows = walk.store.predictions.read_parts([part], PROVENANCE)
+    made = rows.group_by(PROVENANCE).aggregate([([], "count_all")]).to_pylist()
+    if not made:
+        yield Violation(MADE_BY, where, "no rows")
+    if len(made) > 1:
+        yield Violation(ONE, where, f"{len(made)} generations or inputs")
+    for found in made:
+        yield from _provenance(walk, part.partition, found, where)
+
+
+def _provenance(walk: Walk, partition: str, made: Mapping[str, Any], where: str) -> Iterator[Violation]:
+    generation, version, rows = made["generation"], made["version"], made["count_all"]
+    if generation is None or version is None or walk.holder(generation) != version:
+        yield Violation(MADE_BY, where, f"generation {generation}, version {version}")
+    elif (expected := walk.store.records.get(ModelVersion, version).definition) != made["definition"]:
+        yield Violation(MADE_BY, where, f"definition {made['definition']}, the version's is {expected}")
+    features, batch = str(made["features_digest"]), str(made["batch_digest"])
+    of_definition = [f"features/{str(made['definition'])[:16]}"]
+    yield from walk.data(of_definition, partition, features, rows, f"{where}, features")
+    yield from walk.data(walk.tables_of("batches"), partition, batch, rows, f"{where}, batch")

@@ -1,0 +1,59 @@
+"""Walk the records: each is canonical JSON, and what a record of a known kind names is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from incumbent.records import GateReport, Ingest, ModelVersion, RetrainRequest, Snapshot, Training, canonical_json
+from incumbent.store.check_deliveries import check_ingest
+from incumbent.store.check_requests import check_pin, check_request
+from incumbent.store.check_training import check_gate_report, check_snapshot, check_training, check_version
+from incumbent.store.check_verdicts import check_baseline, check_reference, check_verdict
+from incumbent.store.check_walk import Walk
+from incumbent.store.violation import Violation, guarded
+
+Check = Callable[[Walk, str, Mapping[str, Any]], Iterator[Violation]]
+CANONICAL = "a record is canonical JSON"
+KINDS: Mapping[str, Check] = {
+    "baselines": check_baseline,
+    "pins": check_pin,
+    "references": check_reference,
+    "verdicts": check_verdict,
+    GateReport.kind: check_gate_report,
+    Ingest.kind: check_ingest,
+    ModelVersion.kind: check_version,
+    RetrainRequest.kind: check_request,
+    Snapshot.kind: check_snapshot,
+    Training.kind: check_training,
+}
+
+
+def check_records(walk: Walk) -> Iterator[Violation]:
+    """Yield the violations of all records but the ledger's; of an unknown kind only the bytes are judged."""
+    root = walk.store.records.root
+    for path in sorted(root.rglob("*.json")):
+        where = path.relative_to(root).as_posix().removesuffix(".json")
+        yield from guarded("a record can be read", where, _record(walk, path, where))
+
+
+def _record(walk: Walk, path: Path, where: str) -> Iterator[Violation]:
+    data = path.read_bytes()
+    try:
+        plain = json.loads(data)
+    except ValueError as error:
+        yield Violation("a record is JSON", where, str(error))
+        return
+    try:
+        canonical = canonical_json(plain)
+    except ValueError as error:
+        yield Violation(CANONICAL, where, str(error))
+        return
+    if canonical != data:
+        yield Violation(CANONICAL, where, "other bytes for the same value")
+    if not isinstance(plain, dict):
+        yield Violation("a record is a JSON object", where, str(plain)[:120])
+    elif step := KINDS.get(where.split("/")[0]):
+        yield from step(walk, where, plain)

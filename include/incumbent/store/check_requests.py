@@ -1,0 +1,47 @@
+"""What the steps of a request and the pins of runs name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from incumbent.records import GateReport, ModelVersion, RetrainRequest, Snapshot
+from incumbent.store.check_walk import NAMED, Walk
+from incumbent.store.violation import Violation
+
+
+def check_request(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of one step of a request: it was opened, and its answer names what is there."""
+    kind, request, step = where.split("/")
+    if step == "open":
+        if (found := RetrainRequest.from_json(plain).id) != request:
+            yield Violation("a record lies under its own name", where, f"it is request {found}")
+        return
+    yield from walk.record(kind, f"{request}/open", where)
+    if step == "done":
+        if plain["version"]:
+            yield from walk.record(ModelVersion.kind, plain["version"], where)
+        yield from _generation(walk, where, plain["generation"], plain["version"])
+
+
+def check_pin(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a pin; of one that is neither a training's, a gate's nor a scoring's, none."""
+    name = where.split("/", 1)[1]
+    if name.startswith("train-"):
+        yield from walk.record(Snapshot.kind, plain["snapshot"], where)
+        yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
+    elif name.startswith("gate-"):
+        yield from walk.record(GateReport.kind, plain["gate_report"], where)
+        yield from walk.record(ModelVersion.kind, plain["candidate"], where)
+    elif name.startswith("score-"):
+        yield from _generation(walk, where, plain.get("generation", 0))
+
+
+def _generation(walk: Walk, where: str, generation: int, version: str | None = None) -> Iterator[Violation]:
+    if generation <= 0:
+        return
+    held = walk.holder(generation)
+    if held is None:
+        yield Violation(NAMED, where, f"generation {generation} is not in the ledger")
+    elif version not in (None, held):
+        yield Violation(NAMED, where, f"generation {generation} is held by {held}, not by {version}")

@@ -1,0 +1,72 @@
+"""What the records from a snapshot to its gate report name: data files, model files and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from incumbent.records import GateReport, ModelVersion, RetrainRequest, Snapshot, Training, digest_of
+from incumbent.store.check_walk import NAMED, Walk
+from incumbent.store.violation import Violation, guarded
+
+COMPLETE = "a record has the fields of its kind"
+
+
+def check_snapshot(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a snapshot: its name, its definition and every content it pins."""
+    yield from _name("a snapshot's name is its digest", where, plain)
+    snapshot = Snapshot.from_json(plain)
+    yield from walk.object(snapshot.definition, where, "the definition")
+    tables = {"features": [f"features/{snapshot.definition[:16]}"], "outcomes": walk.tables_of("outcomes")}
+    for role, parts in (("features", snapshot.features), ("outcomes", snapshot.outcomes)):
+        for part in parts:
+            at = f"{where}, {role} {part['partition']}"
+            found = walk.data(tables[role], part["partition"], part["digest"], part["rows"], at)
+            yield from guarded(COMPLETE, at, found)
+
+
+def check_version(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a version: its name, its files and the snapshot it was fitted on."""
+    version = ModelVersion.from_json(plain)
+    if version.digest != (name := _last(where)):
+        yield Violation("a version's name is its file's digest", where, f"the manifest names {version.digest}")
+    yield from walk.object(name, where, "the model file")
+    yield from walk.object(version.definition, where, "the definition")
+    if version.snapshot:  # an adopted version has none
+        yield from walk.record(Snapshot.kind, version.snapshot, where)
+
+
+def check_training(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a training: its request, its snapshot and the version that came out."""
+    training = Training.from_json(plain)
+    if training.request != _last(where):
+        yield Violation("a training is named by its request", where, f"it is of request {training.request}")
+    yield from walk.record(RetrainRequest.kind, f"{training.request}/open", where)
+    yield from walk.record(Snapshot.kind, training.snapshot, where)
+    yield from walk.record(ModelVersion.kind, training.version, where)
+
+
+def check_gate_report(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a gate report: its name, both contenders, its snapshot and its request."""
+    yield from _name("a gate report's name is its digest", where, plain)
+    report = GateReport.from_json(plain)
+    yield from walk.record(ModelVersion.kind, report.candidate, where)
+    yield from walk.record(Snapshot.kind, report.snapshot, where)
+    yield from walk.record(RetrainRequest.kind, f"{report.request}/open", where)
+    held = walk.holder(report.champion_generation) if report.champion_generation else ""
+    if report.champion != held:
+        found = f"generation {report.champion_generation} is not held by champion {report.champion}"
+        yield Violation(NAMED, where, found)
+    if report.champion:
+        yield from walk.record(ModelVersion.kind, report.champion, where)
+
+
+def _name(promise: str, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Compare a name with the digest of what is stored, so that a field of a later schema counts as well."""
+    digest = digest_of({key: value for key, value in plain.items() if key != "schema"})
+    if digest != _last(where):
+        yield Violation(promise, where, digest)
+
+
+def _last(where: str) -> str:
+    return where.rsplit("/", 1)[1]
