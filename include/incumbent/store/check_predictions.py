@@ -7,7 +7,7 @@ from typing import Any
 
 from incumbent.records import ModelVersion, Part
 from incumbent.store.check_tables import CAN_BE_READ
-from incumbent.store.check_walk import THERE, Walk
+from incumbent.store.check_walk import Walk
 from incumbent.store.violation import Violation, guarded
 
 MADE_BY = "predictions name the generation that made them"
@@ -21,11 +21,7 @@ def check_predictions(walk: Walk) -> Iterator[Violation]:
 
 
 def _partitions(walk: Walk) -> Iterator[Violation]:
-    scored = walk.store.records.names("pins", "scored/")
-    parts = walk.store.predictions.parts()
-    if scored and not parts:
-        yield Violation(THERE, "predictions", "something was scored, and no predictions are there")
-    for part in parts.values():
+    for part in walk.store.predictions.parts().values():
         where = f"predictions, partition {part.partition}"
         if not list(walk.data(["predictions"], part.partition, part.digest, part.rows, where)):  # else reported there
             yield from guarded(CAN_BE_READ, where, _partition(walk, part, where))

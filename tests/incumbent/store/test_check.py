@@ -67,7 +67,6 @@ def store(tmp_path: Path) -> ModelStore:
     records.put("000001", Promotion(1, digest, 0, gate.id, "promote", "cold start", REQUEST, "2013-01"))
     records.put_plain("requests", f"{REQUEST}/done", {"verdict": "promote", "generation": 1, "version": digest})
     records.put_plain("pins", "score-2013-02-x", {"generation": 1})
-    records.put_plain("pins", "scored/2013-02-x", {"features": scored.digest})
     made = {"generation": 1, "version": digest, "definition": definition}
     made |= {"features_digest": scored.digest, "batch_digest": batches[1].digest}
     model.predictions.replace("2013-02", pa.Table.from_pylist([{"key": key, **made} for key in (1, 2)]))
@@ -332,7 +331,6 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "predictions of no batch": (rewrite(batch_digest=GONE), THERE),
     "batch of predictions lost": (remove_table("batches", "predictions, partition 2013-02, batch"), THERE),
     "features of predictions lost": (remove_table("features", "predictions, partition 2013-02, features"), THERE),
-    "predictions lost": (remove_table("predictions", "m/predictions"), THERE),
     "judged predictions lost": (remove_table("predictions", "verdicts/2013-02/drift-x"), THERE),
     "verdict on no version": (edit("verdicts", version=GONE), NAMED),
     "verdict on no generation": (edit("verdicts", generation=7), NAMED),
@@ -351,7 +349,7 @@ def test_each_damage_is_named_where_it_is(store: ModelStore, name: str) -> None:
 
 
 def test_of_an_unknown_kind_only_the_bytes_are_judged(store: ModelStore) -> None:
-    for kind, name in (("pins", "scored/x"), ("pins", "inputs/x"), ("pins", "x"), ("holds", "x"), ("news", "x/y")):
+    for kind, name in (("pins", "inputs/x"), ("pins", "x"), ("holds", "x"), ("news", "x/y")):
         store.records.put_plain(kind, name, {"snapshot": GONE, "generation": 7})
     assert check(Store(store.root.parent)) == []
 
