@@ -10,6 +10,8 @@ from incumbent.partitions import KEY_FORMATS, end_of, start_of
 from incumbent.validate.contract import Column, SourceContract
 
 KEY_RULE = "key.unique"
+DATE = ("year", "month", "day")
+DATE_DTYPES = ("int64", "float64", "string")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ def row_rules(contract: SourceContract, model: Model, source: str, partition: st
     key = ", ".join(identifier(name) for name in contract.key)
     good = f"count(*) OVER (PARTITION BY {key}) = 1"
     rules.append(RowRule(KEY_RULE, good, "the key occurs more than once: which row is right is not known"))
+    if _has_date(contract):
+        rules.append(_date_rule(contract))
     if partition:
         rules += _partition_rule(contract, model, partition)
     rules += [RowRule(name, f"({sql})", f"breaks {name}: {sql}") for name, sql in contract.row_rules.items()]
@@ -73,12 +77,32 @@ def _column_rules(name: str, column: Column) -> Iterator[RowRule]:
         yield RowRule(f"{name}.pattern", good, f"does not match {column.pattern}", name)
 
 
+def _has_date(contract: SourceContract) -> bool:
+    """Return whether a row's date is spread over three columns that hold numbers."""
+    return all(name in contract.columns and contract.columns[name].dtype in DATE_DTYPES for name in DATE)
+
+
+def _date() -> str:
+    """Return SQL for the date in the three columns; null where the calendar has no such day.
+
+    `make_date` would end the query instead, and one bad row must not stop a delivery.
+    """
+    parts = ", ".join(f"TRY_CAST({identifier(name)} AS BIGINT)" for name in DATE)
+    return f"try_strptime(printf('%04d-%02d-%02d', {parts}), '%Y-%m-%d')"
+
+
+def _date_rule(contract: SourceContract) -> RowRule:
+    missing = [f"{identifier(name)} IS NULL" for name in DATE if contract.columns[name].nullable]
+    good = " OR ".join([*missing, f"{_date()} IS NOT NULL"])
+    return RowRule("real_date", f"({good})", "year, month and day are no day of the calendar")
+
+
 def _partition_rule(contract: SourceContract, model: Model, partition: str) -> list[RowRule]:
     first, until = start_of(partition, model.grain), end_of(partition, model.grain)
     if model.time in contract.columns:
         local = f"({identifier(model.time)} AT TIME ZONE {literal(model.timezone)})"
-    elif {"year", "month", "day"} <= set(contract.columns):
-        local = 'make_date("year", "month", "day")'
+    elif _has_date(contract):
+        local = _date()
     else:
         return []
     good = f"{local} >= TIMESTAMP '{first}' AND {local} < TIMESTAMP '{until}'"
