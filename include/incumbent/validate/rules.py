@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from incumbent.config import Model
 from incumbent.partitions import KEY_FORMATS, end_of, start_of
@@ -23,12 +24,15 @@ class RowRule:
         good: SQL that is true for a good row; a null counts as good.
         reason: What is wrong with a row that breaks it.
         column: Column it is about; empty for a rule over several.
+        kind: The named expectation that says the same, or `sql`. It is not told from the name:
+            a user may call his own rule `unique`.
     """
 
     name: str
     good: str
     reason: str
     column: str = ""
+    kind: Literal["required", "range", "values", "unique", "sql"] = "sql"
 
 
 def row_rules(contract: SourceContract, model: Model, source: str, partition: str) -> list[RowRule]:
@@ -36,7 +40,8 @@ def row_rules(contract: SourceContract, model: Model, source: str, partition: st
     rules = [rule for name, column in contract.columns.items() for rule in _column_rules(name, column)]
     key = ", ".join(identifier(name) for name in contract.key)
     good = f"count(*) OVER (PARTITION BY {key}) = 1"
-    rules.append(RowRule(KEY_RULE, good, "the key occurs more than once: which row is right is not known"))
+    reason = "the key occurs more than once: which row is right is not known"
+    rules.append(RowRule(KEY_RULE, good, reason, kind="unique"))
     if _has_date(contract):
         rules.append(_date_rule(contract))
     if partition:
@@ -58,7 +63,7 @@ def literal(value: object) -> str:
 def _column_rules(name: str, column: Column) -> Iterator[RowRule]:
     quoted = identifier(name)
     if not column.nullable:
-        yield RowRule(f"{name}.required", f"{quoted} IS NOT NULL", "a value is required", name)
+        yield RowRule(f"{name}.required", f"{quoted} IS NOT NULL", "a value is required", name, "required")
     if column.dtype == "float64":
         yield RowRule(f"{name}.finite", f"isfinite({quoted})", "the number is not finite", name)
     if column.min is not None or column.max is not None:
@@ -68,10 +73,10 @@ def _column_rules(name: str, column: Column) -> Iterator[RowRule]:
         reason = (
             f"outside {'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'} {column.unit}"
         )
-        yield RowRule(f"{name}.range", " AND ".join(tests), reason.strip(), name)
+        yield RowRule(f"{name}.range", " AND ".join(tests), reason.strip(), name, "range")
     if column.values is not None:
         allowed = ", ".join(literal(value) for value in column.values)
-        yield RowRule(f"{name}.values", f"{quoted} IN ({allowed})", f"not one of {allowed}", name)
+        yield RowRule(f"{name}.values", f"{quoted} IN ({allowed})", f"not one of {allowed}", name, "values")
     if column.pattern is not None:
         good = f"regexp_full_match({quoted}, {literal(column.pattern)})"
         yield RowRule(f"{name}.pattern", good, f"does not match {column.pattern}", name)
