@@ -95,7 +95,12 @@ def ingest(
         if is_current(store, model, known):
             return known
     try:
-        _refuse_copies(store, delivery)
+        _refuse_copies(store, model, delivery)
+    except BatchError as error:
+        # Not written down: once the other partition is corrected, the same file is welcome.
+        LOG.warning("%s", error)
+        return _record(delivery, "stopped", message=str(error))
+    try:
         rows = admit(path, contract)
         record = _judge(store, model, delivery, rows)
     except BatchError as error:
@@ -146,19 +151,26 @@ def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) 
     )  # fmt: skip
 
 
-def _refuse_copies(store: ModelStore, delivery: Delivery) -> None:
-    """Stop a file that was accepted already as another partition: somebody renamed the wrong one."""
+def _refuse_copies(store: ModelStore, model: Model, delivery: Delivery) -> None:
+    """Stop a file whose rows another partition holds: somebody renamed the wrong one.
+
+    What is looked up may stay the same from one partition to the next.
+    """
+    if model.sources[delivery.source].role == "context":
+        return
     for name in store.records.names(Ingest.kind, f"{delivery.source}/"):
         _, partition, digests = name.split("/")
         if partition == delivery.table_partition or not digests.startswith(delivery.raw_digest[:16]):
             continue
-        if store.records.get(Ingest, name).verdict == "accepted":
+        record = store.records.get(Ingest, name)
+        if record.verdict == "accepted" and is_current(store, model, record):
             raise BatchError(
                 "this file was delivered before, for another partition",
                 where=str(delivery.path),
                 expected=f"the rows of {delivery.partition}",
                 found=f"the same bytes as {partition}",
-                next_step=f"drop the file of {delivery.partition} under this name",
+                next_step=f"drop the file of {delivery.partition} under this name; if it belongs here, correct "
+                f"{partition} first and drop it again",
             )
 
 
