@@ -25,41 +25,50 @@ ARROW_TYPES = {
 }
 
 
-def admit(path: Path, contract: SourceContract) -> pa.Table:
-    """Return a file's rows in the contract's columns and types, in file order.
+def read_once(path: Path) -> bytes:
+    """Return a file's bytes, which are then hashed and judged: the file itself may be replaced meanwhile.
 
     Raises:
-        BatchError: The file is missing, empty, unreadable, too large, or its columns do not fit;
+        BatchError: There is no file, or it cannot be read.
+    """
+    if not path.is_file():
+        found = "nothing" if not path.exists() else "a folder"
+        raise _error(path, "there is no such file", expected="a file", found=found)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _error(path, "the file cannot be opened", expected="a file that may be read", found=error) from error
+
+
+def admit(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
+    """Return the rows of a file's bytes in the contract's columns and types, in file order.
+
+    Raises:
+        BatchError: The file is empty, unreadable, too large, or its columns do not fit;
             the message names the file, the column, what was expected and what was found.
     """
-    size = _size(path, contract)
-    table = _read(path, contract, size)
+    _size(path, len(raw), contract)
+    table = _read(path, raw, contract)
     _names(path, table)
     if table.num_rows == 0:
         raise _error(path, "the file has no rows", expected=f"at least {contract.policy.min_rows} rows", found="0 rows")
     return _conform(path, table, contract)
 
 
-def _size(path: Path, contract: SourceContract) -> int:
-    if not path.is_file():
-        raise _error(
-            path, "there is no such file", expected="a file", found="nothing" if not path.exists() else "a folder"
-        )
-    size = path.stat().st_size
+def _size(path: Path, size: int, contract: SourceContract) -> None:
     if size == 0:
         raise _error(path, "the file is empty", expected="rows", found="0 bytes")
     if size > contract.policy.max_bytes:
         raise _error(path, "the file is too large", expected=f"at most {contract.policy.max_bytes} bytes", found=size)
-    return size
 
 
-def _read(path: Path, contract: SourceContract, size: int) -> pa.Table:
+def _read(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
     try:
         if path.suffix == ".csv":
-            return _read_csv(path, contract)
+            return _read_csv(raw, contract)
         if path.suffix in (".json", ".jsonl", ".ndjson"):
-            return pajson.read_json(path)
-        return _read_parquet(path, contract, size)
+            return pajson.read_json(pa.BufferReader(raw))
+        return _read_parquet(path, raw, contract)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _error(
             path,
@@ -71,15 +80,16 @@ def _read(path: Path, contract: SourceContract, size: int) -> pa.Table:
         ) from error
 
 
-def _read_csv(path: Path, contract: SourceContract) -> pa.Table:
+def _read_csv(raw: bytes, contract: SourceContract) -> pa.Table:
     # Numbers and times are read as declared: what does not parse is an error, never a guess.
     declared = {name: ARROW_TYPES[column.dtype] for name, column in contract.columns.items()}
     options = pacsv.ConvertOptions(column_types=declared, strings_can_be_null=True)
-    return pacsv.read_csv(path, convert_options=options)
+    return pacsv.read_csv(pa.BufferReader(raw), convert_options=options)
 
 
-def _read_parquet(path: Path, contract: SourceContract, size: int) -> pa.Table:
-    file = pq.ParquetFile(path, page_checksum_verification=True)
+def _read_parquet(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
+    size = len(raw)
+    file = pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True)
     metadata = file.metadata
     if metadata.num_rows > contract.policy.max_rows:
         limit = f"at most {contract.policy.max_rows} rows"

@@ -10,7 +10,7 @@ from incumbent.config import Model
 from incumbent.partitions import KEY_PATTERNS
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore
-from incumbent.validate.ingest import ONCE, is_current
+from incumbent.validate.delivery import ONCE, is_current
 
 ARRIVALS = "arrivals"
 LOST_AFTER = timedelta(minutes=15)
