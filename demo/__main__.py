@@ -53,11 +53,12 @@ class Demo:
         print("Starting Airflow and MLflow …", flush=True)
         stack.up(self.settings)
         self.memory.start()
-        model = load_model(self.settings.models / "flights_delay").model
+        folder = load_model(self.settings.models / "flights_delay")
+        model = folder.model
         store = Store(self.settings.store).model(model.name)
         api = Airflow(self.settings.airflow_url, self.settings.passwords_file)
         killer = Killer(store.root / "checkpoints", KILL_AFTER_ROUND, print)
-        settler = Settler(api, store, model, self.settings.raw, killer.look)
+        settler = Settler(api, store, model, folder.contract_path, self.settings.raw, killer.look)
         reader = Reader(store, model)
         print(f"\n{model.name}, one line a month as it settles\n{timeline.header()}", flush=True)
         for source in raw_data.ONCE:
@@ -108,9 +109,10 @@ class Demo:
         print(f"  fault: distance × 100 on {rows} rows of {month} → {holds[0].message} 0 predictions.", flush=True)
 
     def _second_model(self, api: Airflow) -> None:
-        model = load_model(self.settings.models / "flights_airtime").model
+        folder = load_model(self.settings.models / "flights_airtime")
+        model = folder.model
         store = Store(self.settings.store).model(model.name)
-        settler = Settler(api, store, model, self.settings.raw)
+        settler = Settler(api, store, model, folder.contract_path, self.settings.raw)
         for month in self.months[:SECOND_MODEL_MONTHS]:
             for source in ("flights", "outcomes"):
                 raw_data.write_partition(self._drop(model), source, month)

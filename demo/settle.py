@@ -31,6 +31,7 @@ class Settler:
         api: Airflow.
         store: The model's store.
         model: The model.
+        contract_path: Its `contract.yaml`.
         raw: Drop folder.
         watch: Called at each look; the demonstration watches trainings with it.
     """
@@ -38,6 +39,7 @@ class Settler:
     api: Airflow
     store: ModelStore
     model: Model
+    contract_path: Path
     raw: Path
     watch: Callable[[], None] = field(default=lambda: None)
 
@@ -69,7 +71,7 @@ class Settler:
         left = [
             f"{source} {partition}".strip()
             for source in self.model.sources
-            for partition in new_deliveries(self.store, self.model, source, self.raw)
+            for partition in new_deliveries(self.store, self.model, self.contract_path, source, self.raw)
         ]
         left += [f"{run['dag_id']} {run['state']}" for run in self.api.active_runs() if self._mine(run)]
         left += [f"features {key}" for key in self._without_features()]

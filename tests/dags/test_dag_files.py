@@ -10,6 +10,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
+from incumbent_airflow.triggers.landed import look
+
 pytestmark = pytest.mark.dag
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,16 @@ def test_conventions(bag: DagBag) -> None:
         for task in dag.tasks:
             assert task.execution_timeout is not None or task.task_id == "approve", f"{dag_id}.{task.task_id}"
             assert task.owner not in ("", "airflow"), f"{dag_id}.{task.task_id} has no owner"
+
+
+def test_a_corrected_contract_is_a_reason_to_look_again(bag: DagBag) -> None:
+    dag: Any = bag.dags["flights_airtime.arrive"]
+    (asset,) = dag.timetable.asset_condition.objects
+    patterns = asset.watchers[0].trigger.patterns
+    contracts = [
+        str(ROOT / "include" / "models" / name / "contract.yaml") for name in ("flights_airtime", "flights_delay")
+    ]
+    assert set(contracts) <= set(look(patterns)), "its own, and the one that it extends"
 
 
 def test_schedule_ends_with_the_data(bag: DagBag) -> None:

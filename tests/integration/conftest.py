@@ -81,7 +81,8 @@ class Stack:
         return Store(self.settings.store).model(name)
 
     def settler(self, name: str) -> Settler:
-        return Settler(self.api, self.store(name), self.model(name), self.settings.raw)
+        contract = self.settings.models / name / "contract.yaml"
+        return Settler(self.api, self.store(name), self.model(name), contract, self.settings.raw)
 
     def drop(self, name: str, source: str, partition: str) -> None:
         raw_data.write_partition(self.settings.raw / name, source, partition, self.model(name).grain)

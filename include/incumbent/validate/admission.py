@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from incumbent.validate.contract import SourceContract
 
 COLUMN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
 MAX_COLUMNS = 2000
+QUOTED = ("string", "timestamp", "date")  # what JSON writes as text
 ARROW_TYPES = {
     "int64": pa.int64(),
     "float64": pa.float64(),
@@ -25,45 +27,55 @@ ARROW_TYPES = {
 }
 
 
-def admit(path: Path, contract: SourceContract) -> pa.Table:
-    """Return a file's rows in the contract's columns and types, in file order.
+def read_once(path: Path) -> bytes:
+    """Return a file's bytes, which are then hashed and judged: the file itself may be replaced meanwhile.
 
     Raises:
-        BatchError: The file is missing, empty, unreadable, too large, or its columns do not fit;
+        BatchError: There is no file, or it cannot be read.
+    """
+    if not path.is_file():
+        found = "nothing" if not path.exists() else "a folder"
+        raise _error(path, "there is no such file", expected="a file", found=found)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _error(path, "the file cannot be opened", expected="a file that may be read", found=error) from error
+
+
+def admit(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
+    """Return the rows of a file's bytes in the contract's columns and types, in file order.
+
+    Raises:
+        BatchError: The file is empty, unreadable, too large, or its columns do not fit;
             the message names the file, the column, what was expected and what was found.
     """
-    size = _size(path, contract)
-    table = _read(path, contract, size)
+    _size(path, len(raw), contract)
+    table = _read(path, raw, contract)
     _names(path, table)
     if table.num_rows == 0:
         raise _error(path, "the file has no rows", expected=f"at least {contract.policy.min_rows} rows", found="0 rows")
     return _conform(path, table, contract)
 
 
-def _size(path: Path, contract: SourceContract) -> int:
-    if not path.is_file():
-        raise _error(
-            path, "there is no such file", expected="a file", found="nothing" if not path.exists() else "a folder"
-        )
-    size = path.stat().st_size
+def _size(path: Path, size: int, contract: SourceContract) -> None:
     if size == 0:
         raise _error(path, "the file is empty", expected="rows", found="0 bytes")
     if size > contract.policy.max_bytes:
         raise _error(path, "the file is too large", expected=f"at most {contract.policy.max_bytes} bytes", found=size)
-    return size
 
 
-def _read(path: Path, contract: SourceContract, size: int) -> pa.Table:
+def _read(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
     try:
         if path.suffix == ".csv":
-            return _read_csv(path, contract)
+            return _read_csv(raw, contract)
         if path.suffix in (".json", ".jsonl", ".ndjson"):
-            return pajson.read_json(path)
-        return _read_parquet(path, contract, size)
+            return _read_json(path, raw, contract)
+        return _read_parquet(path, raw, contract)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _error(
             path,
             "the file cannot be read",
+            column=_column_of(str(error), raw),
             expected={".csv": "CSV with a header", ".parquet": "Parquet"}.get(
                 path.suffix, "Parquet, CSV or JSON lines"
             ),
@@ -71,15 +83,50 @@ def _read(path: Path, contract: SourceContract, size: int) -> pa.Table:
         ) from error
 
 
-def _read_csv(path: Path, contract: SourceContract) -> pa.Table:
-    # Numbers and times are read as declared: what does not parse is an error, never a guess.
+def _column_of(said: str, raw: bytes) -> str:
+    """Return the column that Arrow's message is about, empty for one about the file: CSV's are numbered."""
+    if found := re.search(r"CSV column #(\d+)", said):
+        header = raw.split(b"\n", 1)[0].decode(errors="replace").split(",")
+        return header[int(found[1])].strip('"\r ') if int(found[1]) < len(header) else f"#{found[1]}"
+    found = re.search(r"Column\(/(\w+)", said)
+    return found[1] if found else ""
+
+
+def _read_csv(raw: bytes, contract: SourceContract) -> pa.Table:
+    # Numbers and times are read as declared, and only nothing is null: what does not parse is an
+    # error, never a guess. NA is Namibia, and somebody's name is Null.
     declared = {name: ARROW_TYPES[column.dtype] for name, column in contract.columns.items()}
-    options = pacsv.ConvertOptions(column_types=declared, strings_can_be_null=True)
-    return pacsv.read_csv(path, convert_options=options)
+    options = pacsv.ConvertOptions(column_types=declared, strings_can_be_null=True, null_values=[""])
+    return pacsv.read_csv(pa.BufferReader(raw), convert_options=options)
 
 
-def _read_parquet(path: Path, contract: SourceContract, size: int) -> pa.Table:
-    file = pq.ParquetFile(path, page_checksum_verification=True)
+def _read_json(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
+    def read(names: Collection[str]) -> pa.Table:
+        schema = pa.schema([(name, pa.string()) for name in names])
+        return pajson.read_json(pa.BufferReader(raw), parse_options=pajson.ParseOptions(explicit_schema=schema))
+
+    # JSON has no times: Arrow guesses them from text and loses the zone, so text is read as text.
+    quoted = {name: ARROW_TYPES[column.dtype] for name, column in contract.columns.items() if column.dtype in QUOTED}
+    table = read(quoted)
+    given = [name for name in quoted if table[name].null_count < table.num_rows]
+    if len(given) < len(quoted):
+        table = read(given)  # a declared column that the file lacks would read as nulls
+    for name in given:
+        try:
+            values = table[name].cast(quoted[name])
+        except pa.ArrowException as error:
+            example = (
+                "2013-07-01T05:00:00Z, with its zone" if quoted[name] == ARROW_TYPES["timestamp"] else "2013-07-01"
+            )
+            found = " ".join(str(error).split())[:300]
+            raise _error(path, "a text is no such time", column=name, expected=example, found=found) from error
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
+
+
+def _read_parquet(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
+    size = len(raw)
+    file = pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True)
     metadata = file.metadata
     if metadata.num_rows > contract.policy.max_rows:
         limit = f"at most {contract.policy.max_rows} rows"

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from incumbent.config import Model
-from incumbent.partitions import KEY_PATTERNS
+from incumbent.errors import ConfigError
+from incumbent.partitions import check_key
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore
-from incumbent.validate.ingest import ONCE, is_current
+from incumbent.validate.contract import load_contract
+from incumbent.validate.delivery import ONCE, is_current
 
+LOG = logging.getLogger(__name__)
 ARRIVALS = "arrivals"
 LOST_AFTER = timedelta(minutes=15)
 
 
-def new_deliveries(store: ModelStore, model: Model, source: str, raw: Path) -> list[str]:
-    """Return the partitions whose file was never judged, in key order; `[""]` for a once-only source.
+def new_deliveries(store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path) -> list[str]:
+    """Return the partitions whose file is to be judged, in key order; `[""]` for a once-only source.
 
     A file is known by its content: dropping the same file again is nothing new, a corrected one
-    under the same name is.
+    under the same name is. A file that was stopped is new under another contract, because a
+    contract may be what was wrong; what was accepted stays accepted.
+
+    Raises:
+        ConfigError: The contract cannot be read.
     """
-    found = []
-    for partition, path in sorted(_files(model, source, raw).items()):
-        folder = f"{source}/{partition or ONCE}/{digest_of(path.read_bytes())[:16]}"
-        known = [store.records.get(Ingest, name) for name in store.records.names(Ingest.kind, folder)]
-        if not any(is_current(store, model, record) for record in known):
-            found.append(partition)
-    return found
+    return [partition for partition, _ in _unjudged(store, model, contract_path, source, raw)]
 
 
-def claim_deliveries(store: ModelStore, model: Model, source: str, raw: Path, owner: str, now: datetime) -> list[str]:
+def claim_deliveries(
+    store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path, owner: str, now: datetime
+) -> list[str]:
     """Return the new deliveries that this owner announces: each is announced by one run.
 
     Two looks in a row see the same file; without a claim both would start an ingest. A claim whose
@@ -40,18 +45,45 @@ def claim_deliveries(store: ModelStore, model: Model, source: str, raw: Path, ow
     Args:
         store: The model's store.
         model: Its configuration.
+        contract_path: Its `contract.yaml`.
         source: Source name.
         raw: Drop folder.
         owner: Run that looks; a run that is cleared announces its own again.
         now: The time.
+
+    Raises:
+        ConfigError: The contract cannot be read.
     """
-    mine = []
-    files = _files(model, source, raw)
-    for partition in new_deliveries(store, model, source, raw):
-        name = f"{source}/{partition or ONCE}/{digest_of(files[partition].read_bytes())[:16]}"
-        if _claim(store, name, owner, now):
-            mine.append(partition)
-    return mine
+    unjudged = _unjudged(store, model, contract_path, source, raw)
+    return [partition for partition, name in unjudged if _claim(store, name, owner, now)]
+
+
+def _unjudged(
+    store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path
+) -> Iterator[tuple[str, str]]:
+    """Yield the partition of each file that is to be judged, and the name of the claim on it."""
+    contract = load_contract(contract_path).sources.get(source)  # without one, the ingest says what is missing
+    today = "" if contract is None else contract.digest
+    for partition, path in sorted(_files(model, source, raw).items()):
+        try:
+            content, dropped = digest_of(path.read_bytes()), path.stat().st_mtime_ns
+        except FileNotFoundError:  # taken away since the folder was listed; the next look sees what came instead
+            continue
+        folder = f"{source}/{partition or ONCE}"
+        names = store.records.names(Ingest.kind, f"{folder}/{content[:16]}")
+        known = [store.records.get(Ingest, name) for name in names]
+        if any(_stands(store, model, record, today) for record in known):
+            continue
+        # The claim is on this drop and what it will replace: a file that comes back after another
+        # one took its place is a new drop, and the claim of its first time does not hold it up.
+        part = store.source(model.sources[source].role, source).part(partition or ONCE)
+        drop = digest_of([dropped, "" if part is None else part.digest, names])
+        yield partition, f"{folder}/{content[:16]}-{drop[:16]}"
+
+
+def _stands(store: ModelStore, model: Model, record: Ingest, today: str) -> bool:
+    """Return whether a verdict still answers its file, which then needs no other."""
+    return is_current(store, model, record) and (record.verdict == "accepted" or record.contract_digest == today)
 
 
 def _claim(store: ModelStore, name: str, owner: str, now: datetime) -> bool:
@@ -72,6 +104,17 @@ def _files(model: Model, source: str, raw: Path) -> dict[str, Path]:
         path = raw / pattern
         return {"": path} if path.is_file() else {}
     head, tail = pattern.split("{partition}", 1)
-    named = re.compile(re.escape(head) + f"({KEY_PATTERNS[model.grain]})" + re.escape(tail))
-    matches = {path: named.fullmatch(path.relative_to(raw).as_posix()) for path in raw.glob(f"{head}*{tail}")}
-    return {match.group(1): path for path, match in matches.items() if match}
+    named = re.compile(re.escape(head) + "(.+)" + re.escape(tail))
+    found = {}
+    for path in sorted(raw.glob(f"{head}*{tail}")):
+        match = named.fullmatch(path.relative_to(raw).as_posix())
+        if match is None or not path.is_file():
+            continue
+        try:
+            found[check_key(match[1], model.grain)] = path
+        except ConfigError as error:
+            # Not an error: it would keep the deliveries beside it waiting.
+            LOG.warning(
+                "%s is ignored: its name should hold %s, found %s; rename it", path, error.expected, error.found
+            )
+    return found

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import sqlalchemy as sa
 from great_expectations.datasource.fluent import SQLDatasource
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 
 
-class FrozenResultsEngine(SqlAlchemyExecutionEngine):
-    """Read results before the connection goes back.
+class DuckDBEngine(SqlAlchemyExecutionEngine):
+    """What DuckDB needs beyond Great Expectations 1.24 and duckdb-engine 0.17."""
 
-    Great Expectations 1.24 reads them after, and DuckDB's are gone by then: every metric fails
-    with "list index out of range".
-    """
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Only reserved words are quoted, and DuckDB trips over others too, such as a column named `at`.
+        preparer = self.engine.dialect.identifier_preparer
+        with self.get_connection() as connection:
+            words = connection.exec_driver_sql("SELECT keyword_name FROM duckdb_keywords()").scalars().all()
+        preparer.reserved_words = preparer.reserved_words | set(words)
 
     def execute_query(self, query: Any) -> Any:
-        """Return a result that holds its rows."""
+        """Return a result that holds its rows.
+
+        Great Expectations reads them after the connection went back, and DuckDB's are gone by
+        then: every metric fails with "list index out of range".
+        """
+        if isinstance(query, sa.TextClause):  # it has no parameters: a colon is a colon
+            query = sa.text(query.text.replace(":", r"\:"))
         with self.get_connection() as connection:
             return self._execute_query_with_recovery(connection, query).freeze()()
 
@@ -28,5 +39,5 @@ class DuckDBFileDatasource(SQLDatasource):
 
     @property
     def execution_engine_type(self) -> Any:
-        """The engine that freezes results."""
-        return FrozenResultsEngine
+        """The engine that speaks to DuckDB."""
+        return DuckDBEngine

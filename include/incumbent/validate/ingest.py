@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -16,37 +15,14 @@ from incumbent.config import Model
 from incumbent.errors import BatchError
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore
-from incumbent.validate.admission import admit
+from incumbent.validate.admission import admit, read_once
 from incumbent.validate.contract import SourceContract, load_contract, source_contract
-from incumbent.validate.rules import RowRule, identifier, row_rules
+from incumbent.validate.delivery import Delivery, is_current, refuse_copies, same_columns, table_of
+from incumbent.validate.quarantine import ROW, broken_rows
+from incumbent.validate.rules import row_rules
 from incumbent.validate.suite import TABLE, Judgement, judge
 
 LOG = logging.getLogger(__name__)
-ONCE = "once"
-ROW = "__row"
-QUARANTINE_COLUMNS = ("source", "rule", "reason", "column", "value", "key", "row", "raw_digest")
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One file as it is judged."""
-
-    source: str
-    partition: str
-    path: Path
-    raw_digest: str
-    contract: SourceContract
-
-    @property
-    def table_partition(self) -> str:
-        """Partition of the source's table."""
-        return self.partition or ONCE
-
-    @property
-    def record_name(self) -> str:
-        """Name of the ingest record: the same file under the same contract is the same work."""
-        digests = f"{self.raw_digest[:16]}-{self.contract.digest[:16]}"
-        return f"{self.source}/{self.table_partition}/{digests}"
 
 
 def ingest_or_raise(
@@ -85,37 +61,32 @@ def ingest(
     Raises:
         BatchError: There is no file to judge.
         ConfigError: An expectation cannot be built or computed.
+        StoreError: The source has a table already, with other columns than the contract's.
     """
-    if not path.is_file():
-        admit(path, contract)
-    raw = path.read_bytes()
+    raw = read_once(path)
     delivery = Delivery(source, partition, path, digest_of(raw), contract)
     if store.records.has(Ingest.kind, delivery.record_name):
         known = store.records.get(Ingest, delivery.record_name)
         if is_current(store, model, known):
             return known
     try:
-        _refuse_copies(store, delivery)
-        rows = admit(path, contract)
-        record = _judge(store, model, delivery, rows)
+        refuse_copies(store, model, delivery)
     except BatchError as error:
-        record = _record(delivery, "stopped", message=str(error))
+        # Not written down: once the other partition is corrected, the same file is welcome.
+        LOG.warning("%s", error)
+        return _stopped(delivery, error)
+    try:
+        rows = admit(path, raw, contract)
+    except BatchError as error:
+        record = _stopped(delivery, error)
+    else:
+        same_columns(table_of(store, model, delivery), delivery)
+        record = _judge(store, model, delivery, rows)
     if record.verdict == "stopped":
         store.objects.put(raw)  # nothing is lost: the delivery can be looked at after the file is replaced
     store.records.claim(Ingest.kind, delivery.record_name, record.to_json())
-    LOG.info("%s", record.message)
+    LOG.info("%s: %s", path, record.message)
     return store.records.get(Ingest, delivery.record_name)
-
-
-def is_current(store: ModelStore, model: Model, record: Ingest) -> bool:
-    """Return whether a recorded verdict still says what the table holds.
-
-    A file that comes back after another one took its place is judged and committed again.
-    """
-    if record.verdict != "accepted":
-        return True
-    part = store.source(model.sources[record.source].role, record.source).part(record.partition or ONCE)
-    return part is not None and part.digest == record.digest
 
 
 def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) -> Ingest:
@@ -127,7 +98,8 @@ def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) 
         docs = store.reports() / "data_docs" / delivery.source
         judgements = judge(database, delivery.contract, rules, delivery.source, docs)
     broken = {found.rule for found in judgements if found.rule and not found.success}
-    bad = _broken_rows(numbered, delivery, [rule for rule in rules if rule.name in broken])
+    suspects = [rule for rule in rules if rule.name in broken]
+    bad = broken_rows(numbered, suspects, delivery.contract, delivery.source, delivery.raw_digest)
     good = _good_rows(rows, bad, delivery.contract)
     failures = _failures(bad, judgements)
     problem = _problem(delivery, rows.num_rows, good.num_rows, judgements)
@@ -135,31 +107,15 @@ def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) 
         return _record(
             delivery, "stopped", failures=failures, quarantined=rows.num_rows - good.num_rows, message=problem
         )
+    # The rows first: a write that fails must not leave a quarantine of rows that were never delivered.
+    commit = table_of(store, model, delivery).replace(delivery.table_partition, good)
     store.quarantine(delivery.source).replace(delivery.table_partition, bad.drop_columns([ROW]))
-    role = model.sources[delivery.source].role
-    commit = store.source(role, delivery.source).replace(delivery.table_partition, good)
     set_aside = rows.num_rows - good.num_rows
     message = f"Accepted {good.num_rows} rows of {delivery.source} {delivery.partition}, {set_aside} in quarantine."
     return _record(
         delivery, "accepted", rows=good.num_rows, quarantined=set_aside, digest=commit.part.digest,
         failures=failures, message=message,
     )  # fmt: skip
-
-
-def _refuse_copies(store: ModelStore, delivery: Delivery) -> None:
-    """Stop a file that was accepted already as another partition: somebody renamed the wrong one."""
-    for name in store.records.names(Ingest.kind, f"{delivery.source}/"):
-        _, partition, digests = name.split("/")
-        if partition == delivery.table_partition or not digests.startswith(delivery.raw_digest[:16]):
-            continue
-        if store.records.get(Ingest, name).verdict == "accepted":
-            raise BatchError(
-                "this file was delivered before, for another partition",
-                where=str(delivery.path),
-                expected=f"the rows of {delivery.partition}",
-                found=f"the same bytes as {partition}",
-                next_step=f"drop the file of {delivery.partition} under this name",
-            )
 
 
 def _load(database: Path, rows: pa.Table) -> None:
@@ -170,39 +126,6 @@ def _load(database: Path, rows: pa.Table) -> None:
         connection.execute(f"CREATE TABLE {TABLE} AS SELECT * FROM rows")
     finally:
         connection.close()
-
-
-def _broken_rows(rows: pa.Table, delivery: Delivery, rules: Sequence[RowRule]) -> pa.Table:
-    """Return one quarantine row for each row and rule that it breaks, found by the rules' own SQL."""
-    key = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in delivery.contract.key)
-    row = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in delivery.contract.columns)
-    queries = [_rule_query(delivery, rule, key, row) for rule in rules]
-    if not queries:
-        fields = [pa.field(ROW, pa.int64()), *(pa.field(name, pa.string()) for name in QUARANTINE_COLUMNS)]
-        return pa.schema(fields).empty_table()
-    connection = duckdb.connect()
-    try:
-        connection.execute("SET TimeZone='UTC'")
-        connection.register(TABLE, rows)
-        # The rule comes second in the order, so the same delivery gives the same bytes again.
-        query = " UNION ALL ".join(queries) + f" ORDER BY {ROW}, rule"
-        return connection.sql(query).to_arrow_table()
-    finally:
-        connection.close()
-
-
-def _rule_query(delivery: Delivery, rule: RowRule, key: str, row: str) -> str:
-    def text(value: str) -> str:
-        return "'" + value.replace("'", "''") + "'"
-
-    value = f"CAST({identifier(rule.column)} AS VARCHAR)" if rule.column else "NULL::VARCHAR"
-    return (
-        f"SELECT {ROW}, {text(delivery.source)} AS source, {text(rule.name)} AS rule, {text(rule.reason)} AS reason, "
-        f'{text(rule.column)} AS "column", {value} AS value, '
-        f"CAST(to_json(struct_pack({key})) AS VARCHAR) AS key, CAST(to_json(struct_pack({row})) AS VARCHAR) AS row, "
-        f"{text(delivery.raw_digest)} AS raw_digest "
-        f"FROM (SELECT *, {rule.good} AS __good FROM {TABLE}) WHERE NOT coalesce(__good, true)"
-    )
 
 
 def _good_rows(rows: pa.Table, bad: pa.Table, contract: SourceContract) -> pa.Table:
@@ -230,6 +153,11 @@ def _problem(delivery: Delivery, rows: int, good: int, judgements: Sequence[Judg
     if share > limit or good == 0:
         return f"Stopped: {rows - good} of {rows} rows break a rule ({share:.1%}, at most {limit:.1%} are set aside)."
     return ""
+
+
+def _stopped(delivery: Delivery, error: BatchError) -> Ingest:
+    """Return the record of an error, without the folder: the same delivery has one record on every machine."""
+    return _record(delivery, "stopped", message=str(error).replace(str(delivery.path), delivery.path.name))
 
 
 def _record(

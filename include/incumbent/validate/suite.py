@@ -62,7 +62,7 @@ def judge(
     source = context.data_sources.add_duckdb_file("delivery", connection_string=f"duckdb:///{database}")
     batch = source.add_table_asset(name, table_name=TABLE).add_batch_definition_whole_table("all")
     suite = context.suites.add(gx.ExpectationSuite(name=name))
-    suite.expectations = [_expectation(config) for config in _configs(contract, rules)]
+    suite.expectations = [_expectation(config, name) for config in _configs(contract, rules)]
     suite.save()
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
     if docs is not None:
@@ -73,7 +73,7 @@ def judge(
     found = definition.run(result_format="SUMMARY")
     if docs is not None:
         context.build_data_docs(site_names=["docs"])
-    return [_judgement(result) for result in found.results]
+    return [_judgement(result, name) for result in found.results]
 
 
 def _configs(contract: SourceContract, rules: Sequence[RowRule]) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def _configs(contract: SourceContract, rules: Sequence[RowRule]) -> list[dict[st
 
 def _row_rule_config(contract: SourceContract, rule: RowRule) -> dict[str, Any]:
     """Return the named expectation where there is one (it renders best), else the rule's own SQL."""
-    column, kind = rule.column, rule.name.rpartition(".")[2]
+    column, kind = rule.column, rule.kind
     if kind == "required":
         return _config("expect_column_values_to_not_be_null", {"column": column}, rule=rule.name)
     if kind == "range":
@@ -113,42 +113,59 @@ def _config(kind: str, kwargs: dict[str, Any], *, rule: str = "", severity: str 
     return {"type": kind, "kwargs": kwargs, "meta": {"rule": rule, "policy": severity}}
 
 
-def _expectation(config: dict[str, Any]) -> Any:
+def _expectation(config: dict[str, Any], source: str) -> Any:
     from great_expectations.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     try:
         return ExpectationConfiguration(**config).to_domain_obj()
     except (GreatExpectationsError, ValueError, TypeError, KeyError) as error:
+        rule = config["meta"]["rule"]
         raise ConfigError(
             "an expectation cannot be built",
-            where=f"contract.yaml: {config['type']}",
-            expected="a Great Expectations type with its arguments",
+            where=_where(source, rule, f"{config['type']} {config['kwargs']}"),
+            expected=f"SQL for row_rules.{rule}" if rule else "a Great Expectations type with its arguments",
             found=" ".join(str(error).split())[:300],
-            next_step="look the expectation up in the Great Expectations gallery",
+            next_step=_next_step(rule) if rule else "look the expectation up in the Great Expectations gallery",
         ) from error
 
 
-def _judgement(result: Any) -> Judgement:
+def _judgement(result: Any, source: str) -> Judgement:
     config = result.expectation_config
     kwargs = {key: value for key, value in config.kwargs.items() if key in ("column", "column_list")}
-    if (result.exception_info or {}).get("raised_exception") or any(
-        isinstance(info, dict) and info.get("raised_exception") for info in (result.exception_info or {}).values()
-    ):
+    meta = config.meta or {}
+    rule = meta.get("rule", "")
+    if said := _exceptions(result.exception_info or {}):
         raise ConfigError(
             "an expectation cannot be computed",
-            where=f"contract.yaml: {config.type} {kwargs}",
+            where=_where(source, rule, f"{config.type} {kwargs}"),
             expected="a result",
-            found=str(result.exception_info)[-300:],
-            next_step="correct the expectation's column or SQL",
+            found=said[0],
+            next_step=_next_step(rule),
         )
     counts = result.result or {}
     observed = counts.get("unexpected_count", counts.get("observed_value", ""))
-    meta = config.meta or {}
     return Judgement(
-        rule=meta.get("rule", ""),
+        rule=rule,
         expectation=f"{config.type} {next(iter(kwargs.values()), '')}".strip(),
         success=bool(result.success),
         severity=meta.get("policy", "stop"),
         observed=str(observed),
     )
+
+
+def _exceptions(info: dict[str, Any]) -> list[str]:
+    """Return what the database said, without the query: Great Expectations nests it by metric or not at all."""
+    found = [each for each in (info, *info.values()) if isinstance(each, dict) and each.get("raised_exception")]
+    texts = [" ".join(str(each.get("exception_message", "")).split()) for each in found]
+    return [text.split(" [SQL:")[0][:300] for text in texts]
+
+
+def _where(source: str, rule: str, expectation: str) -> str:
+    return f"contract.yaml, sources.{source}, " + (f"rule {rule}" if rule else expectation)
+
+
+def _next_step(rule: str) -> str:
+    if not rule:
+        return "correct the expectation's column or SQL"
+    return f"correct the SQL of row_rules.{rule}, or the entry of the column that the rule is made from"

@@ -1,6 +1,6 @@
 """Finds what landed and says which partition of which source it is.
 
-**Reads** the drop folder, and requests that were written outside Airflow. **Emits** one RAW asset
+**Reads** the drop folder, contracts, and requests that were written outside Airflow. **Emits** one RAW asset
 per source, and REQUEST, with the partition key.
 
 **Normal:** a run of a few seconds after each drop; the sources with nothing new are skipped.
@@ -28,15 +28,17 @@ FOUND = "found"
 def arrive_dag(model: Model, settings: Settings) -> DAG:
     """Return `<model>.arrive`, started by the watcher of the drop folder.
 
+    It watches the contracts too: a file that was stopped is judged again once its contract is corrected.
     One task looks for everything and chooses which sources to announce: the others are skipped by
     the scheduler, which costs no process.
     """
     assets = ModelAssets(model)
     requests = str(settings.store / model.name / "records" / "requests" / "*" / "open.json")
     files = [str(settings.raw / source.path.replace("{partition}", "*")) for source in model.sources.values()]
+    contracts = str(settings.models / "*" / "contract.yaml")  # all: one may extend another's
     dag = DAG(
         f"{model.name}.arrive",
-        schedule=[assets.landed((*files, requests))],
+        schedule=[assets.landed((*files, contracts, requests))],
         **dag_args(model, Stage.ARRIVE, __doc__, max_active_runs=1, params={}),
     )
 
@@ -48,7 +50,9 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
         runtime, context = Runtime.open(model.name), get_current_context()
         owner, now = context["run_id"], datetime.now(UTC)
         found = {
-            source: claim_deliveries(runtime.store, model, source, runtime.settings.raw, owner, now)
+            source: claim_deliveries(
+                runtime.store, model, runtime.folder.contract_path, source, runtime.settings.raw, owner, now
+            )
             for source in model.sources
         }
         found[REQUESTS] = sorted({request.partition for request in start_pending(runtime.store)})

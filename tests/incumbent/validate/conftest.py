@@ -1,0 +1,89 @@
+"""A small model whose deliveries fit in a few lines: rows of January 2020, one number each."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from incumbent.config import Model
+from incumbent.records import Ingest
+from incumbent.store import ModelStore
+from incumbent.validate import ingest
+from incumbent.validate.contract import SourceContract
+
+ROWS = 20
+COLUMNS = {"row": {"dtype": "int64"}, "ts": {"dtype": "timestamp"}, "x": {"dtype": "float64"}}
+FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+Contract = Callable[..., SourceContract]
+Write = Callable[..., Path]
+Deliver = Callable[..., Ingest]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "store")
+
+
+@pytest.fixture
+def small() -> Model:
+    return Model.model_validate(
+        {
+            "name": "small",
+            "owner": "tests",
+            "task": "binary",
+            "grain": "month",
+            "start": "2020-01",
+            "keys": ["row"],
+            "time": "ts",
+            "sources": {
+                "events": {"role": "batch", "path": "events/{partition}.parquet"},
+                "truth": {"role": "outcomes", "path": "truth/{partition}.parquet"},
+                "prices": {"role": "context", "path": "prices/{partition}.parquet"},
+            },
+            "label": {"sql": "late"},
+        }
+    )
+
+
+@pytest.fixture
+def contract() -> Contract:
+    """Return a contract of the columns `row`, `ts`, `x` and what is added, which sets any row aside that it must."""
+
+    def build(columns: dict[str, Any] | None = None, **given: Any) -> SourceContract:
+        plain = {"key": ["row"], "columns": {**COLUMNS, **(columns or {})}, "policy": {"max_quarantine_share": 1.0}}
+        return SourceContract.model_validate({**plain, **given})
+
+    return build
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a delivery of one month; `x` counts from 0, other columns are added or replaced by name."""
+
+    def build(partition: str = "2020-01", source: str = "events", **columns: Any) -> Path:
+        start = FIRST.replace(month=int(partition[-2:]))
+        given = {
+            "row": pa.array(range(ROWS), pa.int64()),
+            "ts": pa.array([start + timedelta(hours=row) for row in range(ROWS)], pa.timestamp("us", "UTC")),
+            "x": pa.array([float(row) for row in range(ROWS)]),
+        }
+        path = tmp_path / "raw" / source / f"{partition}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({**given, **columns}), path)
+        return path
+
+    return build
+
+
+@pytest.fixture
+def deliver(store: ModelStore, small: Model, contract: Contract, write: Write) -> Deliver:
+    """Ingest one month of `events` under a contract."""
+
+    def build(given: SourceContract | None = None, partition: str = "2020-01", **columns: Any) -> Ingest:
+        return ingest(store, small, given or contract(), "events", partition, write(partition, **columns))
+
+    return build

@@ -1,0 +1,70 @@
+"""What text means in CSV and JSON lines: only nothing is null, and a time is written with its zone."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incumbent.errors import BatchError
+from incumbent.validate.admission import admit, read_once
+from incumbent.validate.contract import SourceContract
+
+pytestmark = pytest.mark.unit
+
+TEXT = {"name": {"dtype": "string", "nullable": True}, "day": {"dtype": "date", "nullable": True}}
+NOON = '"ts": "2020-01-05T12:00:00Z"'
+Read = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def read(tmp_path: Path, contract: Callable[..., SourceContract]) -> Read:
+    def build(text: str, ending: str) -> list[dict[str, Any]]:
+        (path := tmp_path / f"2020-01.{ending}").write_text(text)
+        rows: list[dict[str, Any]] = admit(path, read_once(path), contract(TEXT)).to_pylist()
+        return rows
+
+    return build
+
+
+def test_a_word_in_csv_is_no_null(read: Read) -> None:
+    words = ["NA", "null", "NaN", "#N/A", "n/a", "-", ""]
+    rows = read("row,ts,x,name,day\n" + "".join(f"1,2020-01-05T12:00Z,,{word},\n" for word in words), "csv")
+    assert [row["name"] for row in rows] == [*words[:-1], None]
+    assert {row["x"] for row in rows} == {row["day"] for row in rows} == {None}
+
+
+@pytest.mark.parametrize("line", ["NA,2020-01-05T12:00Z,1,a,", "1,2020-01-05T12:00Z,1,a,NA", "1,2020-01-05T12:00,1,a,"])
+def test_a_word_in_csv_is_no_number_and_no_time(read: Read, line: str) -> None:
+    column = "row" if line.startswith("NA") else "day" if line.endswith("NA") else "ts"
+    with pytest.raises(BatchError) as caught:
+        read(f"row,ts,x,name,day\n{line}\n", "csv")
+    assert caught.value.where.endswith(f"2020-01.csv, column {column}")
+    assert "conversion error" in str(caught.value.found)
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"), [("12:00:00Z", 12), ("12:00:00.250Z", 12), ("12:00:00+02:00", 10), ("12:00Z", 12)]
+)
+def test_json_lines_carry_times_dates_and_text_that_looks_like_them(read: Read, text: str, hour: int) -> None:
+    line = f'{{"row": 1, "ts": "2020-01-05T{text}", "x": 2, "name": "2020-01-05", "day": "2020-01-05"}}\n'
+    (row,) = read(line, "jsonl")
+    moment = datetime(2020, 1, 5, hour, microsecond=250_000 if "." in text else 0, tzinfo=UTC)
+    assert row == {"row": 1, "ts": moment, "x": 2.0, "name": "2020-01-05", "day": date(2020, 1, 5)}
+
+
+@pytest.mark.parametrize("value", ['"2020-01-05T12:00:00"', '"yesterday"', "1578225600"])
+def test_a_time_in_json_lines_without_a_zone_is_refused(read: Read, value: str) -> None:
+    with pytest.raises(BatchError) as caught:
+        read(f'{{"row": 1, "ts": {value}, "x": 2, "name": "a", "day": null}}\n', "jsonl")
+    assert caught.value.where.endswith("2020-01.jsonl, column ts")
+    assert "zone" in str(caught.value.expected) or "string to number" in str(caught.value.found)
+
+
+def test_a_text_column_that_json_lines_lack_is_missing_and_not_null(read: Read) -> None:
+    with pytest.raises(BatchError, match="a column is missing") as caught:
+        read(f'{{"row": 1, {NOON}, "x": 2, "day": null}}\n', "jsonl")
+    assert caught.value.where.endswith("column name")
+    (row,) = read(f'{{"row": 1, {NOON}, "x": 2, "name": null, "day": null}}\n', "jsonl")
+    assert row["name"] is row["day"] is None
