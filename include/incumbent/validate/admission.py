@@ -76,9 +76,10 @@ def _read(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
             path,
             "the file cannot be read",
             column=_column_of(str(error), raw),
-            expected={".csv": "CSV with a header", ".parquet": "Parquet"}.get(
-                path.suffix, "Parquet, CSV or JSON lines"
-            ),
+            expected={
+                ".csv": f"CSV with a header, missing values written as {list(contract.nulls)}",
+                ".parquet": "Parquet",
+            }.get(path.suffix, "Parquet, CSV or JSON lines"),
             found=" ".join(str(error).split())[:300],
         ) from error
 
@@ -93,10 +94,10 @@ def _column_of(said: str, raw: bytes) -> str:
 
 
 def _read_csv(raw: bytes, contract: SourceContract) -> pa.Table:
-    # Numbers and times are read as declared, and only nothing is null: what does not parse is an
-    # error, never a guess. NA is Namibia, and somebody's name is Null.
+    # Numbers and times are read as declared, and nulls are what the contract says: what does not parse
+    # is an error, never a guess. NA is Namibia, and somebody's name is Null.
     declared = {name: ARROW_TYPES[column.dtype] for name, column in contract.columns.items()}
-    options = pacsv.ConvertOptions(column_types=declared, strings_can_be_null=True, null_values=[""])
+    options = pacsv.ConvertOptions(column_types=declared, strings_can_be_null=True, null_values=list(contract.nulls))
     return pacsv.read_csv(pa.BufferReader(raw), convert_options=options)
 
 

@@ -77,6 +77,7 @@ class SourceContract(Strict):
         columns: Columns by name, in stored order.
         key: Columns that identify a row; a key that occurs twice sets all its rows aside.
         row_rules: Rule name to SQL that is true for a good row.
+        nulls: What a CSV file writes for a missing value.
         policy: What happens to a delivery that is not perfect.
         expectations: The user's own expectations.
     """
@@ -84,6 +85,7 @@ class SourceContract(Strict):
     columns: dict[str, Column] = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
     row_rules: dict[str, str] = Field(default_factory=dict)
+    nulls: tuple[str, ...] = ("",)
     policy: Policy = Policy()
     expectations: tuple[Expectation, ...] = ()
 

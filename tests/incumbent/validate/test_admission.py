@@ -35,6 +35,13 @@ def test_a_word_in_csv_is_no_null(read: Read) -> None:
     assert {row["x"] for row in rows} == {row["day"] for row in rows} == {None}
 
 
+def test_the_contract_says_what_else_is_null(tmp_path: Path, contract: Callable[..., SourceContract]) -> None:
+    (path := tmp_path / "2020-01.csv").write_text("row,ts,x,name,day\n1,2020-01-05T12:00Z,NA,NA,-\n")
+    lenient = contract(TEXT).model_copy(update={"nulls": ("NA", "-")})
+    (row,) = admit(path, read_once(path), lenient).to_pylist()
+    assert (row["x"], row["name"], row["day"]) == (None, None, None)
+
+
 @pytest.mark.parametrize("line", ["NA,2020-01-05T12:00Z,1,a,", "1,2020-01-05T12:00Z,1,a,NA", "1,2020-01-05T12:00,1,a,"])
 def test_a_word_in_csv_is_no_number_and_no_time(read: Read, line: str) -> None:
     column = "row" if line.startswith("NA") else "day" if line.endswith("NA") else "ts"
