@@ -29,6 +29,7 @@ class DuckDBEngine(SqlAlchemyExecutionEngine):
         if isinstance(query, sa.TextClause):  # it has no parameters: a colon is a colon
             query = sa.text(query.text.replace(":", r"\:"))
         with self.get_connection() as connection:
+            connection.exec_driver_sql("SET TimeZone='UTC'")  # a rule means the same on every host
             return self._execute_query_with_recovery(connection, query).freeze()()
 
 

@@ -1,5 +1,6 @@
 """A user's row rule is what its SQL says, whatever it is called, and its mistakes are reported by its name."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -60,3 +61,16 @@ def test_a_column_may_have_any_name(deliver: Callable[..., Any], contract: Calla
     found = deliver(given, **{name: pa.array([None, *map(float, range(1, 20))])})
     assert (found.verdict, found.rows) == ("accepted", 16)
     assert found.failures == {f"{name}.range": 4, f"{name}.values": 4}
+
+
+def test_the_hosts_time_zone_does_not_matter(
+    deliver: Callable[..., Any], contract: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        found = deliver(contract(row_rules={"own": "hour(ts) NOT IN (5, 6, 7, 8)"}))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (found.rows, found.failures) == (16, {"own": 4})
