@@ -57,10 +57,6 @@ class Airflow:
         """Return the failed tasks of a run with the last lines of each one's log."""
         return "\n".join(self._last_words(run, task) for task in self.tasks(run) if task["state"] == "failed")
 
-    def active_runs(self) -> list[dict[str, Any]]:
-        """Return the runs that are queued or running."""
-        return [run for state in ACTIVE for run in self.runs(state=state)]
-
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, partition: str | None = None) -> str:
         """Start a DAG by hand; return the run id."""
         body: dict[str, Any] = {"logical_date": None, "conf": conf or {}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -10,8 +11,8 @@ import psutil
 
 from incumbent.embedded import processes
 
-LOOK_S = 1.0
-LOOKS_PER_SUM = 10  # adding up the shared pages of all processes costs more than a look at the tasks
+LOOK_S = 2.0
+LOOKS_PER_SUM = 5  # adding up the shared pages of all processes costs more than a look at the tasks
 
 
 class MemoryWatch(threading.Thread):
@@ -30,7 +31,7 @@ class MemoryWatch(threading.Thread):
         self.peak_task_mb = 0.0
 
     def run(self) -> None:
-        """Look once a second."""
+        """Look every two seconds."""
         look = 0
         while True:
             if look % LOOKS_PER_SUM == 0:
@@ -46,10 +47,8 @@ def _tasks(run: Path) -> list[int]:
     for record in processes.recorded(run):
         scheduler = processes.alive(record) if record.name == "scheduler" else None
         if scheduler is not None:
-            try:
-                found += [task.pid for worker in scheduler.children() for task in worker.children()]
-            except psutil.NoSuchProcess:
-                continue
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [child.pid for child in scheduler.children(recursive=True) if child.ppid() != scheduler.pid]
     return found
 
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from demo.api import Airflow
+from demo.api import ACTIVE, Airflow
 from incumbent.config import Model
 from incumbent.errors import UnavailableError
 from incumbent.features.inputs import missing_sources
@@ -53,9 +54,11 @@ class Settler:
         quiet = 0
         while quiet < QUIET_LOOKS:
             self.watch()
-            waiting = self.waiting()
+            runs = [run for run in self.api.runs(state=[*ACTIVE, "failed"]) if self._mine(run)]
+            self._fail_on_failed(what, [run for run in runs if run["state"] == "failed"])
+            # The tables are looked at only when no run is under way: both cores are the trainings'.
+            waiting = [f"{run['dag_id']} {run['state']}" for run in runs] or self._undone()
             quiet = 0 if waiting else quiet + 1
-            self._fail_on_failed_runs(what)
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"{what} did not settle",
@@ -66,20 +69,15 @@ class Settler:
                 )
             time.sleep(LOOK_S)
 
-    def waiting(self) -> list[str]:
-        """Return what is still to be done, in words."""
+    def _undone(self) -> list[str]:
+        """Return, in words, what the store and the drop folder say is still to be done."""
         left = [
             f"{source} {partition}".strip()
             for source in self.model.sources
             for partition in new_deliveries(self.store, self.model, self.contract_path, source, self.raw)
         ]
-        left += [f"{run['dag_id']} {run['state']}" for run in self.api.active_runs() if self._mine(run)]
         left += [f"features {key}" for key in self._without_features()]
-        return left + [f"request {name}" for name in self.open_requests()]
-
-    def open_requests(self) -> list[str]:
-        """Return the retrain requests that are neither done nor failed for good."""
-        return [request.id for request in unanswered(self.store)]
+        return left + [f"request {request.id}" for request in unanswered(self.store)]
 
     def _without_features(self) -> list[str]:
         held = {hold.batch_digest for hold in self.store.records.all(Hold)}
@@ -91,8 +89,7 @@ class Settler:
             if key not in done and part.digest not in held and not missing_sources(self.store, self.model, key)
         ]
 
-    def _fail_on_failed_runs(self, what: str) -> None:
-        failed = [run for run in self.api.runs(state="failed") if self._mine(run)]
+    def _fail_on_failed(self, what: str, failed: list[dict[str, Any]]) -> None:
         if failed:
             raise UnavailableError(
                 f"a run failed while {what}",
@@ -104,5 +101,5 @@ class Settler:
                 next_step="correct what the log says; clear the task in Airflow's UI, or start over",
             )
 
-    def _mine(self, run: dict[str, object]) -> bool:
+    def _mine(self, run: dict[str, Any]) -> bool:
         return str(run["dag_id"]).startswith(f"{self.model.name}.")
