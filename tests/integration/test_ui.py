@@ -10,6 +10,7 @@ from tests.integration.conftest import Demonstration
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(600)]
 WITHOUT_RUNS = ("rollback", "schedule")
+DEMONSTRATED = ("flights_delay.", "flights_airtime.", "incumbent.")  # the small models run when their tests do
 
 
 def test_every_dag_opens_and_has_run(demonstration: Demonstration) -> None:
@@ -47,6 +48,6 @@ def test_the_last_run_of_every_dag_succeeded_and_nothing_waits(demonstration: De
             last[run["dag_id"]] = run
     dag_ids = [dag["dag_id"] for dag in api.get("/dags", limit=100)["dags"]]
     for dag_id in dag_ids:
-        if not dag_id.endswith(WITHOUT_RUNS):
+        if dag_id.startswith(DEMONSTRATED) and not dag_id.endswith(WITHOUT_RUNS):
             assert last[dag_id]["state"] == "success", dag_id
             assert datetime.fromisoformat(last[dag_id]["start_date"]) >= began, dag_id
