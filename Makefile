@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo test test-all bench check format up down clean
 MAKEFLAGS += --no-print-directory
+# Set in many containers. Here it makes each of many processes compile all that it imports: a demo takes half as long again.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3.11
 MONTHS ?= 12

@@ -33,6 +33,8 @@ def environment(settings: Settings, base: Mapping[str, str] | None = None) -> di
     """
     keys = _secrets(settings)
     env = dict(os.environ if base is None else base)
+    # Without bytecode each of a Ray cluster's processes compiles the same modules anew: a fit takes minutes.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     env.update(TELEMETRY_OFF)
     env.update(_incumbent(settings))
     env.update(_airflow(settings, keys))

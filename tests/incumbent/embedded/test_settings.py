@@ -69,6 +69,12 @@ def test_the_environment_keeps_to_loopback_and_reports_to_nobody(tmp_path: Path)
     assert env["no_proxy"] == "intranet,localhost,127.0.0.1"
 
 
+def test_every_process_may_keep_its_bytecode(tmp_path: Path) -> None:
+    env = environment(Settings.from_env({}, tmp_path), {"PYTHONDONTWRITEBYTECODE": "1", "KEPT": "1"})
+    assert "PYTHONDONTWRITEBYTECODE" not in env
+    assert env["KEPT"] == "1"
+
+
 def test_the_environment_file_means_the_same_in_a_shell(tmp_path: Path) -> None:
     settings = Settings.from_env({"INCUMBENT_HOME": str(tmp_path / "it's here")}, tmp_path)
     path = write_env_file(settings)
