@@ -48,7 +48,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         )
     total = sum(row.memory_mb or 0 for row in rows)
     print(f"{'together':<14} {'':<8} {'':>8} {'':>6} {total:>9.0f} {sum(row.processes for row in rows):>6}")
-    print(_next(rows, ended, settings))
+    print(_next(rows, ended))
     return 1 if ended else 0
 
 
@@ -72,9 +72,11 @@ def _row(record: processes.ProcessRecord, everyone: list[processes.ProcessRecord
     return Row(record.name, state, record.pid, record.port or None, pss_mb(pids), len(pids), record.why, log)
 
 
-def _next(rows: list[Row], ended: list[Row], settings: Settings) -> str:
+def _next(rows: list[Row], ended: list[Row]) -> str:
     if ended:
         return f"Next: read {ended[0].log}, then `incumbent up` starts it again"
-    if all(row.state == "stopped" for row in rows):
-        return "Next: `incumbent up` starts the stack"
-    return f"Next: open {settings.airflow_url}"
+    for row in rows:
+        if (row.name, row.state) == ("api-server", "running"):
+            # The port that it was started with: this shell's may be another.
+            return f"Next: open http://localhost:{row.port}"
+    return "Next: `incumbent up` starts the stack"

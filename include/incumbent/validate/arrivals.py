@@ -19,6 +19,7 @@ from incumbent.validate.delivery import ONCE, is_current
 LOG = logging.getLogger(__name__)
 ARRIVALS = "arrivals"
 LOST_AFTER = timedelta(minutes=15)
+LOST_AT_MOST = timedelta(days=1)
 
 
 def new_deliveries(store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path) -> list[str]:
@@ -40,7 +41,8 @@ def claim_deliveries(
     """Return the new deliveries that this owner announces: each is announced by one run.
 
     Two looks in a row see the same file; without a claim both would start an ingest. A claim whose
-    delivery was not judged within a while counts as lost, so no file waits for ever.
+    delivery was not judged within a while counts as lost, so no file waits for ever; the while
+    doubles each time up to a day, so a file that nobody can judge does not fail a run every few minutes.
 
     Args:
         store: The model's store.
@@ -89,7 +91,8 @@ def _stands(store: ModelStore, model: Model, record: Ingest, today: str) -> bool
 def _claim(store: ModelStore, name: str, owner: str, now: datetime) -> bool:
     attempt = 1
     while True:
-        given = {"owner": owner, "until": (now + LOST_AFTER).isoformat()}
+        patience = min(LOST_AFTER * 2 ** min(attempt - 1, 16), LOST_AT_MOST)
+        given = {"owner": owner, "until": (now + patience).isoformat()}
         stands = store.records.claim(ARRIVALS, f"{name}-{attempt:03d}", given)
         if stands["owner"] == owner:
             return True

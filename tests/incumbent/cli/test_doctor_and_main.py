@@ -85,6 +85,16 @@ def test_doctor_tells_what_runs_from_what_has_ended(settings: Settings, capsys: 
         processes.stop([running, ended], settings.run)
 
 
+def test_doctor_names_the_port_that_was_started(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    running = processes.start("api-server", sleep, {}, settings.run, "serves", 31234)
+    try:
+        assert main(["doctor"]) == 0
+    finally:
+        processes.stop([running], settings.run)
+    assert capsys.readouterr().out.splitlines()[-1] == "Next: open http://localhost:31234"
+
+
 def test_store_check_of_an_empty_store_is_fine(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     settings.store.mkdir()
     assert main(["store", "check", "--json"]) == 0

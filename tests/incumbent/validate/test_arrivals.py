@@ -48,6 +48,17 @@ def test_each_delivery_is_announced_once(tmp_path: Path) -> None:
     assert new_deliveries(store, MODEL, contract, "planes", raw) == []
 
 
+def test_a_delivery_that_is_never_judged_is_announced_ever_more_rarely(feed: "Feed") -> None:
+    feed.drop(1)
+    announced = []
+    for _ in range(17):
+        feed.minute += 14
+        if feed.look():
+            announced.append(feed.minute)
+    assert announced == [15, 30, 60, 120, 240]
+    assert feed.ingest().verdict == "accepted"
+
+
 class Feed:
     """The drop folder of the small model, looked at and worked off a minute after each drop."""
 
