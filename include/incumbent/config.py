@@ -116,6 +116,7 @@ class Train(Strict):
 
     Attributes:
         launcher: `process` in the task, `ray` through Job Submission, `auto` by data size.
+        estimator: What is fitted: `xgboost`.
         rounds: Boosting rounds.
         params: Parameters handed to the estimator.
         seed: Base seed.
@@ -221,11 +222,12 @@ class Model(Strict):
     Attributes:
         name: Name; equals the folder's.
         owner: Who answers for it; shown in Airflow, as a tag, which has its longest length.
+        description: One line for the DAGs' list.
         task: `binary` or `regression`.
-        grain: How long one batch is.
+        grain: How long one batch is: `month`, `week`, `day` or `hour`.
         timezone: Zone whose calendar the partitions follow.
         start, end: First and last partition key; no schedule runs outside.
-        keys: Columns that identify a row of the batch source.
+        keys: Columns that identify a row, in the batch and in the outcomes source.
         time: UTC timestamp column of the batch source.
     """
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.integration.conftest import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 NAME = "air_approved"
 WEEKS = ("2013-01-07", "2013-01-14")
 

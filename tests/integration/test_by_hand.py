@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.integration.conftest import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 MONTH = "2013-02"
 # The DAG, its --conf, and the DAG that must run next with the same key.
 STARTS: tuple[tuple[str, dict[str, Any], str], ...] = (

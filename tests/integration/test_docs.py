@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.integration.conftest import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # They start or stop what the other tests stand on, and run there.

@@ -9,7 +9,7 @@ from tests.integration.conftest import Stack
 
 from incumbent.embedded import processes
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 NAME = "air_weekly"
 WEEKS = ("2013-01-07", "2013-01-14", "2013-01-21")
 

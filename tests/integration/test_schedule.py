@@ -5,7 +5,7 @@ import time
 import pytest
 from tests.integration.conftest import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 NAME = "air_weekly"
 DAG = f"{NAME}.schedule"
 WEEKS = ("2013-02-04", "2013-02-11")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from tests.integration.conftest import Demonstration
 
-pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(1500)]
 WITHOUT_RUNS = ("rollback", "schedule")
 DEMONSTRATED = ("flights_delay.", "flights_airtime.", "incumbent.")  # the small models run when their tests do
 

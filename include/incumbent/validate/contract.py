@@ -18,7 +18,7 @@ class Column(Strict):
     """One column.
 
     Attributes:
-        dtype: Stored type; a timestamp is UTC.
+        dtype: Stored type: `int64`, `float64`, `string`, `bool`, `date`, or `timestamp`, which is UTC.
         nullable: Whether a row may lack the value.
         min, max: Inclusive bounds of a row's value, in the column's unit.
         values: The only values a row may have.

@@ -51,12 +51,11 @@ def judge(
     Raises:
         ConfigError: An expectation cannot be built or computed.
     """
+    _hush()
     import great_expectations as gx
 
     from incumbent.validate import gx_duckdb  # noqa: F401 - registers the datasource
 
-    warnings.filterwarnings("ignore", module="great_expectations")
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_duckdb_file("delivery", connection_string=f"duckdb:///{database}")
@@ -74,6 +73,14 @@ def judge(
     if docs is not None:
         context.build_data_docs(site_names=["docs"])
     return [_judgement(result, name) for result in found.results]
+
+
+def _hush() -> None:
+    """Keep Great Expectations' two hundred lines about itself out of a log that is about a delivery."""
+    warnings.filterwarnings("ignore", module="great_expectations")
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    for name in ("_docs_decorators", "data_context.types.base"):  # they set a level of their own
+        logging.getLogger(f"great_expectations.{name}").disabled = True
 
 
 def _configs(contract: SourceContract, rules: Sequence[RowRule]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Deliveries of real flights: what is accepted, set aside, stopped, and said about it."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,7 +47,10 @@ def rewrite(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     change(pd.read_parquet(path)).to_parquet(path, index=False)
 
 
-def test_a_good_month_is_accepted_whole(store: ModelStore, flights: SourceContract, tmp_path: Path) -> None:
+def test_a_good_month_is_accepted_whole(
+    store: ModelStore, flights: SourceContract, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     model = load_model(FOLDER).model
     path = raw_data.write_partition(tmp_path, "flights", "2013-03", Grain.MONTH)
     raw = pd.read_parquet(path)
@@ -57,6 +61,7 @@ def test_a_good_month_is_accepted_whole(store: ModelStore, flights: SourceContra
     assert rows["tailnum"].isna().sum() == raw["tailnum"].isna().sum() > 0
     assert rows["time_hour"].min() == raw["time_hour"].min()
     assert list((store.reports() / "data_docs").rglob("*.html"))
+    assert caplog.messages == [f"{path}: {found.message}"], "the log is about the delivery"
 
 
 def test_each_row_rule_sets_aside_its_rows_with_the_reason(
