@@ -14,7 +14,6 @@ from pydantic_core import PydanticUndefined
 
 from incumbent import config
 from incumbent.embedded.settings import Settings
-from incumbent.features.build import build, definitions_in_use
 from incumbent.retrain.requests import open_request
 from incumbent.validate import contract, ingest_or_raise
 from incumbent_airflow import stages
@@ -99,8 +98,7 @@ def test_the_example_becomes_a_champion(tmp_path: Path) -> None:
             1 if source == "orders" else 0
         )
     request = open_request(runtime.store, "2026-01", "cold_start", {}, degraded=False, message="the first")[0].id
-    definitions = definitions_in_use(runtime.store, runtime.folder.features_sql)
-    build(runtime.store, runtime.model, definitions, "2026-01")
+    assert stages.build_features(runtime, "2026-01").part is not None
     stages.take_snapshot(runtime, request)
     stages.train_candidate(runtime, request)
     stages.evaluate_candidate(runtime, request)

@@ -18,6 +18,7 @@ from incumbent_airflow.runtime import Runtime
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from incumbent.features.build import FeatureBuild
     from incumbent.records import RetrainRequest, Snapshot
 
 PINS = "pins"
@@ -46,13 +47,32 @@ def claim_request(runtime: Runtime, partition: str, owner: str, reason: str) -> 
     return None
 
 
+def build_features(runtime: Runtime, partition: str) -> FeatureBuild:
+    """Build a partition's features under the definition that serves."""
+    from incumbent.features.build import build, serving_definition
+
+    serving = serving_definition(runtime.store, _folder_definition(runtime))
+    return build(runtime.store, runtime.model, serving, partition)
+
+
+def build_challenger_features(runtime: Runtime, partition: str) -> str:
+    """Build a partition's features under the folder's definition, if it is not the one that serves."""
+    from incumbent.features.build import build, serving_definition
+
+    definition = _folder_definition(runtime)
+    if definition == serving_definition(runtime.store, definition):
+        return "features.sql is the definition that serves"
+    built = build(runtime.store, runtime.model, definition, partition)
+    return f"{built.part.rows} rows" if built.part else str(built.hold and built.hold.message)
+
+
 def take_snapshot(runtime: Runtime, request_id: str) -> str:
     """Compute the features that the request's window lacks, and pin the training set.
 
     A request that has its snapshot gets it back before anything is read: `features.sql` may say something else,
     or nothing that runs, by the time a run is cleared.
     """
-    from incumbent.features.build import build_window, definitions_in_use
+    from incumbent.features.build import build_window, serving_definition
     from incumbent.snapshot import take
     from incumbent.validate import contract_digests
 
@@ -61,11 +81,12 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
         if store.records.has(PINS, _snapshot_pin(request_id)):
             return _snapshot(runtime, request_id).id
         request = _request(runtime, request_id)
-        definitions = definitions_in_use(store, runtime.folder.features_sql)
-        for definition in definitions:
-            build_window(store, model, definition, request.partition)
+        definition = _folder_definition(runtime)
+        # The champion's first: a batch is judged by the definition that serves.
+        for each in dict.fromkeys([serving_definition(store, definition), definition]):
+            build_window(store, model, each, request.partition)
         contracts = contract_digests(runtime.folder.contract_path, model)
-        return take(store, model, definitions[0], request.partition, request_id, contracts).id
+        return take(store, model, definition, request.partition, request_id, contracts).id
 
 
 def train_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
@@ -81,15 +102,11 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Judge the candidate against the champion on the snapshot's gate rows."""
     from incumbent.estimators import predictor
     from incumbent.evaluate import evaluate
-    from incumbent.features.build import build_window
     from incumbent.records import ModelVersion, Training
 
     store = runtime.store
 
     def gate_rows(definition: str) -> pa.Table:
-        if definition != snapshot.definition:
-            # The champion's own. A champion that came after the snapshot may lack some of its partitions.
-            build_window(store, runtime.model, definition, snapshot.partition)
         return _rows(runtime, snapshot, definition, snapshot.gate_from, snapshot.gate_until)
 
     with _failing(runtime, request_id):
@@ -206,6 +223,10 @@ def _snapshot(runtime: Runtime, request_id: str) -> Snapshot:
 
     pin = runtime.store.records.get_plain(PINS, _snapshot_pin(request_id))
     return runtime.store.records.get(Snapshot, pin["snapshot"])
+
+
+def _folder_definition(runtime: Runtime) -> str:
+    return runtime.store.objects.put(runtime.folder.features_sql.encode())
 
 
 def _snapshot_pin(request_id: str) -> str:

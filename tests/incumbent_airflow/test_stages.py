@@ -1,14 +1,19 @@
 """Each request gets an answer, and a finished one keeps it: whatever is cleared, fails or is edited later."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from small_training import small_model, small_settings, small_store
 
 from incumbent.config import ModelFolder
 from incumbent.errors import FeatureError, StoreError, UnavailableError
+from incumbent.features.build import build
 from incumbent.promote import rollback
+from incumbent.records import ModelVersion
 from incumbent.retrain.requests import fail, finish, is_answered, open_request
 from incumbent_airflow import stages
 from incumbent_airflow.runtime import Runtime
@@ -118,25 +123,48 @@ def test_a_done_request_is_never_failed_too(runtime: Runtime) -> None:
     assert answers(runtime, request) == {"done"}
 
 
-def test_a_champion_that_came_back_during_a_training_is_judged_on_the_same_rows(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its features may never have been computed for the newest partitions of the snapshot."""
+def test_contenders_are_judged_on_the_facts_of_the_snapshot(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A correction that comes during a training changes neither side, whatever was built of it."""
     assert run(runtime, ask(runtime))["generation"] == 1
+    champion = runtime.store.champion()
+    assert champion is not None
     edit(runtime, SQL.replace("x, y", "x, y, 3 * x - y AS better"))
     second = ask(runtime, "another")
     stages.take_snapshot(runtime, second)
     stages.train_candidate(runtime, second)
-    champion = runtime.store.champion()
-    assert champion is not None
-    built: list[str] = []
-    monkeypatch.setattr(
-        "incumbent.features.build.build_window",
-        lambda store, model, definition, until: built.append(f"{definition[:4]} {until}"),
-    )
-    stages.evaluate_candidate(runtime, second)
-    held = runtime.store.records.get_plain("versions", champion.version)["definition"]
-    assert built == [f"{held[:4]} {KEY}"]
+    rows = runtime.store.batches("events").read([KEY]).drop_columns(["partition"])
+    shifted = rows.set_column(rows.column_names.index("x"), "x", pc.add(rows["x"], 1.0))
+    runtime.store.batches("events").replace(KEY, shifted)
+    held = runtime.store.records.get(ModelVersion, champion.version).definition
+    assert build(runtime.store, runtime.model, held, KEY).changed
+    seen: list[list[float]] = []
+
+    def look(*words: Any, rows: Callable[[str], pa.Table], **_: Any) -> None:
+        seen.extend(rows(definition)["x"].to_pylist() for definition in (words[3].definition, held))
+        raise StopIteration
+
+    monkeypatch.setattr("incumbent.evaluate.evaluate", look)
+    with pytest.raises(StopIteration):
+        stages.evaluate_candidate(runtime, second)
+    candidates, champions = seen
+    assert len(candidates) > 100
+    assert candidates == champions
+
+
+def test_a_broken_challenger_does_not_stop_the_champion(runtime: Runtime) -> None:
+    run(runtime, ask(runtime))
+    edit(runtime, "SELECT nothing FROM batch")
+    rows = runtime.store.batches("events").read([KEY]).drop_columns(["partition"])
+    runtime.store.batches("events").replace(KEY, rows.slice(0, 2900))
+    built = stages.build_features(runtime, KEY)
+    assert built.part is not None
+    assert built.part.rows == 2900
+    with pytest.raises(FeatureError, match="nothing"):
+        stages.build_challenger_features(runtime, KEY)
+    edit(runtime, SQL.replace("x, y", "x, y, x * y AS xy"))
+    assert stages.build_challenger_features(runtime, KEY) == "2900 rows"
+    edit(runtime, SQL)
+    assert "the definition that serves" in stages.build_challenger_features(runtime, KEY)
 
 
 def test_a_rollback_belongs_to_its_run(runtime: Runtime) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from incumbent.config import Model
+from incumbent.errors import FeatureError, StoreError
 from incumbent.features.compute import compute, stored_sql
-from incumbent.features.inputs import Inputs, delivered, missing_sources, pinned_inputs
+from incumbent.features.inputs import Inputs, delivered, inputs_with, missing_sources, pinned_inputs
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
 from incumbent.records import Hold, ModelVersion, Part, canonical_json, digest_of
 from incumbent.store import ModelStore
+from incumbent.store.tables import PARTITION
 
 PROFILES = "profiles"
 HISTORY = 24  # newest earlier partitions that integrity is judged against
@@ -38,36 +40,39 @@ class FeatureBuild:
     changed: bool
 
 
-def definitions_in_use(store: ModelStore, folder_sql: str) -> list[str]:
-    """Store the folder's definition and return its digest, with the champion's if that differs.
+def serving_definition(store: ModelStore, folder: str) -> str:
+    """Return the definition that batches are judged and scored with: the champion's, before it the folder's.
 
     SCORE works with the champion's definition and the next training with the folder's: while a
     changed definition is a challenger, both live side by side.
     """
-    current = store.objects.put(folder_sql.encode())
     champion = store.champion()
-    if champion is None:
-        return [current]
-    held = store.records.get(ModelVersion, champion.version).definition
-    return list(dict.fromkeys([current, held]))
+    return folder if champion is None else store.records.get(ModelVersion, champion.version).definition
 
 
-def build(store: ModelStore, model: Model, definitions: Sequence[str], partition: str) -> list[FeatureBuild]:
-    """Compute, test and commit the features of one partition under some stored definitions.
+def build(store: ModelStore, model: Model, definition: str, partition: str) -> FeatureBuild:
+    """Compute, test and commit the features of one partition under a stored definition.
 
-    A finding on an important column under any of them holds the batch: nothing is committed, the
-    hold is recorded with its reasons, and the caller announces nothing. It stands until the batch
-    is corrected or the tolerances are changed, whoever is champion meanwhile.
+    A batch is judged once, by the first definition that is built from it: a finding on an important
+    column holds it. Nothing is committed then, the hold is recorded with its reasons, and the caller
+    announces nothing; it stands for every definition, whoever is champion meanwhile, until the batch is
+    corrected or the tolerances are changed. A batch that was let through stays so: judged again beside
+    another history, or by a definition with new columns, a month that was scored long ago could be held.
     """
     inputs = pinned_inputs(store, model, partition)
-    if held := _held(store, model, inputs):
-        return [FeatureBuild(definition, None, held, changed=False) for definition in definitions]
-    judged = [(definition, *_judge(store, model, definition, inputs)) for definition in definitions]
-    for definition, _, _, failed in judged:
+    if part := committed(store, definition, inputs):
+        return FeatureBuild(definition, part, None, changed=False)
+    accepted = _accepted(store, inputs)
+    if not accepted and (held := _held(store, model, inputs)):
+        return FeatureBuild(definition, None, held, changed=False)
+    rows = compute(store, model, stored_sql(store, definition), inputs)
+    found = profile(rows, feature_columns(model, rows))
+    if not accepted:
+        failed = findings(found, _history(store, definition, partition), _importance(store), model.integrity)
         if any(finding["holds"] for finding in failed):
             held = _hold(store, model, inputs, definition, failed)
-            return [FeatureBuild(definition, None, held, changed=False) for definition in definitions]
-    return [_commit(store, definition, inputs, rows, found) for definition, rows, found, _ in judged]
+            return FeatureBuild(definition, None, held, changed=False)
+    return _commit(store, definition, inputs, rows, found)
 
 
 def build_window(store: ModelStore, model: Model, definition: str, until: str) -> list[str]:
@@ -84,7 +89,7 @@ def build_window(store: ModelStore, model: Model, definition: str, until: str) -
             continue
         if _was_made_from(store, definition, pinned_inputs(store, model, partition, now), have.get(partition)):
             continue
-        (built,) = build(store, model, [definition], partition)
+        built = build(store, model, definition, partition)
         done += [partition] if built.part else []
     return done
 
@@ -93,6 +98,42 @@ def committed(store: ModelStore, definition: str, inputs: Inputs) -> Part | None
     """Return a definition's features of a partition if they were made from exactly these inputs."""
     part = store.features(definition).part(inputs.partition)
     return part if _was_made_from(store, definition, inputs, part) else None
+
+
+def rows_beside(store: ModelStore, model: Model, definition: str, other: str, part: Part) -> pa.Table:
+    """Return a definition's rows made from what another definition's content was made from.
+
+    Two contenders are judged on the same facts: what is there now may be made of a delivery that was
+    corrected since.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        definition: Whose rows are asked for.
+        other: Whose content is known.
+        part: That content, current or past.
+
+    Raises:
+        StoreError: Nothing says what the content was made from.
+    """
+    names = store.records.names(PROFILES, f"{other[:16]}/{part.partition}-")
+    built = [store.records.get_plain(PROFILES, name) for name in names]
+    inputs = inputs_with(
+        store, model, part.partition, {plain["inputs"] for plain in built if plain["features"] == part.digest}
+    )
+    if inputs is None:
+        raise StoreError(
+            "nothing says what these features were made from",
+            where=f"definition {other[:16]}, partition {part.partition}, content {part.digest[:16]}",
+            expected="a profile record and a pin of its inputs",
+            found="none",
+            next_step="run `incumbent store check`",
+        )
+    name = _built_name(definition, inputs)
+    if store.records.has(PROFILES, name):  # one row for each of the batch, under every definition
+        made = Part(part.partition, store.records.get_plain(PROFILES, name)["features"], part.rows)
+        return store.features(definition).read_parts([made]).drop_columns([PARTITION])
+    return compute(store, model, stored_sql(store, definition), inputs)
 
 
 def feature_columns(model: Model, rows: pa.Table) -> list[str]:
@@ -117,25 +158,30 @@ def _was_made_from(store: ModelStore, definition: str, inputs: Inputs, part: Par
     return bool(store.records.get_plain(PROFILES, name)["features"] == part.digest)
 
 
-def _judge(
-    store: ModelStore, model: Model, definition: str, inputs: Inputs
-) -> tuple[pa.Table, Profile, list[dict[str, Any]]]:
-    rows = compute(store, model, stored_sql(store, definition), inputs)
-    found = profile(rows, feature_columns(model, rows))
-    history = _history(store, definition, inputs.partition)
-    return rows, found, findings(found, history, _importance(store), model.integrity)
+def _accepted(store: ModelStore, inputs: Inputs) -> bool:
+    """Return whether any definition was built from these inputs."""
+    return any(name.endswith(f"/{_of(inputs)}") for name in store.records.names(PROFILES))
 
 
 def _commit(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Table, found: Profile) -> FeatureBuild:
-    commit = store.features(definition).replace(inputs.partition, rows)
+    """Write down what the inputs gave, then let readers see it: killed between, the next build finds the same."""
+    table, name = store.features(definition), _built_name(definition, inputs)
+    part = table.prepare(inputs.partition, rows)
     plain = {
         "inputs": inputs.digest,
         "batch": inputs.batch.digest,
-        "features": commit.part.digest,
+        "features": part.digest,
         "profile": store.objects.put(canonical_json(found.to_json())),
     }
-    store.records.put_plain(PROFILES, _built_name(definition, inputs), plain)
-    return FeatureBuild(definition, commit.part, None, commit.changed)
+    if store.records.claim(PROFILES, name, plain)["features"] != part.digest:
+        raise FeatureError(
+            "the feature definition gives other rows from the same inputs",
+            where=f"features.sql, definition {definition[:16]}, partition {inputs.partition}",
+            expected=f"the rows of its first build, {store.records.get_plain(PROFILES, name)['features'][:16]}",
+            found=part.digest[:16],
+            next_step="nothing was replaced; take random(), now() and the like out of features.sql",
+        )
+    return FeatureBuild(definition, part, None, table.replace(inputs.partition, rows).changed)
 
 
 def _history(store: ModelStore, definition: str, partition: str) -> list[Profile]:
@@ -178,4 +224,8 @@ def _hold_name(model: Model, inputs: Inputs) -> str:
 
 
 def _built_name(definition: str, inputs: Inputs) -> str:
-    return f"{definition[:16]}/{inputs.partition}-{inputs.digest[:16]}"
+    return f"{definition[:16]}/{_of(inputs)}"
+
+
+def _of(inputs: Inputs) -> str:
+    return f"{inputs.partition}-{inputs.digest[:16]}"

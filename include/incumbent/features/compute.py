@@ -15,6 +15,8 @@ from incumbent.errors import FeatureError, StoreError
 from incumbent.features.inputs import Inputs
 from incumbent.store import ModelStore
 
+RESERVED = ("partition", "label", "local_date", "score")  # columns that stages add to feature rows
+
 
 def compute(store: ModelStore, model: Model, sql: str, inputs: Inputs) -> pa.Table:
     """Return the feature rows of a partition: keys, time and features, sorted by key.
@@ -25,17 +27,20 @@ def compute(store: ModelStore, model: Model, sql: str, inputs: Inputs) -> pa.Tab
     """
     partition = inputs.partition
     connection = open_duckdb()
+    # Sums of floats depend on their order, and threads take turns: the same rows would get other last digits.
+    connection.execute("SET threads=1")
     try:
         for source, parts in inputs.parts.items():
+            if source not in model.sources:  # it was, when the inputs were pinned
+                continue
             table = store.source(model.sources[source].role, source)
             rows = table.read_parts(parts).drop_columns(["partition"])
             connection.register("batch" if source == model.batch_source else source, rows)
         rows = _run(connection, sql, model.name, partition)
         connection.register("result", rows)
         _check(connection, model, rows, partition)
-        found = plain_types(connection.sql(f"SELECT * FROM result ORDER BY {quoted(model.keys)}").to_arrow_table())
-        _check_types(model, found, partition)
-        return found
+        _check_types(model, rows, partition)
+        return plain_types(connection.sql(f"SELECT * FROM result ORDER BY {quoted(model.keys)}").to_arrow_table())
     finally:
         connection.close()
 
@@ -123,17 +128,50 @@ def _check(connection: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table, 
 
 
 def _check_types(model: Model, rows: pa.Table, partition: str) -> None:
-    for field in rows.schema:
-        feature = field.name not in (*model.keys, model.time)
-        known = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
-        if feature and not any(is_known(field.type) for is_known in known):
-            raise FeatureError(
-                "a feature has a type that no model takes",
-                where=f"model {model.name}, features.sql, partition {partition}, column {field.name}",
-                expected="a number, a text or a boolean",
-                found=field.type,
-                next_step="turn it into numbers, such as days since another date, or leave it out",
+    def wrong(column: str, what: str, expected: str, found: object, next_step: str) -> FeatureError:
+        where = f"model {model.name}, features.sql, partition {partition}, column {column}"
+        return FeatureError(what, where=where, expected=expected, found=found, next_step=next_step)
+
+    time = rows.schema.field(model.time).type
+    if not (pa.types.is_timestamp(time) and time.tz):
+        expected, remedy = "a timestamp with its zone", f"select {model.time} as it comes, without a cast"
+        raise wrong(model.time, "the time column has another type", expected, time, remedy)
+    features = [field for field in rows.schema if field.name not in (*model.keys, model.time)]
+    if not features:
+        raise wrong(
+            "*",
+            "the feature definition has no features",
+            "at least one column beside keys and time",
+            "none",
+            "select one",
+        )
+    for field in features:
+        if field.name in RESERVED:
+            raise wrong(
+                field.name,
+                "a feature has a reserved name",
+                f"none of {', '.join(RESERVED)}",
+                field.name,
+                "rename it with AS",
             )
+        kind = _plain_type(field.type)
+        known = (pa.types.is_int64, pa.types.is_float64, pa.types.is_boolean, pa.types.is_string)
+        if not any(is_known(kind) for is_known in known):
+            remedy = "turn it into numbers, such as days since another date, or leave it out"
+            raise wrong(
+                field.name,
+                "a feature has a type that no model takes",
+                "a number, a text or a boolean",
+                field.type,
+                remedy,
+            )
+        try:
+            rows[field.name].cast(kind)
+        except pa.ArrowException as error:
+            said = " ".join(str(error).split())[:200]
+            raise wrong(
+                field.name, "a feature cannot be stored", str(kind), said, "cast it to DOUBLE or BIGINT"
+            ) from error
 
 
 def stored_sql(store: ModelStore, definition: str) -> str:

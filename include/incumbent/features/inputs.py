@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError
@@ -43,10 +44,11 @@ def delivered(store: ModelStore, model: Model) -> Delivered:
 def pinned_inputs(store: ModelStore, model: Model, partition: str, now: Delivered | None = None) -> Inputs:
     """Return what the features of a partition are computed from.
 
-    The batch and the context of the same partition say what it is about: a correction of either is
-    something new. What is looked up besides (earlier days, tables that come once) is pinned as it was
-    when the partition was first built. Otherwise a re-run next spring would find another list of
-    planes, and a champion and its challenger could be compared on different facts.
+    The batch and the context of its days, the look-back included, say what it is about: a correction
+    of any of them is something new, and so is a late one, so that the order of arrival does not matter.
+    Tables that come once are pinned as they were when the partition was first built. Otherwise a re-run
+    next spring would find another list of planes, and a champion and its challenger could be compared
+    on different facts.
 
     Args:
         store: The model's store.
@@ -66,19 +68,41 @@ def pinned_inputs(store: ModelStore, model: Model, partition: str, now: Delivere
             found="none",
             next_step=f"deliver the file; if it was delivered, look at the last run of ingest_{missing[0]}",
         )
-    own = {source: now[source][partition] for source in now if not model.sources[source].once}
-    name = f"inputs/{partition}-{digest_of({source: part.digest for source, part in own.items()})[:16]}"
     seen = {source: _seen(model, source, partition, now[source]) for source in now}
+    keyed = {key: [part.digest for part in found] for key, found in seen.items() if not model.sources[key].once}
+    name = f"inputs/{partition}-{digest_of({'keyed': keyed, 'sources': sorted(now)})[:16]}"
     stands = store.records.claim(PINS, name, {key: [asdict(part) for part in found] for key, found in seen.items()})
-    parts = {key: tuple(Part(**plain) for plain in found) for key, found in stands.items()}
-    digest = digest_of({key: [part.digest for part in found] for key, found in parts.items()})
-    return Inputs(partition, own[model.batch_source], parts, digest)
+    return _inputs(model, partition, stands)
+
+
+def inputs_with(store: ModelStore, model: Model, partition: str, digests: Collection[str]) -> Inputs | None:
+    """Return the pinned inputs of a partition that have one of these digests, or None."""
+    for name in store.records.names(PINS, f"inputs/{partition}-"):
+        found = _inputs(model, partition, store.records.get_plain(PINS, name))
+        if found.digest in digests:
+            return found
+    return None
+
+
+def looking_back(store: ModelStore, model: Model, source: str, partition: str) -> list[str]:
+    """Return the later partitions, delivered already, whose features look at this one of a context source."""
+    settings = model.sources[source]
+    if settings.role != "context" or settings.once:
+        return []
+    delivered = store.source("batch", model.batch_source).parts()
+    return [key for key in delivered if model.context_partitions(source, key)[0] <= partition < key]
 
 
 def missing_sources(store: ModelStore, model: Model, partition: str, now: Delivered | None = None) -> list[str]:
     """Return the sources that a partition's features still wait for, in a stable order."""
     now = delivered(store, model) if now is None else now
     return [source for source in now if (ONCE if model.sources[source].once else partition) not in now[source]]
+
+
+def _inputs(model: Model, partition: str, pin: Mapping[str, Any]) -> Inputs:
+    parts = {key: tuple(Part(**plain) for plain in found) for key, found in pin.items()}
+    digest = digest_of({key: [part.digest for part in found] for key, found in parts.items()})
+    return Inputs(partition, parts[model.batch_source][0], parts, digest)
 
 
 def _seen(model: Model, source: str, partition: str, parts: Mapping[str, Part]) -> list[Part]:

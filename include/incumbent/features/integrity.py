@@ -101,7 +101,10 @@ def _unit(found: ColumnProfile, reference: ColumnProfile) -> Iterator[dict[str, 
     """Find a whole column in another unit: every quantile moved by the same power of ten."""
     if (reference.low or 0) <= 0 or (found.low or 0) <= 0:
         return
-    moved = [math.log10(found.quantile(q) / reference.quantile(q)) for q in QUANTILES]
+    before, now = ([profile.quantile(q) for q in QUANTILES] for profile in (reference, found))
+    if min(*before, *now) <= 0:  # what is smaller than any bin counts as 0
+        return
+    moved = [math.log10(new / old) for new, old in zip(now, before, strict=True)]
     power = round(moved[2])
     if power and all(abs(step - power) <= UNIT_TOLERANCE for step in moved):
         says = f"every quantile moved by a factor of 10^{power}: probably another unit"

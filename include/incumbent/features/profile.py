@@ -63,8 +63,8 @@ class ColumnProfile:
         return [(_middle(key), self.counts[key]) for key in sorted(self.counts, key=_middle)]
 
     def outside(self, low: float, high: float) -> int:
-        """Return how many values lie outside an interval, to within a bin."""
-        return sum(count for key, count in self.counts.items() if not low <= _middle(key) <= high)
+        """Return how many values surely lie outside an interval: a bin counts when all of it does."""
+        return sum(count for key, count in self.counts.items() if _upper(key) < low or _lower(key) > high)
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,18 @@ def _bins(values: np.ndarray) -> np.ndarray:
 def _middle(key: str) -> float:
     number = int(key.removeprefix("#"))
     return math.copysign(TINY * math.exp((abs(number) - 0.5) * WIDTH), number) if number else 0.0
+
+
+def _lower(key: str) -> float:
+    """Return the smallest number of a bin."""
+    middle = _middle(key)
+    return middle * math.exp(-math.copysign(WIDTH / 2, middle))
+
+
+def _upper(key: str) -> float:
+    """Return the largest number of a bin."""
+    middle = _middle(key)
+    return middle * math.exp(math.copysign(WIDTH / 2, middle))
 
 
 def _add(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:

@@ -10,9 +10,12 @@ import pyarrow as pa
 
 from incumbent.config import Label, Model
 from incumbent.errors import ConfigError
+from incumbent.features.build import rows_beside
 from incumbent.features.compute import open_duckdb, quoted
+from incumbent.partitions import end_of
 from incumbent.records import Part, Snapshot
 from incumbent.store import ModelStore, Table
+from incumbent.store.tables import PARTITION
 
 
 def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
@@ -52,19 +55,25 @@ def labelled_rows(
         snapshot: Names the exact contents; each file is verified by digest.
         first_day: First local day; from the start if None.
         until_day: First local day that is left out; to the end if None.
-        definition: Another definition over the same keys (the champion's own); the snapshot's if None.
+        definition: Another definition (the champion's own), made from the same inputs; the snapshot's if None.
 
     Returns:
         Keys, time, features, `label` float64 and `local_date` date32.
     """
-    features = tuple(Part(**part) for part in snapshot.features)
+    # A partition that ends before the first day has no row to give.
+    features = [
+        Part(**part)
+        for part in snapshot.features
+        if first_day is None or end_of(part["partition"], model.grain).date() > first_day
+    ]
     if definition is None or definition == snapshot.definition:
-        rows = feature_rows(store, snapshot.definition, features)
+        rows = feature_rows(store, snapshot.definition, features).drop_columns([PARTITION])
     else:
-        rows = feature_rows(store, definition, [part.partition for part in features])
+        beside = [rows_beside(store, model, definition, snapshot.definition, part) for part in features]
+        rows = pa.concat_tables(beside)
     outcomes = tuple(Part(**part) for part in snapshot.outcomes)
     labels = label_rows(store, as_snapped(model, snapshot), outcomes)
-    joined = join_labels(model, rows.drop_columns(["partition"]), labels)
+    joined = join_labels(model, rows, labels)
     return between(joined, first_day, until_day)
 
 

@@ -73,7 +73,7 @@ def score(
     version = store.records.get(ModelVersion, promotion.version)
     features = committed(store, version.definition, inputs)
     if features is None:  # FEATURES ran before this definition had the seat, or for another delivery
-        (built,) = build(store, model, [version.definition], partition)
+        built = build(store, model, version.definition, partition)
         if built.part is None:
             message = "" if built.hold is None else built.hold.message
             return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)
@@ -92,10 +92,11 @@ def _scored(store: ModelStore, inputs: Inputs) -> ScoreResult | None:
     part = store.predictions.part(inputs.partition)
     if part is None:
         return None
-    columns = ["generation", "version", "definition", "features_digest"]
+    columns = ["generation", "version", "definition", "features_digest", "batch_digest"]
     first = store.predictions.read([inputs.partition], columns).slice(0, 1).to_pylist()[0]
     features = committed(store, first["definition"], inputs)
-    if features is None or features.digest != first["features_digest"]:
+    # A corrected delivery may change no feature: its rows still say which delivery they are of.
+    if features is None or (features.digest, inputs.batch.digest) != (first["features_digest"], first["batch_digest"]):
         return None
     message = f"These inputs are scored already ({part.rows} rows); name a generation to score them again."
     return ScoreResult(

@@ -64,8 +64,8 @@ class Table:
         Raises:
             StoreError: The columns differ from the table's, or the commit kept losing races.
         """
-        self._check(partition, rows)
-        part, path = self._write_file(partition, rows)
+        part = self.prepare(partition, rows)
+        path = f"{PARTITION}={partition}/{part.digest}.parquet"
         for attempt in range(COMMIT_ATTEMPTS):
             table = self._open()
             current = {} if table is None else self._parts(table)
@@ -85,6 +85,17 @@ class Table:
                     ) from error
                 time.sleep(0.05 * (attempt + 1))
         raise AssertionError("unreachable")
+
+    def prepare(self, partition: str, rows: pa.Table) -> Part:
+        """Write the file of a content that is to be, and commit nothing: readers see it once it is replaced.
+
+        For who must write down what a commit will hold before it is there.
+
+        Raises:
+            StoreError: The columns differ from the table's.
+        """
+        self._check(partition, rows)
+        return self._write_file(partition, rows)
 
     def parts(self) -> dict[str, Part]:
         """Return the current content of each partition, in key order."""
@@ -154,7 +165,7 @@ class Table:
                 next_step="a changed schema needs a new table: change the model's contract or definition",
             )
 
-    def _write_file(self, partition: str, rows: pa.Table) -> tuple[Part, str]:
+    def _write_file(self, partition: str, rows: pa.Table) -> Part:
         sink = pa.BufferOutputStream()
         pq.write_table(
             rows.replace_schema_metadata(None),
@@ -166,12 +177,11 @@ class Table:
         )
         data = sink.getvalue().to_pybytes()
         digest = hashlib.sha256(data).hexdigest()
-        path = f"{PARTITION}={partition}/{digest}.parquet"
-        target = self.folder / path
+        target = self.folder / f"{PARTITION}={partition}" / f"{digest}.parquet"
         if not create_exclusively(target, data):
             self._verify(target, digest)
         fsync_folder(self.folder)
-        return Part(partition, digest, rows.num_rows), path
+        return Part(partition, digest, rows.num_rows)
 
     def _commit(self, table: deltalake.DeltaTable | None, path: str, part: Part, schema: pa.Schema) -> None:
         full = schema.append(pa.field(PARTITION, pa.string())).remove_metadata()

@@ -1,9 +1,10 @@
 """Tests a batch for integrity and computes its features; a held batch announces nothing.
 
-**Reads** the batch and the context of its partition. **Writes** the features of every definition in
-use, and their profile. **Emits** FEATURES.
+**Reads** the batch and the context of its partition. **Writes** the champion's features and their profile,
+and (`challenger`) those of a `features.sql` that differs from the champion's. **Emits** FEATURES.
 
-**Normal:** a skipped run while a context source of the partition is still on its way.
+**Normal:** a skipped run while a context source of the partition is still on its way. A failed `challenger`
+says what is wrong with the edited `features.sql`; the champion goes on meanwhile.
 **Worry** when a run is skipped with "Held": a column that the champion relies on is broken (units,
 nulls, unseen levels). Nothing was scored or trained; deliver a corrected file and the month goes on.
 **Re-run:** safe; the same inputs give the same rows and commit nothing.
@@ -36,20 +37,25 @@ def features_dag(model: Model) -> DAG:
 
     @task(task_id="features", outlets=[assets.features])
     def features() -> dict[str, object]:
-        from incumbent.features.build import build, definitions_in_use
         from incumbent.features.inputs import missing_sources
+        from incumbent_airflow.stages import build_features
 
         runtime, context = Runtime.open(model.name), get_current_context()
         partition = partition_of(context, model)
         if waiting := missing_sources(runtime.store, model, partition):
             raise skip(f"{partition} waits for {', '.join(waiting)}.")
-        definitions = definitions_in_use(runtime.store, runtime.folder.features_sql)
-        builds = build(runtime.store, model, definitions, partition)
-        for held in (found.hold for found in builds if found.hold is not None):
-            raise skip(held.message)
+        built = build_features(runtime, partition)
+        if built.part is None:
+            raise skip("" if built.hold is None else built.hold.message)
         emit(context, assets.features, partition)
-        return {found.definition[:16]: found.part.rows for found in builds if found.part is not None}
+        return {"definition": built.definition, "rows": built.part.rows}
+
+    @task(task_id="challenger")
+    def challenger() -> str:
+        from incumbent_airflow.stages import build_challenger_features
+
+        return build_challenger_features(Runtime.open(model.name), partition_of(get_current_context(), model))
 
     with dag:
-        features()
+        features() >> challenger()
     return dag

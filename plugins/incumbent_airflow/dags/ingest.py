@@ -32,6 +32,7 @@ def ingest_dag(model: Model, source: str) -> DAG:
 
     @task(task_id="validate", outlets=[accepted])
     def validate() -> dict[str, object]:
+        from incumbent.features.inputs import looking_back
         from incumbent.validate import ingest_or_raise
 
         runtime, context = Runtime.open(model.name), get_current_context()
@@ -39,7 +40,9 @@ def ingest_dag(model: Model, source: str) -> DAG:
         path = runtime.raw_path(source, partition)
         ingest = ingest_or_raise(runtime.store, model, runtime.folder.contract_path, source, partition, path)
         if not once:
-            emit(context, accepted, partition, rows=ingest.rows, quarantined=ingest.quarantined)
+            # A day that came after the next one: what looked back at it is made again.
+            for key in (partition, *looking_back(runtime.store, model, source, partition)):
+                emit(context, accepted, key, rows=ingest.rows, quarantined=ingest.quarantined)
         return {"verdict": ingest.verdict, "rows": ingest.rows, "quarantined": ingest.quarantined}
 
     with dag:

@@ -96,6 +96,10 @@ def test_the_hosts_time_zone_does_not_matter(tmp_path: Path, day: str) -> None:
         ("SELECT year, month, day, carrier, flight, distance, time_hour FROM batch", "without origin"),
         ("DROP TABLE batch", "the feature definition does not run"),
         ("SELECT *, current_date AS today FROM batch", "column today"),
+        ("SELECT *, hash(flight) AS code FROM batch", "column code"),
+        ("SELECT *, flight AS score FROM batch", "column score"),
+        ("SELECT * REPLACE (time_hour::TIMESTAMP AS time_hour) FROM batch", "column time_hour"),
+        ("SELECT year, month, day, carrier, flight, origin, time_hour FROM batch", "no features"),
     ],
 )
 def test_a_bad_definition_says_what_to_correct(tmp_path: Path, sql: str, says: str) -> None:

@@ -117,6 +117,15 @@ def test_levels_that_look_like_bin_numbers_and_columns_that_change_their_kind() 
     assert held(text, [numbers]) == held(numbers, [text]) == {("s", "type")}
 
 
+@pytest.mark.parametrize(("low", "high"), [(2012, 2014), (260, 310), (-310, -260), (1.6e9, 1.6001e9), (1e-12, 1e-10)])
+def test_a_range_narrower_than_a_bin_holds_nothing(low: float, high: float) -> None:
+    rng = np.random.default_rng(3)
+    first, second = (profile(pa.table({"x": rng.uniform(low, high, 5000)}), ["x"]) for _ in range(2))
+    assert held(second, [first]) == set()
+    other = profile(pa.table({"x": rng.uniform(low, high, 5000) * 1000 + 1}), ["x"])
+    assert {test for _, test in held(other, [first])} >= {"out_of_range"}
+
+
 def test_the_first_batch_has_nothing_to_be_compared_with(profiles: list[Profile]) -> None:
     assert findings(profiles[0], [], None, SETTINGS) == []
 

@@ -31,7 +31,7 @@ def deliver(store: ModelStore, rows: int = 5, key: str = KEY) -> None:
         }
     )
     store.batches("events").replace(key, table)
-    build(store, MODEL, [store.objects.put(SQL)], key)
+    build(store, MODEL, store.objects.put(SQL), key)
 
 
 def seat(store: ModelStore, generation: int, sql: bytes = SQL) -> None:
@@ -157,6 +157,21 @@ def test_a_held_correction_leaves_what_was_scored(store: ModelStore) -> None:
     assert store.predictions.part(KEY) == before
 
 
+def test_a_correction_that_changes_no_feature_is_scored_by_the_champion_of_the_day(store: ModelStore) -> None:
+    narrow = b'SELECT "row", "at", floor(x / 10) AS x FROM batch'
+    seat(store, 1, narrow)
+    score(store, MODEL, KEY, predict)
+    rows = store.batches("events").read([KEY]).drop_columns(["partition"])
+    store.batches("events").replace(KEY, rows.set_column(2, "x", pa.array([0.5] * 5)))
+    seat(store, 2, narrow)
+    assert not build(store, MODEL, store.objects.put(narrow), KEY).changed
+    assert score(store, MODEL, KEY, predict).generation == 2
+    (now,) = {(row["generation"], row["batch_digest"]) for row in store.predictions.read([KEY]).to_pylist()}
+    batch = store.batches("events").part(KEY)
+    assert batch is not None
+    assert now == (2, batch.digest), "the rows name the delivery that is there"
+
+
 def test_a_first_delivery_that_comes_back_brings_back_its_predictions(store: ModelStore) -> None:
     seat(store, 1)
     score(store, MODEL, KEY, predict)
@@ -175,7 +190,7 @@ def test_a_correction_is_scored_also_when_the_old_definition_lost_the_seat(store
     seat(store, 2, other)
     rows = store.batches("events").read([KEY]).drop_columns(["partition"]).slice(0, 4)
     store.batches("events").replace(KEY, rows)
-    build(store, MODEL, [store.objects.put(other)], KEY)
+    build(store, MODEL, store.objects.put(other), KEY)
     assert score(store, MODEL, KEY, predict).rows == 4
     seat(store, 3)
     assert score(store, MODEL, KEY, predict, generation=3).rows == 4, "a rollback scores the correction too"
