@@ -189,13 +189,17 @@ def show(report: dict[str, object], path: Path) -> None:
     found = report["summary"]
     assert isinstance(found, dict)  # noqa: S101 - the report's own form
     share = closed_share(found)
-    print(f"\nmean AUC        {found['mean_auc']:.4f}")
+    print(f"\nmean AUC        {found['mean_auc']:.4f}   of the months that were scored, from the predictions table")
     print(f"never retrained {found['mean_auc_never']:.4f}")
     print(f"every month     {found['mean_auc_monthly']:.4f}")
-    if share is not None:
+    if share is None:
+        print("the three are one model's so far: more months tell them apart")
+    else:
         print(f"gap closed      {share:.0%} with {found['trainings']} trainings, {found['promotions']} promotions")
     print(f"wall {found['wall_s']} s without the references ({found['references_s']} s); report: {path}")
-    print("Next: `make up` shows all of it in Airflow and MLflow; `make down` stops everything.")
+    print(
+        "All of it is still up in Airflow and MLflow: `make up` says where, and how to log in; `make down` stops them."
+    )
 
 
 def main() -> int:

@@ -43,5 +43,14 @@ class Killer:
                 if progress is not None and progress.round == self.after_round and progress.resumed_from is None:
                     os.kill(progress.pid, signal.SIGKILL)
                     self.say(f"  killed the training's worker right after the checkpoint of round {progress.round}")
+                    self._await_resume(Checkpoints(folder))
                     return
+            time.sleep(LOOK_S)
+
+    def _await_resume(self, checkpoints: Checkpoints) -> None:
+        while True:
+            progress = checkpoints.progress()
+            if progress is not None and progress.resumed_from is not None:
+                self.say(f"  another worker goes on from round {progress.resumed_from}")
+                return
             time.sleep(LOOK_S)

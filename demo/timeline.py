@@ -10,9 +10,15 @@ COLUMNS = (
 )  # fmt: skip
 
 
+LEGEND = (
+    "quar.: rows set aside · retrain: why a training was asked for · gate: its verdict, and the interval of how much\n"
+    "better the challenger is · gen: generation that scored the month · AUC: of its predictions, once outcomes are in"
+)
+
+
 def header() -> str:
-    """Return the timeline's head."""
-    return " ".join(name.ljust(width) for name, width in COLUMNS).rstrip()
+    """Return the timeline's legend and head."""
+    return f"{LEGEND}\n\n" + " ".join(name.ljust(width) for name, width in COLUMNS).rstrip()
 
 
 def line(entry: dict[str, Any]) -> str:

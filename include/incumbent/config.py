@@ -222,11 +222,11 @@ class Model(Strict):
     Attributes:
         name: Name; equals the folder's.
         owner: Who answers for it; shown in Airflow, as a tag, which has its longest length.
-        description: One line for the DAGs' list.
+        description: What it is for; stands at the head of its DAGs' docs.
         task: `binary` or `regression`.
         grain: How long one batch is: `month`, `week`, `day` or `hour`.
         timezone: Zone whose calendar the partitions follow.
-        start, end: First and last partition key; no schedule runs outside.
+        start, end: First and last partition key; no schedule runs outside. What is delivered is taken anyway.
         keys: Columns that identify a row, in the batch and in the outcomes source.
         time: UTC timestamp column of the batch source.
     """

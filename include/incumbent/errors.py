@@ -69,6 +69,16 @@ class PipelineError(Exception):
         return (_rebuild, (type(self), dict(self.__dict__)))
 
 
+def parts_of(text: str) -> dict[str, str]:
+    r"""Return the parts of an error that was written down as text.
+
+    >>> parts_of("the file is empty\n  where: a.csv\n  next: send it again")
+    {'what': 'the file is empty', 'where': 'a.csv', 'next': 'send it again'}
+    """
+    what, *rest = text.split("\n  ")
+    return {"what": what} | dict(line.partition(": ")[::2] for line in rest)
+
+
 def _rebuild(kind: type[PipelineError], fields: dict[str, Any]) -> PipelineError:
     return kind(**fields)
 

@@ -109,7 +109,7 @@ def check_key(key: str, grain: Grain) -> str:
             where=f"partition {key!r}",
             expected=f"a {grain} key such as {example_key(grain)}",
             found=key,
-            next_step="name the partition by the first local day of its interval",
+            next_step=f"write it like {example_key(grain)}" + (", a Monday" if grain is Grain.WEEK else ""),
         )
     return key
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from incumbent.errors import ConfigError
 
@@ -25,15 +26,16 @@ def read_yaml(path: Path, kind: type[T]) -> T:
     try:
         return kind.model_validate(plain)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+        first, *others = error.errors(include_url=False)
+        key, known = _key(first), _known_keys(kind, first["loc"])
         found = "absent" if first["type"] == "missing" else first["input"]
         raise ConfigError(
             f"{error.error_count()} key(s) do not fit",
             where=f"{path}: {key}",
-            expected=first["msg"],
+            expected=_expected(first),
             found=found if not isinstance(found, dict | list) else f"a {type(found).__name__}",
-            next_step=f"correct `{key}`; the known keys of its section are: {_known_keys(kind, first['loc'])}",
+            next_step=f"correct `{key}`" + (f"; the known keys of its section are: {known}" if known else ""),
+            examples=[f"{_key(each)}: {_expected(each)}" for each in others],
         ) from error
 
 
@@ -75,7 +77,7 @@ def read_text(path: Path) -> str:
             where=str(path),
             expected="a UTF-8 text file",
             found=error,
-            next_step="add the file to the model folder; see docs/architecture.md",
+            next_step="add the file, or correct what names it (`extends` in contract.yaml); see docs/model-folder.md",
         ) from error
 
 
@@ -124,9 +126,28 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+def _key(error: ErrorDetails) -> str:
+    return ".".join(str(part) for part in error["loc"]) or "(whole file)"
+
+
+def _expected(error: ErrorDetails) -> str:
+    """Return what one problem says should be there."""
+    if error["type"] == "missing":
+        return "a value for this key"
+    return "no such key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+
+
 def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """Return the keys of the section that a location lies in; empty where any key may stand."""
+    section: Any = kind
     for part in location[:-1]:
-        inner = kind.model_fields.get(str(part))
-        if inner is not None and isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
-            kind = inner.annotation
-    return ", ".join(kind.model_fields)
+        if _is_section(section):
+            field = section.model_fields.get(str(part))
+            section = None if field is None else field.annotation
+        else:  # of a mapping or a list, what is in it
+            section = next((inner for inner in get_args(section)[::-1] if inner is not Ellipsis), None)
+    return ", ".join(section.model_fields) if _is_section(section) else ""
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -25,11 +25,20 @@ def check_folders() -> None:
     """Raise the first problem of any model folder, so that Airflow shows it as an import error.
 
     Raises:
-        ConfigError: A model folder cannot be used; the message names the file and the key.
+        ConfigError: A model folder cannot be used; the message names the file and the key. Or there is none at
+            all: an empty list of DAGs would not say that a variable is missing.
     """
-    _, problems = _read()
+    found, problems = _read()
     if problems:
         raise problems[0]
+    if not found:
+        raise ConfigError(
+            "there is no model",
+            where=str(settings().models),
+            expected="a folder for each model, with its model.yaml",
+            found="none",
+            next_step="export INCUMBENT_MODELS where the DAG processor runs, or add a folder; see docs/model-folder.md",
+        )
 
 
 def _read() -> tuple[list[Model], list[ConfigError]]:
@@ -49,7 +58,7 @@ def _unforeseen(path: Path, error: Exception) -> ConfigError:
     return ConfigError(
         "the model folder cannot be used",
         where=str(path),
-        expected="files as docs/architecture.md describes them",
+        expected="files as docs/model-folder.md describes them",
         found=f"{type(error).__name__}: {error}",
         next_step="undo the last change of the folder; report this message, which should name the key",
     )

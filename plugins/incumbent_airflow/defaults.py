@@ -60,8 +60,8 @@ def dag_args(model: Model, stage: Stage, doc: str | None, **overrides: Any) -> d
         "dagrun_timeout": RUN_TIMEOUT,
         "default_args": default_args(model.owner),
         "tags": [f"model:{model.name}", f"stage:{stage}", f"owner:{model.owner}"],
-        "description": model.description or None,
-        "doc_md": doc,
+        "description": (doc or "").partition("\n")[0],
+        "doc_md": "\n\n".join(filter(None, [model.description, doc])),
         "params": {"partition": partition_param(model)},
         "is_paused_upon_creation": False,
     }

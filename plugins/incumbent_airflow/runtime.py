@@ -65,11 +65,13 @@ def partition_of(context: Mapping[str, Any], model: Model) -> str:
     """
     key = context.get("partition_key") or (context.get("params") or {}).get("partition")
     if not key:
+        run = context.get("dag_run")
+        given = dict(getattr(run, "conf", None) or {})
         raise ConfigError(
             "the run names no partition",
             where=f"DAG {context['dag'].dag_id}" if "dag" in context else f"model {model.name}",
             expected="a partition key from an asset, the form, or --conf",
-            found="none",
+            found=f"only {', '.join(sorted(given))}" if given else "none",
             next_step='trigger it with --conf \'{"partition": "…"}\' or fill in Partition in the form',
         )
     return check_key(key, model.grain)

@@ -7,6 +7,7 @@ import pytest
 
 from incumbent.config import load_model, model_folders
 from incumbent.errors import ConfigError
+from incumbent.validate.contract import load_contract
 
 pytestmark = pytest.mark.unit
 
@@ -137,3 +138,16 @@ def test_a_day_may_be_written_without_quotes(tmp_path: Path) -> None:
     daily = GOOD.replace("grain: month", "grain: day").replace("start: 2013-01", "start: 2013-01-07\nend: 2013-12-23")
     model = load_model(write(tmp_path, daily)).model
     assert (model.start, model.end) == ("2013-01-07", "2013-12-23")
+
+
+def test_every_mistake_is_listed_with_the_keys_of_its_own_section(tmp_path: Path) -> None:
+    path = tmp_path / "contract.yaml"
+    path.write_text("sources: {orders: {key: [id], columns: {id: {dtype: int64, maximum: 31}, x: {dtype: float}}}}")
+    with pytest.raises(ConfigError) as caught:
+        load_contract(path)
+    said = str(caught.value)
+    assert "2 key(s) do not fit" in said
+    assert f"{path}: sources.orders.columns.id.maximum" in said
+    assert "expected: no such key" in said
+    assert "known keys of its section are: dtype, nullable, min, max" in said
+    assert "examples: sources.orders.columns.x.dtype: Input should be 'int64'" in said

@@ -1,11 +1,14 @@
 """What is wrong with one model folder is that folder's problem alone."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from incumbent.config import load_model
 from incumbent.errors import ConfigError
 from incumbent_airflow import dag_factory
+from incumbent_airflow.runtime import partition_of
 
 pytestmark = pytest.mark.unit
 MODELS = Path(__file__).parents[2] / "include" / "models"
@@ -56,3 +59,17 @@ def test_so_is_what_nobody_expected(broken: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigError, match="KeyError: 'surprise'") as caught:
         dag_factory.check_folders()
     assert caught.value.where == str(broken.parent)
+
+
+def test_no_model_at_all_is_an_import_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INCUMBENT_MODELS", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="there is no model") as caught:
+        dag_factory.check_folders()
+    assert str(tmp_path / "nowhere") in str(caught.value)
+
+
+def test_a_mistyped_conf_key_is_named() -> None:
+    model = load_model(MODELS / "flights_airtime").model
+    context = {"params": {}, "dag_run": SimpleNamespace(conf={"partion": "2013-02"})}
+    with pytest.raises(ConfigError, match="found: only partion"):
+        partition_of(context, model)

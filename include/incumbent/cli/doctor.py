@@ -39,6 +39,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
         return 1 if ended else 0
+    print(f"project {settings.root}, files in {settings.home}")
     print(f"{'process':<14} {'state':<8} {'pid':>8} {'port':>6} {'MB (PSS)':>9} {'count':>6}  why")
     for row in rows:
         memory = f"{row.memory_mb:.0f}" if row.memory_mb is not None else "-"

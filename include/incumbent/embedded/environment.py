@@ -50,6 +50,7 @@ def write_env_file(settings: Settings) -> Path:
     """Write what differs from the caller's shell as a file that a shell can source; mode 0600."""
     env = environment(settings, {})
     lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(env.items()) if name != "PATH"]
+    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
     path = settings.run / "env"
     _write_private(path, "\n".join(lines) + "\n")
     return path

@@ -73,7 +73,8 @@ def sample(contest: Contest) -> Result:
         "unit": contest.unit,
         "min_positives": limits.min_positives,
         "min_clusters": limits.min_clusters,
-        "sentence": "too few gate rows: " + " and ".join(lacks)
+        "sentence": "too few gate rows: " + " and ".join(lacks) + "; the next partition brings others, a longer "
+        "evaluate.holdout_days takes more"
         if lacks
         else f"{rows} gate rows over {clusters} {contest.unit}",
     }

@@ -77,11 +77,15 @@ def _read(path: Path, raw: bytes, contract: SourceContract) -> pa.Table:
             "the file cannot be read",
             column=_column_of(str(error), raw),
             expected={
-                ".csv": f"CSV with a header, missing values written as {list(contract.nulls)}",
+                ".csv": f"CSV with a header, missing values written as {_nulls(contract)}",
                 ".parquet": "Parquet",
             }.get(path.suffix, "Parquet, CSV or JSON lines"),
             found=" ".join(str(error).split())[:300],
         ) from error
+
+
+def _nulls(contract: SourceContract) -> str:
+    return " or ".join(null or "nothing" for null in contract.nulls)
 
 
 def _column_of(said: str, raw: bytes) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incumbent.config import Model
-from incumbent.errors import BatchError
+from incumbent.errors import BatchError, parts_of
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore
 from incumbent.validate.admission import admit, read_once
@@ -36,11 +36,14 @@ def ingest_or_raise(
     contract = source_contract(load_contract(contract_path), model, source)
     found = ingest(store, model, contract, source, partition, path)
     if found.verdict == "stopped":
+        said = parts_of(found.message)  # one about the file itself has them all, one about its rows says what
+        where = said.get("where", path.name).replace(path.name, str(path), 1)
         raise BatchError(
-            found.message,
-            where=f"{path} for {model.name}.{source} {partition}".rstrip(),
-            found="; ".join(f"{rule}: {count}" for rule, count in found.failures.items()) or None,
-            next_step="nothing was committed; drop a corrected file under the same name",
+            said["what"],
+            where=f"{where} for {model.name}.{source} {partition}".rstrip(),
+            expected=said.get("expected"),
+            found=said.get("found") or "; ".join(f"{rule}: {count}" for rule, count in found.failures.items()) or None,
+            next_step=said.get("next") or "nothing was committed; drop a corrected file under the same name",
         )
     return found
 
@@ -85,7 +88,8 @@ def ingest(
     if record.verdict == "stopped":
         store.objects.put(raw)  # nothing is lost: the delivery can be looked at after the file is replaced
     store.records.claim(Ingest.kind, delivery.record_name, record.to_json())
-    LOG.info("%s: %s", path, record.message)
+    if record.verdict == "accepted":  # else it is raised
+        LOG.info("%s: %s", path, record.message)
     return store.records.get(Ingest, delivery.record_name)
 
 
@@ -102,7 +106,7 @@ def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) 
     bad = broken_rows(numbered, suspects, delivery.contract, delivery.source, delivery.raw_digest)
     good = _good_rows(rows, bad, delivery.contract)
     failures = _failures(bad, judgements)
-    problem = _problem(delivery, rows.num_rows, good.num_rows, judgements)
+    problem = _problem(delivery, rows.num_rows, good.num_rows, judgements, bad)
     if problem:
         return _record(
             delivery, "stopped", failures=failures, quarantined=rows.num_rows - good.num_rows, message=problem
@@ -144,15 +148,26 @@ def _failures(bad: pa.Table, judgements: Sequence[Judgement]) -> dict[str, objec
     return {**counts, **whole}
 
 
-def _problem(delivery: Delivery, rows: int, good: int, judgements: Sequence[Judgement]) -> str:
+def _problem(delivery: Delivery, rows: int, good: int, judgements: Sequence[Judgement], bad: pa.Table) -> str:
     """Return why the whole delivery is stopped; empty when it is not."""
     stopped = [found for found in judgements if found.severity == "stop" and not found.success]
     if stopped:
         return f"Stopped: {stopped[0].expectation} does not hold (found {stopped[0].observed})."
     share, limit = (rows - good) / rows, delivery.contract.policy.max_quarantine_share
     if share > limit or good == 0:
-        return f"Stopped: {rows - good} of {rows} rows break a rule ({share:.1%}, at most {limit:.1%} are set aside)."
+        return (
+            f"Stopped: {rows - good} of {rows} rows break a rule ({share:.1%}, at most {limit:.1%} are set aside); "
+            f"most often: {_most_often(bad)}."
+        )
     return ""
+
+
+def _most_often(bad: pa.Table) -> str:
+    """Return the rule that most rows break, why, and the value of the first of them."""
+    counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(bad["rule"]).to_pylist()}
+    first = bad.filter(pc.equal(bad["rule"], max(counts, key=counts.__getitem__))).slice(0, 1).to_pylist()[0]
+    example = f", such as {first['column']} = {first['value']}" if first["column"] else ""
+    return f"{first['rule']}, {first['reason']}{example}"
 
 
 def _stopped(delivery: Delivery, error: BatchError) -> Ingest:

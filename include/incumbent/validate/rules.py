@@ -112,4 +112,5 @@ def _partition_rule(contract: SourceContract, model: Model, partition: str) -> l
         return []
     good = f"{local} >= TIMESTAMP '{first}' AND {local} < TIMESTAMP '{until}'"
     example = first.strftime(KEY_FORMATS[model.grain])
-    return [RowRule("in_partition", good, f"outside partition {example}")]
+    reason = f"outside {model.grain} {example} of {model.timezone}"
+    return [RowRule("in_partition", good, reason, model.time if model.time in contract.columns else "")]

@@ -99,3 +99,15 @@ def test_store_check_of_an_empty_store_is_fine(settings: Settings, capsys: pytes
     settings.store.mkdir()
     assert main(["store", "check", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("command", ["up", "env"])
+def test_no_stack_is_made_in_any_folder(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("INCUMBENT_ROOT", raising=False)
+    monkeypatch.setenv("INCUMBENT_HOME", str(tmp_path / "var"))
+    monkeypatch.chdir(tmp_path)
+    assert main([command]) == 2
+    assert f"this folder is no project\n  where: {tmp_path}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

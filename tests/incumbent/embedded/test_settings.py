@@ -1,6 +1,7 @@
 import json
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,11 @@ def test_the_environment_file_means_the_same_in_a_shell(tmp_path: Path) -> None:
     settings = Settings.from_env({"INCUMBENT_HOME": str(tmp_path / "it's here")}, tmp_path)
     path = write_env_file(settings)
     shell = subprocess.run(
-        ["bash", "-c", 'source "$1"; echo "$INCUMBENT_STORE"', "bash", str(path)],
+        ["bash", "-c", 'source "$1"; echo "$INCUMBENT_STORE"; command -v incumbent', "bash", str(path)],
+        env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert shell.stdout.strip() == str(tmp_path / "it's here" / "store")
+    program = str(Path(sys.executable).parent / "incumbent")
+    assert shell.stdout.splitlines() == [str(tmp_path / "it's here" / "store"), program]

@@ -92,7 +92,7 @@ def test_too_few_rows_or_days_are_no_verdict_against_anybody() -> None:
     assert judge(few).verdict == "insufficient_evidence"
     assert "rows of the rarer class" in judge(few).sentence
     short = judge(duel(limits=Gates(min_clusters=8)))
-    assert short.sentence == "Not promoted: too few gate rows: 7 days of the 8 needed."
+    assert short.sentence.startswith("Not promoted: too few gate rows: 7 days of the 8 needed; the next partition")
     one_class = judge(duel(labels=np.zeros(4200)))
     assert one_class.verdict == "insufficient_evidence"
     assert judge(duel(limits=Gates(min_positives=int(LABELS.sum()), min_clusters=7))).verdict == "promote"

@@ -120,6 +120,6 @@ def test_the_error_names_the_file_with_its_folder(
     contract.write_text("sources: {events: {key: [row], columns: {row: {dtype: int64}, y: {dtype: int64}}}}")
     with pytest.raises(BatchError) as caught:
         ingest_or_raise(store, small, contract, "events", "2020-01", path := write())
-    assert f"where: {path} for small.events 2020-01" in str(caught.value)
+    assert f"where: {path}, column y for small.events 2020-01" in str(caught.value)
     with pytest.raises(BatchError, match="there is no such file"):
         ingest_or_raise(store, small, contract, "events", "2020-02", path.with_name("2020-02.parquet"))

@@ -118,6 +118,29 @@ def test_the_users_own_expectation_decides(
     assert list(warned.failures) == ["expect_column_mean_to_be_between distance"]
 
 
+def test_a_file_of_another_day_says_what_it_holds(store: ModelStore, daily: Model, path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "2013-02-05.parquet"
+    other.write_bytes(path.read_bytes())
+    with pytest.raises(BatchError) as caught:
+        ingest_or_raise(store, daily, FOLDER / "contract.yaml", "flights", "2013-02-05", other)
+    said = str(caught.value)
+    assert "in_partition, outside day 2013-02-05 of America/New_York, such as time_hour = 2013-02-04" in said
+    assert said.count("next:") == said.count("where:") == 1
+
+
+def test_a_refused_file_is_told_once(store: ModelStore, daily: Model, path: Path) -> None:
+    rewrite(path, lambda rows: rows.drop(columns="distance"))
+    with pytest.raises(BatchError) as caught:
+        ingest_or_raise(store, daily, FOLDER / "contract.yaml", "flights", DAY, path)
+    assert str(caught.value).splitlines() == [
+        "a column is missing",
+        f"  where: {path}, column distance for flights_delay.flights {DAY}",
+        "  expected: int64",
+        "  found: absent",
+        "  next: ask the sender for a corrected file and drop it under the same name",
+    ]
+
+
 def test_the_same_file_again_commits_nothing(
     store: ModelStore, daily: Model, flights: SourceContract, path: Path
 ) -> None:
