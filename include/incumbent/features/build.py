@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError, StoreError
-from incumbent.features.compute import compute, stored_sql
+from incumbent.features.compute import RESERVED, compute, stored_sql
 from incumbent.features.inputs import Inputs, delivered, inputs_with, missing_sources, pinned_inputs
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
@@ -138,7 +138,7 @@ def rows_beside(store: ModelStore, model: Model, definition: str, other: str, pa
 
 def feature_columns(model: Model, rows: pa.Table) -> list[str]:
     """Return the columns of feature rows that are features: no key, no time, no partition."""
-    reserved = {*model.keys, model.time, "partition", "label", "local_date"}
+    reserved = {*model.keys, model.time, *RESERVED}
     return [name for name in rows.column_names if name not in reserved]
 
 
