@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from incumbent.records import RetrainRequest, Snapshot
 
 PINS = "pins"
+NOT_APPROVED = "not_approved"
+REFUSED_BEFORE = "Not promoted: this request was refused before; open a new request to have a challenger judged again."
 LEASE_S = RUN_TIMEOUT.total_seconds()  # a run cannot hold a request for longer than it may last
 
 
@@ -127,23 +129,30 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
 
 
 def promote_candidate(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Write the ledger if the gates passed and, where asked for, a person agreed; finish the request."""
+    """Write the ledger if the gates passed and, where asked for, a person agreed; finish the request.
+
+    An answered request keeps its answer, and what the ledger says of its report stands: a cleared run may bring
+    another answer of a person, and neither takes a seat that was refused nor takes back one that was given.
+    """
     with _failing(runtime, request_id):
         return _promote(runtime, request_id, answer)
 
 
 def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
-    from incumbent.promote import promote
+    from incumbent.promote import promote, promotion_of
     from incumbent.records import GateReport
-    from incumbent.retrain.requests import finish, open_request
+    from incumbent.retrain.requests import finish, is_done, open_request, verdict_of
 
     store = runtime.store
     request = _request(runtime, request_id)
     report = store.records.get(GateReport, store.records.get_plain(PINS, f"gate-{request_id}")["gate_report"])
-    refused = _refusal(runtime, report.verdict, answer)
+    if is_done(store, request_id):
+        refused = REFUSED_BEFORE if verdict_of(store, request_id) == NOT_APPROVED else ""
+    else:
+        refused = "" if promotion_of(store, report) else _refusal(runtime, report.verdict, answer)
     if refused:
-        finish(store, request_id, "not_approved", 0, report.candidate)
-        return {"kind": "not_approved", "message": refused, "generation": 0}
+        finish(store, request_id, NOT_APPROVED, 0, report.candidate)
+        return {"kind": NOT_APPROVED, "message": refused, "generation": 0}
     outcome = promote(store, report, request.message, request.partition, _approver(answer))
     generation = 0 if outcome.promotion is None else outcome.promotion.generation
     verdict = "stale" if outcome.kind == "stale" else report.verdict
@@ -152,6 +161,13 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
         message = f"The champion changed while {request_id} was gated; the challenger is gated again."
         open_request(store, request.partition, "stale_gate", {}, degraded=request.degraded, message=message)
     return {"kind": outcome.kind, "message": report.sentence, "generation": generation}
+
+
+def is_settled(runtime: Runtime, request_id: str) -> bool:
+    """Return whether a request has an answer that stands, so that there is nothing to ask a person."""
+    from incumbent.retrain.requests import is_done
+
+    return is_done(runtime.store, request_id)
 
 
 def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[str, Any]:

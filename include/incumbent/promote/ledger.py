@@ -85,6 +85,12 @@ def promote(store: ModelStore, report: GateReport, reason: str, partition: str, 
     return Outcome("promoted", promotion)
 
 
+def promotion_of(store: ModelStore, report: GateReport) -> Promotion | None:
+    """Return the entry by which a report's candidate was promoted; None if it was not."""
+    found = _settled(store, report.champion_generation + 1, report)
+    return None if found is None else found.promotion
+
+
 def rollback(store: ModelStore, to_generation: int, reason: str, approved_by: str = "", run: str = "") -> Promotion:
     """Give the seat back to an older generation's version, as a new generation that cites its report.
 

@@ -48,12 +48,17 @@ def get_request(store: ModelStore, request_id: str) -> RetrainRequest:
 
 def is_answered(store: ModelStore, request_id: str) -> bool:
     """Return whether a request is done or has failed for good."""
-    return store.records.has(KIND, f"{request_id}/done") or store.records.has(KIND, f"{request_id}/failed")
+    return is_done(store, request_id) or store.records.has(KIND, f"{request_id}/failed")
+
+
+def is_done(store: ModelStore, request_id: str) -> bool:
+    """Return whether a request has a verdict, which stands; one that has failed may still get one."""
+    return store.records.has(KIND, f"{request_id}/done")
 
 
 def verdict_of(store: ModelStore, request_id: str) -> str:
     """Return what answered a request: a verdict, `failed`, or "" while it is open."""
-    if store.records.has(KIND, f"{request_id}/done"):
+    if is_done(store, request_id):
         return str(store.records.get_plain(KIND, f"{request_id}/done")["verdict"])
     return FAILED if store.records.has(KIND, f"{request_id}/failed") else OPEN
 
@@ -110,7 +115,7 @@ def fail(store: ModelStore, request_id: str, message: str) -> None:
 
     One that is done stays done: a run that was cleared long after has nothing to take back.
     """
-    if not store.records.has(KIND, f"{request_id}/done"):
+    if not is_done(store, request_id):
         store.records.claim(KIND, f"{request_id}/failed", {"message": message})
 
 

@@ -6,7 +6,8 @@ report and, when the gates passed, the ledger and MLflow. **Emits** CHAMPION.
 **Normal:** `promote` skipped with the gate's sentence: a challenger that brings no evidence does
 not get the seat. **Worry** when `train` fails: the message names the remedy. **Re-run:** safe; the
 snapshot is pinned by the request, a finished training is found and not repeated, and a killed one
-goes on from its last checkpoint.
+goes on from its last checkpoint. An answered request keeps its answer, a person's "no" too: to have a
+challenger judged again, trigger the DAG with a reason.
 """
 
 from __future__ import annotations
