@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from incumbent.errors import ModelError
 from incumbent.features.build import build, committed
 from incumbent.features.inputs import Inputs, pinned_inputs
 from incumbent.features.rows import feature_rows
-from incumbent.records import ModelVersion, Part, Promotion
+from incumbent.records import ModelVersion, Part, Promotion, digest_of
 from incumbent.store import ModelStore
 
 LOG = logging.getLogger(__name__)
@@ -44,13 +45,14 @@ class ScoreResult:
 
 
 def score(
-    store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None = None
+    store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None = None, run: str = ""
 ) -> ScoreResult:
     """Replace one predictions partition by the pinned champion's predictions.
 
     The champion is resolved once for these inputs and pinned, so a run that is cleared next spring
     scores with last spring's champion. Inputs that were scored already are left as they are unless
-    a generation is named: scoring again with another champion is an explicit act.
+    a generation is named: scoring again with another champion is an explicit act. Such a run acts once:
+    cleared, it finds what it did, and leaves alone what other runs and corrections have scored since.
 
     Args:
         store: The model's store.
@@ -58,11 +60,30 @@ def score(
         partition: Partition key.
         predict: Verified prediction of a version: `(version, rows) -> (n_rows,)`.
         generation: Score again with this generation's version.
+        run: Airflow run id; empty for a call that belongs to no run.
 
     Raises:
         ModelError: The generation is not in the ledger, or the version's predictions are no numbers.
         FeatureError: A source has nothing for this partition, or the version's features cannot be computed.
     """
+    if not run or generation is None:
+        return _score(store, model, partition, predict, generation)
+    pin = f"score-{partition}-run-{digest_of(run)[:16]}"
+    if store.records.has(PINS, pin):
+        return _done_by_run(partition, store.records.get_plain(PINS, pin))
+    result = _score(store, model, partition, predict, generation)
+    did = {"generation": result.generation, "version": result.version, "rows": result.rows}
+    store.records.claim(PINS, pin, did)  # last: a run that is killed before goes on
+    return result
+
+
+def _done_by_run(partition: str, did: Mapping[str, Any]) -> ScoreResult:
+    what = f"scored {partition} with generation {did['generation']}" if did["generation"] else f"left {partition} alone"
+    message = f"This run {what} already; start a new run to score it again."
+    return ScoreResult(partition, did["generation"], did["version"], did["rows"], changed=False, message=message)
+
+
+def _score(store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None) -> ScoreResult:
     inputs = pinned_inputs(store, model, partition)
     promotion = _of_its_day(store, inputs) if generation is None else _named(store, generation)
     if promotion is None:

@@ -5,7 +5,8 @@ generation, version, batch and feature digests that made it. **Emits** PREDICTIO
 
 **Normal:** a skipped run while there is no champion yet. **Worry** when the champion's file cannot
 be verified. **Re-run:** safe; inputs that were scored already stay as they are. To score a
-partition again with another champion, trigger the DAG with that generation.
+partition again with another champion, trigger the DAG with that generation; cleared, such a run changes
+nothing that was scored after it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def score_dag(model: Model) -> DAG:
         runtime, context = Runtime.open(model.name), get_current_context()
         partition = partition_of(context, model)
         chosen = context["params"].get("generation")
-        result = score_partition(runtime.store, model, partition, predictor(runtime.store), chosen)
+        run = context["run_id"]
+        result = score_partition(runtime.store, model, partition, predictor(runtime.store), chosen, run)
         if result.generation == 0:
             raise skip(result.message)
         emit(context, assets.predictions, partition, generation=result.generation, rows=result.rows)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.unit
 MODEL = small_model()
 KEY = "2020-01"
 SQL = b"SELECT * FROM batch"
+OTHER = b"SELECT * REPLACE (x + 1 AS x) FROM batch"
 DEFINITION = hashlib.sha256(SQL).hexdigest()
 
 
@@ -98,6 +99,57 @@ def test_a_later_champion_does_not_rewrite_what_was_scored(store: ModelStore) ->
     assert store.predictions.read([KEY])["prediction"].to_pylist()[0] == 200.0
 
 
+def test_a_run_that_named_a_generation_scores_once(store: ModelStore) -> None:
+    seat(store, 1)
+    seat(store, 2)
+    first = score(store, MODEL, KEY, predict, generation=1, run="run-1")
+    assert (first.generation, first.changed) == (1, True)
+    assert score(store, MODEL, KEY, predict, generation=2, run="run-2").changed
+    later = store.predictions.part(KEY)
+    cleared = score(store, MODEL, KEY, predict, generation=1, run="run-1")
+    assert (cleared.generation, cleared.version, cleared.rows, cleared.changed) == (1, f"{1:064d}", 5, False)
+    assert "start a new run" in cleared.message
+    assert store.predictions.part(KEY) == later
+    assert score(store, MODEL, KEY, predict, generation=1, run="run-3").changed, "a new run means it"
+
+
+def test_a_cleared_run_that_named_a_generation_leaves_a_correction(store: ModelStore) -> None:
+    seat(store, 1)
+    seat(store, 2)
+    score(store, MODEL, KEY, predict, generation=1, run="run-1")
+    deliver(store, rows=6)
+    assert score(store, MODEL, KEY, predict, run="run-2").generation == 2
+    corrected = store.predictions.part(KEY)
+    assert not score(store, MODEL, KEY, predict, generation=1, run="run-1").changed
+    assert store.predictions.part(KEY) == corrected
+
+
+def test_a_run_that_was_held_stays_without_predictions(store: ModelStore) -> None:
+    deliver(store, key="2019-12")
+    seat(store, 1)
+    seat(store, 2)
+    rows = store.batches("events").read([KEY]).drop_columns(["partition"])
+    store.batches("events").replace(KEY, rows.set_column(2, "x", pa.array([9e9] * 5)))
+    held = score(store, MODEL, KEY, predict, generation=1, run="run-1")
+    assert (held.generation, held.message[:4]) == (0, "Held")
+    deliver(store, rows=6)
+    assert score(store, MODEL, KEY, predict, run="run-2").changed
+    corrected = store.predictions.part(KEY)
+    assert score(store, MODEL, KEY, predict, generation=1, run="run-1").generation == 0
+    assert store.predictions.part(KEY) == corrected
+
+
+def test_a_run_that_was_killed_before_it_scored_goes_on(store: ModelStore) -> None:
+    seat(store, 1)
+
+    def killed(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(store, MODEL, KEY, killed, generation=1, run="run-1")
+    assert score(store, MODEL, KEY, predict, generation=1, run="run-1").changed
+
+
 def test_new_inputs_are_scored_by_the_champion_of_the_day(store: ModelStore) -> None:
     seat(store, 1)
     score(store, MODEL, KEY, predict)
@@ -138,7 +190,7 @@ def test_unknown_generations_and_missing_partitions_are_named(store: ModelStore)
 def test_a_generation_with_another_definition_computes_its_own_features(store: ModelStore) -> None:
     seat(store, 1)
     score(store, MODEL, KEY, predict)
-    seat(store, 2, b"SELECT * REPLACE (x + 1 AS x) FROM batch")
+    seat(store, 2, OTHER)
     assert score(store, MODEL, KEY, predict, generation=2).changed
     assert store.predictions.read([KEY])["prediction"].to_pylist() == [201.0, 202.0, 203.0, 204.0, 205.0]
 
@@ -186,11 +238,10 @@ def test_a_first_delivery_that_comes_back_brings_back_its_predictions(store: Mod
 def test_a_correction_is_scored_also_when_the_old_definition_lost_the_seat(store: ModelStore) -> None:
     seat(store, 1)
     score(store, MODEL, KEY, predict)
-    other = b"SELECT * REPLACE (x + 1 AS x) FROM batch"
-    seat(store, 2, other)
+    seat(store, 2, OTHER)
     rows = store.batches("events").read([KEY]).drop_columns(["partition"]).slice(0, 4)
     store.batches("events").replace(KEY, rows)
-    build(store, MODEL, store.objects.put(other), KEY)
+    build(store, MODEL, store.objects.put(OTHER), KEY)
     assert score(store, MODEL, KEY, predict).rows == 4
     seat(store, 3)
     assert score(store, MODEL, KEY, predict, generation=3).rows == 4, "a rollback scores the correction too"
