@@ -95,7 +95,7 @@ def _answer(decision: Decision, request: str, mine: bool) -> dict[str, Any]:
 
 
 def history(runtime: Runtime, partition: str) -> History:
-    """Gather what the policy may look at: everything up to this partition."""
+    """Gather what the policy may look at: everything up to this partition; of a cold start, all open requests too."""
     from incumbent.retrain import History
 
     store = runtime.store
@@ -107,7 +107,7 @@ def history(runtime: Runtime, partition: str) -> History:
         labelled=_labelled(runtime, partition),
         drift=drift,
         performance=performance,
-        requests=_requests(runtime, partition),
+        requests=_requests(runtime, partition, cold=champion is None),
     )
 
 
@@ -166,10 +166,15 @@ def _labels(runtime: Runtime, part: Part) -> int:
     return int(store.records.get_plain(LABEL_COUNTS, name)["rows"])
 
 
-def _requests(runtime: Runtime, partition: str) -> tuple[tuple[str, str], ...]:
-    """Return earlier requests with the verdict that answered each, in order."""
+def _requests(runtime: Runtime, partition: str, *, cold: bool) -> tuple[tuple[str, str], ...]:
+    """Return earlier requests with the verdict that answered each, in order.
+
+    Without a champion an open request of a later partition counts as well, before the others: months that are
+    monitored newest first would otherwise start a first training each.
+    """
+    from incumbent.retrain.policy import OPEN
     from incumbent.retrain.requests import every, verdict_of
 
-    store = runtime.store
-    found = [request for request in every(store) if request.partition <= partition]
-    return tuple((request.partition, verdict_of(store, request.id)) for request in found)
+    answered = [(request.partition, verdict_of(runtime.store, request.id)) for request in every(runtime.store)]
+    later = [(key, verdict) for key, verdict in answered if cold and key > partition and verdict == OPEN]
+    return (*later, *((key, verdict) for key, verdict in answered if key <= partition))

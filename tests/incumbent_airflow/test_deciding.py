@@ -119,6 +119,24 @@ def test_a_backfilled_cold_start_asks_once(runtime: Runtime) -> None:
     assert decide(runtime, "2020-06", "run-7")["request"] == "2020-06-r1", "what has failed is not open"
 
 
+def test_so_does_one_that_is_monitored_newest_first(runtime: Runtime) -> None:
+    found = {key: decide(runtime, key, f"run-{key}") for key in reversed(MONTHS)}
+    assert [request.id for request in unanswered(runtime.store)] == ["2020-06-r1"]
+    assert "the request of 2020-06 is not answered yet" in found["2020-01"]["message"]
+    before = records(runtime)
+    again = decide(runtime, "2020-06", "run-7")
+    assert (again["request"], again["reason"], records(runtime)) == (None, "cold_start", before)
+    fail(runtime.store, "2020-06-r1", "hopeless")
+    assert decide(runtime, "2020-01", "run-8")["request"] == "2020-01-r1", "what has failed is not open"
+
+
+def test_with_a_champion_only_earlier_requests_count(runtime: Runtime) -> None:
+    seat(runtime, 1, "2020-01")
+    open_request(runtime.store, "2020-05", MANUAL, {}, degraded=False, message="please")
+    assert history(runtime, "2020-03").requests == ()
+    assert history(runtime, "2020-05").requests == (("2020-05", ""),)
+
+
 def test_only_rows_with_a_label_count(runtime: Runtime) -> None:
     assert history(runtime, "2020-02").labelled == {"2020-01": 2000, "2020-02": 2000}
     counted = runtime.store.records.names("label_counts")

@@ -1,7 +1,8 @@
 """Whether to ask for a training: a pure fold over recorded verdicts, in partition order.
 
 The order in which verdicts arrive does not matter: a partition's decision looks at the verdicts of
-this and earlier partitions and at nothing else, so a backfill gives the same decisions.
+this and earlier partitions and at nothing else, so a backfill gives the same decisions. Only a cold start
+looks further, at what is asked for already: the first training is one for the model, not one for each partition.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CHANNELS = {
 
 @dataclass(frozen=True)
 class History:
-    """What a decision may look at; all about this and earlier partitions.
+    """What a decision may look at; all about this and earlier partitions, except for a cold start's requests.
 
     Attributes:
         generation: Champion's generation; 0 when there is none.
@@ -38,7 +39,7 @@ class History:
         drift: Partition to its newest drift verdict about the champion.
         performance: Partition to its newest performance verdict about the champion.
         requests: Requests in order: partition, and the verdict that answered it; "" while it is open,
-            `failed` when it could not be met.
+            `failed` when it could not be met. Without a champion, first the open ones of later partitions.
     """
 
     generation: int
