@@ -30,8 +30,12 @@ def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequ
 
 
 def outcome_keys(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
-    """Return the keys of all rows whose outcome is in, labelled or not (a cancelled flight counts)."""
-    return _outcomes(store, model, partitions).select(list(model.keys))
+    """Return each key whose outcome is in once, labelled or not (a cancelled flight counts).
+
+    A key may have several rows, of which `label.where` chooses one: joined, they would count as several.
+    """
+    keys = list(model.keys)
+    return _outcomes(store, model, partitions).select(keys).group_by(keys).aggregate([])
 
 
 def feature_rows(store: ModelStore, definition: str, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:

@@ -7,7 +7,7 @@ import pytest
 from small_training import small_model
 
 from incumbent.errors import ConfigError
-from incumbent.features.rows import label_rows
+from incumbent.features.rows import label_rows, outcome_keys
 from incumbent.store import ModelStore, Store
 
 pytestmark = pytest.mark.unit
@@ -35,6 +35,11 @@ def test_two_labels_of_one_row_are_refused(store: ModelStore) -> None:
     with pytest.raises(ConfigError, match="more than one label") as caught:
         label_rows(store, small_model(), [KEY])
     assert "several for 1" in str(caught.value)
+
+
+def test_a_key_with_several_outcomes_counts_once(store: ModelStore) -> None:
+    """Coverage is a share of predictions: rows that `label.where` chooses among must not add up to it."""
+    assert outcome_keys(store, small_model(), [KEY])["row"].sort().to_pylist() == [1, 2]
 
 
 def test_a_label_that_cannot_be_computed_names_the_columns(store: ModelStore) -> None:
