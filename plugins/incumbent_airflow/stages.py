@@ -194,11 +194,11 @@ def register_champion(runtime: Runtime) -> str:
     return "; ".join([*words, *done.problems])
 
 
-def lost_requests(runtime: Runtime) -> list[str]:
-    """Return the partitions of requests that no run has taken up."""
-    from incumbent.retrain.requests import lost
+def lost_requests(runtime: Runtime, run: str) -> list[str]:
+    """Return the partitions of requests that no run has taken up, and that are this run's to announce again."""
+    from incumbent.retrain.lost import announce_lost
 
-    return sorted({request.partition for request in lost(runtime.store, datetime.now(UTC))})
+    return sorted({request.partition for request in announce_lost(runtime.store, run, datetime.now(UTC))})
 
 
 def stop_ray_if_idle(settings: Settings) -> str:

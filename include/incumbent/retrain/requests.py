@@ -16,7 +16,6 @@ from incumbent.retrain.policy import FAILED, OPEN
 from incumbent.store import ModelStore
 
 KIND = RetrainRequest.kind
-LOST_AFTER = timedelta(minutes=10)
 MANUAL = "manual"
 
 
@@ -129,9 +128,10 @@ def announce(store: ModelStore, request_id: str) -> bool:
     return store.records.put_plain(KIND, f"{request_id}/announced", {"request": request_id})
 
 
-def lost(store: ModelStore, now: datetime) -> list[RetrainRequest]:
-    """Return unanswered requests that were announced a while ago and that no live run holds."""
-    return [request for request in unanswered(store) if _is_lost(store, request.id, now)]
+def leases(store: ModelStore, request_id: str) -> list[datetime]:
+    """Return when the lease of each claim on a request ends, in the order of the claims."""
+    names = [name for name in store.records.names(KIND, f"{request_id}/") if "/claim-" in name]
+    return [datetime.fromisoformat(store.records.get_plain(KIND, name)["lease_until"]) for name in names]
 
 
 def _ids(store: ModelStore) -> list[str]:
@@ -147,12 +147,3 @@ def _order(request_id: str) -> tuple[str, int]:
 
 def _claim_name(request_id: str, attempt: int) -> str:
     return f"{request_id}/claim-{attempt:03d}"
-
-
-def _is_lost(store: ModelStore, request_id: str, now: datetime) -> bool:
-    claims = [name for name in store.records.names(KIND, f"{request_id}/") if "/claim-" in name]
-    if claims:
-        newest = store.records.get_plain(KIND, claims[-1])
-        return datetime.fromisoformat(newest["lease_until"]) <= now
-    opened = store.records.path(KIND, f"{request_id}/open").stat().st_mtime
-    return now.timestamp() - opened > LOST_AFTER.total_seconds()

@@ -1,7 +1,7 @@
 """Repairs what events and services lost, every five minutes.
 
 **Reads** requests, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an idle Ray
-head. **Emits** REQUEST for requests that no run has claimed.
+head. **Emits** REQUEST for requests that no run has claimed, for each of them ever more rarely.
 
 **Normal:** most tasks are skipped. **Worry** when `check` fails: the store breaks a promise, and the
 message names the record or file. **Re-run:** safe at any time.
@@ -47,9 +47,9 @@ def _requests(model: Model) -> None:
         from incumbent_airflow.stages import lost_requests
 
         context = get_current_context()
-        found = lost_requests(Runtime.open(model.name))
+        found = lost_requests(Runtime.open(model.name), context["run_id"])
         if not found:
-            raise skip("Every request has a run.")
+            raise skip("Every request has a run, or was announced a short while ago.")
         for partition in found:
             emit(context, asset, partition)
         return found

@@ -100,18 +100,6 @@ def test_each_request_is_announced_once(store: ModelStore) -> None:
     assert requests.start_pending(store) == []
 
 
-def test_lost_requests_are_found(store: ModelStore) -> None:
-    name = opened(store)
-    late = datetime.now(UTC) + timedelta(minutes=11)
-    assert requests.lost(store, datetime.now(UTC)) == []
-    assert [request.id for request in requests.lost(store, late)] == [name]
-    requests.claim(store, name, "a", late, LEASE_S)
-    assert requests.lost(store, late) == []
-    assert [request.id for request in requests.lost(store, late + timedelta(minutes=2))] == [name]
-    requests.fail(store, name, "hopeless")
-    assert requests.lost(store, late + timedelta(days=1)) == []
-
-
 def race(job: tuple[Path, int]) -> tuple[bool, bool]:
     store = Store(job[0]).model("m")
     _, created = requests.open_request(store, "2013-02", "drift", {}, degraded=False, message=f"by {job[1]}")

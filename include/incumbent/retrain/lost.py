@@ -1,0 +1,47 @@
+"""Requests that no run takes up, and when each is announced again.
+
+An event that got lost and a run that waits behind a long training look the same from here. So each
+announcement is written down with a lease, which doubles up to a day: what is lost is announced again
+soon, and what only waits does not make a run every few minutes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from incumbent.records import RetrainRequest
+from incumbent.retrain.requests import KIND, leases, unanswered
+from incumbent.store import ModelStore
+
+LOST_AFTER = timedelta(minutes=10)
+LOST_AT_MOST = timedelta(days=1)
+
+
+def announce_lost(store: ModelStore, owner: str, now: datetime) -> list[RetrainRequest]:
+    """Return the unanswered requests that nobody works on and that this owner is to announce again.
+
+    Args:
+        store: The model's store.
+        owner: Run that looks; one that is tried again announces its own again.
+        now: The time.
+    """
+    return [request for request in unanswered(store) if _is_mine(store, request.id, owner, now)]
+
+
+def _is_mine(store: ModelStore, request_id: str, owner: str, now: datetime) -> bool:
+    claims = leases(store, request_id)
+    opened = datetime.fromtimestamp(store.records.path(KIND, f"{request_id}/open").stat().st_mtime, UTC)
+    if now <= (claims[-1] if claims else opened + LOST_AFTER):
+        return False
+    # By claim: who takes a request up and dies is missed at once, however long it had to wait for that run.
+    series = f"{request_id}/announced-{len(claims):03d}-"
+    attempt = max(1, len(store.records.names(KIND, series)))
+    while True:
+        patience = min(LOST_AFTER * 2 ** min(attempt, 16), LOST_AT_MOST)
+        given = {"owner": owner, "until": (now + patience).isoformat()}
+        stands = store.records.claim(KIND, f"{series}{attempt:03d}", given)
+        if stands["owner"] == owner:
+            return True
+        if datetime.fromisoformat(stands["until"]) > now:
+            return False
+        attempt += 1
