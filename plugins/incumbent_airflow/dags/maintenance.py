@@ -3,8 +3,9 @@
 **Reads** requests, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an idle Ray
 head. **Emits** REQUEST for requests that no run has claimed, for each of them ever more rarely.
 
-**Normal:** most tasks are skipped. **Worry** when `check` fails: the store breaks a promise, and the
-message names the record or file. **Re-run:** safe at any time.
+**Normal:** the `requests` tasks are skipped, the `registry` tasks find the alias in place. **Worry** when a task
+fails: its message names what in that model's store it could not use; the other models are looked at all the
+same. **Re-run:** safe at any time.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def maintenance_dag(models: list[Model]) -> DAG:
     with dag:
         for model in models:
             _requests(model)
-        _reconcile([model.name for model in models])
+            _reconcile(model.name)
         _stop_idle_ray()
     return dag
 
@@ -57,12 +58,12 @@ def _requests(model: Model) -> None:
     requests()
 
 
-def _reconcile(models: list[str]) -> None:
-    @task(task_id="registry")
-    def registry() -> dict[str, str]:
+def _reconcile(model: str) -> None:
+    @task(task_id=f"registry_{model}")
+    def registry() -> str:
         from incumbent_airflow.stages import register_champion
 
-        return {model: register_champion(Runtime.open(model)) for model in models}
+        return register_champion(Runtime.open(model))
 
     registry()
 
