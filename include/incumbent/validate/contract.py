@@ -75,7 +75,7 @@ class SourceContract(Strict):
 
     Attributes:
         columns: Columns by name, in stored order.
-        key: Columns that identify a row; a key that occurs twice sets all its rows aside.
+        key: Columns that identify a row, none of them nullable; a key that occurs twice sets all its rows aside.
         row_rules: Rule name to SQL that is true for a good row.
         nulls: What a CSV file writes for a missing value.
         policy: What happens to a delivery that is not perfect.
@@ -90,9 +90,12 @@ class SourceContract(Strict):
     expectations: tuple[Expectation, ...] = ()
 
     @model_validator(mode="after")
-    def _key_is_known(self) -> SourceContract:
+    def _key_identifies(self) -> SourceContract:
         if missing := [name for name in self.key if name not in self.columns]:
             raise ValueError(f"key column {missing[0]!r} is not among the columns")
+        # Two rows without a key are not told apart, and are no repeated key either: SQL's nulls differ.
+        if nullable := [name for name in self.key if self.columns[name].nullable]:
+            raise ValueError(f"key column {nullable[0]!r} is nullable; a key identifies every row")
         return self
 
     @property
