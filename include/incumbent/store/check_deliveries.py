@@ -1,4 +1,4 @@
-"""Walk the accepted deliveries and report where they and the tables of the sources disagree.
+"""Walk the deliveries and report where their records disagree with the tables and the files that were kept.
 
 A record of a delivery says the source but not its role, so its rows may lie in a table of any role.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from incumbent.records import Ingest
+from incumbent.store.check_quarantine import check_quarantine
 from incumbent.store.check_tables import CAN_BE_READ
 from incumbent.store.check_walk import THERE, Walk
 from incumbent.store.tables import Table
@@ -19,8 +20,10 @@ RECORDED = "accepted rows are named by the record of their delivery"
 
 
 def check_ingest(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
-    """Yield the violations of one delivery's record; one that was not accepted names no rows."""
+    """Yield the violations of one delivery's record; one that was not accepted names no rows, but its file."""
     record = Ingest.from_json(plain)
+    if record.verdict == "stopped":
+        yield from walk.object(record.raw_digest, where, "the delivered file")
     if record.verdict != "accepted":
         return
     _, source, partition, _ = where.split("/")
@@ -28,8 +31,10 @@ def check_ingest(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[V
         yield Violation("a record lies under its own name", where, f"it is of {record.source} {record.partition}")
     tables = [f"{role}/{source}" for role in ROLES]
     yield from walk.data(tables, partition, record.digest, record.rows, where)
-    if not any(Table(walk.store.root / "tables" / name).part(partition) for name in tables):
+    if not any(walk.holds(name, partition) for name in tables):
         yield Violation(THERE, where, f"no table of {source} holds the partition {partition}")
+    if record.quarantined:
+        yield from check_quarantine(walk, where, record, partition)
 
 
 def check_deliveries(walk: Walk) -> Iterator[Violation]:

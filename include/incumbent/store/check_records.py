@@ -9,6 +9,7 @@ from typing import Any
 
 from incumbent.records import GateReport, Ingest, ModelVersion, RetrainRequest, Snapshot, Training, canonical_json
 from incumbent.store.check_deliveries import check_ingest
+from incumbent.store.check_features import check_profile
 from incumbent.store.check_requests import check_pin, check_request
 from incumbent.store.check_training import check_gate_report, check_snapshot, check_training, check_version
 from incumbent.store.check_verdicts import check_baseline, check_reference, check_verdict
@@ -20,6 +21,7 @@ CANONICAL = "a record is canonical JSON"
 KINDS: Mapping[str, Check] = {
     "baselines": check_baseline,
     "pins": check_pin,
+    "profiles": check_profile,
     "references": check_reference,
     "verdicts": check_verdict,
     GateReport.kind: check_gate_report,

@@ -25,7 +25,7 @@ def check_request(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
 
 
 def check_pin(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
-    """Yield the violations of a pin; of one that is neither a training's, a gate's nor a scoring's, none."""
+    """Yield the violations of a pin; of a kind that is not known here, none."""
     name = where.split("/", 1)[1]
     if name.startswith("train-"):
         yield from walk.record(Snapshot.kind, plain["snapshot"], where)
@@ -35,11 +35,20 @@ def check_pin(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Viol
         yield from walk.record(ModelVersion.kind, plain["candidate"], where)
     elif name.startswith("score-"):
         yield from _generation(walk, where, plain.get("generation", 0))
+    elif name.startswith("decision-"):
+        yield from walk.record("decisions", plain["decision"], where)
+        if plain["request"]:  # most decisions ask for nothing
+            yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
+    elif name.startswith("rollback-"):
+        yield from _in_ledger(walk, where, plain["generation"])
 
 
 def _generation(walk: Walk, where: str, generation: int, version: str | None = None) -> Iterator[Violation]:
-    if generation <= 0:
-        return
+    if generation > 0:
+        yield from _in_ledger(walk, where, generation, version)
+
+
+def _in_ledger(walk: Walk, where: str, generation: int, version: str | None = None) -> Iterator[Violation]:
     held = walk.holder(generation)
     if held is None:
         yield Violation(NAMED, where, f"generation {generation} is not in the ledger")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from incumbent.store.store import ModelStore
-from incumbent.store.tables import PARTITION
+from incumbent.store.tables import PARTITION, Table
 from incumbent.store.violation import Violation
 
 NAMED = "what a record names is there"
@@ -26,6 +26,7 @@ class Walk:
     def __init__(self, store: ModelStore) -> None:
         self.store = store
         self._hashed: dict[Path, str] = {}
+        self._held: dict[str, set[str]] = {}
 
     def record(self, kind: str, name: str, where: str) -> Iterator[Violation]:
         """Yield a violation unless a record is there."""
@@ -36,6 +37,11 @@ class Walk:
         """Yield a violation unless an object is there; what it holds is checked where it lies."""
         if not _DIGEST.fullmatch(digest) or not self.store.objects.path(digest).is_file():
             yield Violation(NAMED, where, f"{what} {digest} is missing")
+
+    def definition(self, prefix: str, where: str) -> Iterator[Violation]:
+        """Yield a violation unless an object is there whose digest begins so, as a features table's name does."""
+        if not any(self.store.objects.path(prefix).parent.glob(f"{prefix}*")):
+            yield Violation(NAMED, where, f"the definition {prefix}… is missing")
 
     def holder(self, generation: int) -> str | None:
         """Return the version that the ledger gives to a generation; None when it gives none that can be read."""
@@ -49,24 +55,52 @@ class Walk:
         top = self.store.root / "tables" / role
         return sorted(f"{role}/{path.name}" for path in top.iterdir()) if top.is_dir() else []
 
+    def holds(self, table: str, partition: str) -> bool:
+        """Return whether a table holds a partition; one that is missed is looked for again, for runs go on."""
+        if partition not in self._held.get(table, ()):
+            self._held[table] = set(Table(self.store.root / "tables" / table).parts())
+        return partition in self._held[table]
+
+    def partition(self, table: str, partition: str, where: str) -> Iterator[Violation]:
+        """Yield a violation unless a table holds a partition; of a table that is gone, the same for every record."""
+        if self.holds(table, partition):
+            return
+        if self._held[table]:
+            yield Violation(THERE, where, f"{table} holds no partition {partition}")
+        else:
+            yield Violation(THERE, table, "no table, or a log that names no partition; expected those of its records")
+
+    def folder(self, table: str, partition: str) -> Path:
+        """Return where the data files of a partition lie, those of replaced contents too."""
+        return self.store.root / "tables" / table / f"{PARTITION}={partition}"
+
     def data(
         self, tables: Iterable[str], partition: str, digest: str, rows: int | None, where: str
     ) -> Iterator[Violation]:
-        """Yield a violation unless one of some tables holds this content, whole and with so many rows.
+        """Yield a violation unless one of some tables holds this content, whole and with so many rows."""
+        path = yield from self.content(tables, partition, digest, where)
+        if path is not None and (found := pq.ParquetFile(path).metadata.num_rows) != rows:
+            yield Violation(ROWS, where, f"{path.name} has {found} rows, expected {rows}")
+
+    def content(
+        self, tables: Iterable[str], partition: str, digest: str, where: str
+    ) -> Generator[Violation, None, Path | None]:
+        """Yield a violation unless one of some tables holds this content whole, and return its file.
 
         Contents are looked up by path: a replaced one stays on disk although no table refers to it.
         """
         if not _DIGEST.fullmatch(digest):
             yield Violation(THERE, where, f"{digest!r} is no digest")
-            return
-        below = [self.store.root / "tables" / name / f"{PARTITION}={partition}" for name in tables]
+            return None
+        below = [self.folder(name, partition) for name in tables]
         path = next((found for folder in below if (found := folder / f"{digest}.parquet").is_file()), None)
         if path is None:
             yield Violation(THERE, where, f"{digest}.parquet is missing")
         elif self.sha256(path) != digest:
             yield Violation(UNCHANGED, where, f"{path.name} has other content")
-        elif (found := pq.ParquetFile(path).metadata.num_rows) != rows:
-            yield Violation(ROWS, where, f"{path.name} has {found} rows, expected {rows}")
+        else:
+            return path
+        return None
 
     def sha256(self, path: Path) -> str:
         """Return a file's digest as it was when this walk first came by."""

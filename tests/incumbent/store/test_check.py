@@ -20,6 +20,7 @@ from incumbent.records import (
     Snapshot,
     Training,
     canonical_json,
+    digest_of,
 )
 from incumbent.store import ModelStore, Store
 from incumbent.store.check import check
@@ -28,13 +29,20 @@ pytestmark = pytest.mark.unit
 GONE = "f" * 64
 REQUEST = "2013-01-r1"
 KEYS = pa.table({"key": [1, 2]})
+DEFINITION = b"SELECT 1"
+FEATURES = f"features/{digest_of(DEFINITION)[:16]}"
+STOPPED = b"a,b"
 Damage = Callable[[ModelStore], str]
 
 
-def accept(store: ModelStore, role: str, source: str, partition: str, rows: pa.Table) -> Part:
-    """Commit rows as a delivery's accepted ones, with the record of it."""
+def accept(store: ModelStore, role: str, source: str, partition: str, rows: pa.Table, aside: int = 0) -> Part:
+    """Commit rows as a delivery's accepted ones, and so many set aside, with the record of it."""
     part = store.source(role, source).replace(partition or "once", rows).part
-    record = Ingest(source, partition, "1" * 64, "2" * 64, "accepted", part.rows, 0, part.digest)
+    raw = digest_of(part.digest)
+    store.quarantine(source).replace(
+        partition or "once", pa.table({"raw_digest": pa.array([raw] * aside, pa.string())})
+    )
+    record = Ingest(source, partition, raw, "2" * 64, "accepted", part.rows, aside, part.digest)
     store.records.put(f"{source}/{partition or 'once'}/{part.digest[:16]}-2", record)
     return part
 
@@ -44,10 +52,15 @@ def store(tmp_path: Path) -> ModelStore:
     """A small sound store: one request from its deliveries to the verdict on what its champion predicted."""
     model = Store(tmp_path).model("m")
     records = model.records
-    digest, definition, profile = (model.objects.put(data) for data in (b"model", b"SELECT 1", b"{}"))
+    digest, definition, profile = (model.objects.put(data) for data in (b"model", DEFINITION, b"{}"))
     accept(model, "context", "planes", "", KEYS)
-    batches = [accept(model, "batch", "flights", key, KEYS) for key in ("2013-01", "2013-02")]
+    batches = [accept(model, "batch", "flights", key, KEYS, aside=3) for key in ("2013-01", "2013-02")]
+    raw = model.objects.put(STOPPED)
+    records.put(f"delays/2013-02/{raw[:16]}-2", Ingest("delays", "2013-02", raw, "2" * 64, "stopped", 0, 5))
     features = [model.features(definition).replace(key, KEYS).part for key in ("2013-01", "2013-02")]
+    for batch, part in zip(batches, features, strict=True):
+        built = {"batch": batch.digest, "features": part.digest, "profile": profile, "inputs": "3" * 64}
+        records.put_plain("profiles", f"{definition[:16]}/{part.partition}-{'3' * 16}", built)
     outcome = accept(model, "outcomes", "delays", "2013-01", pa.table({"key": [1, 2], "y": [0, 1]}))
     records.put(f"{REQUEST}/open", RetrainRequest(REQUEST, "2013-01", "cold_start", {}, False, "first"))
     records.put_plain("requests", f"{REQUEST}/claim-001", {"attempt": 1, "owner": "me", "lease_until": "2013-02-01"})
@@ -75,6 +88,9 @@ def store(tmp_path: Path) -> ModelStore:
     records.put_plain("references", digest, {"profiles": [profile]})
     records.put_plain("baselines", gate.id, {"value": 0.7})
     records.put_plain("decisions", "2013-02/x", {"whatever": None})
+    records.put_plain("pins", "decision-2013-01-x", {"decision": "2013-02/x", "request": REQUEST})
+    records.put_plain("pins", "decision-2013-02-x", {"decision": "2013-02/x", "request": ""})
+    records.put_plain("pins", "rollback-x", {"generation": 1})
     return model
 
 
@@ -211,6 +227,17 @@ def no_profile(store: ModelStore) -> str:
     return f"references/{name}"
 
 
+def unlink_stopped(store: ModelStore) -> str:
+    store.objects.path(digest_of(STOPPED)).unlink()
+    return "ingests/delays/2013-02"
+
+
+def set_aside_elsewhere(store: ModelStore) -> str:
+    """Keep the quarantine, of another delivery."""
+    name = next(name for name in store.records.names("ingests") if name.startswith("flights/2013-01"))
+    return edit("ingests", name, raw_digest=GONE)(store)
+
+
 def promoted(name: str, **fields: Any) -> Damage:
     """Return a damage that adds to the ledger."""
 
@@ -243,10 +270,11 @@ def spoilt_log(store: ModelStore) -> str:
 
 THERE, UNCHANGED, NAMED = "committed data is there", "committed data is unchanged", "what a record names is there"
 GATED, MADE_BY, ROWS = "nothing is promoted without passed gates", "predictions name the generation", "row counts"
+ASIDE = "rows that were set aside are there"
 READ, CANONICAL = "a record can be read", "a record is canonical JSON"
 PINS = {kind: f"{kind}-{REQUEST}" for kind in ("train", "gate")}
-KINDS = ["baselines", "gate_reports", "ingests", "pins", "promotions", "references", "requests", "snapshots"]
-KINDS += ["trainings", "verdicts", "versions"]
+KINDS = ["baselines", "gate_reports", "ingests", "pins", "profiles", "promotions", "references", "requests"]
+KINDS += ["snapshots", "trainings", "verdicts", "versions"]
 FIELDS = [kind for kind in KINDS if kind not in ("baselines", "pins")]  # they need none, or had their own case
 
 DAMAGES: dict[str, tuple[Damage, str]] = {
@@ -282,6 +310,20 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "delivery of other rows": (edit("ingests", digest=GONE), THERE),
     "delivery of more rows": (edit("ingests", rows=9), ROWS),
     "delivery under another name": (edit("ingests", partition="2013-07"), "a record lies under its own name"),
+    "stopped file lost": (unlink_stopped, NAMED),
+    "quarantine lost": (remove_table("quarantine", "ingests/flights/2013-01"), ASIDE),
+    "quarantine of one source lost": (remove_table("quarantine/flights", "ingests/flights/2013-02"), ASIDE),
+    "quarantine's log lost": (remove_table("quarantine/flights/_delta_log", "quarantine/flights"), THERE),
+    "quarantine's file lost": (on_file("quarantine/flights", Path.unlink, "ingests/flights/2013-01"), ASIDE),
+    "quarantine changed": (on_file("quarantine/flights", lambda path: path.write_bytes(b"x"), "2013-01"), ASIDE),
+    "quarantine of another delivery": (set_aside_elsewhere, ASIDE),
+    # features
+    "profile lost": (edit("profiles", profile=GONE), NAMED),
+    "profile of no features": (edit("profiles", features=GONE), THERE),
+    "profile of no batch": (edit("profiles", batch=GONE), THERE),
+    "log of features lost": (remove_table(f"{FEATURES}/_delta_log", FEATURES), THERE),
+    "all features lost": (remove_table("features", FEATURES), THERE),
+    "definition of features lost": (on_object("definition", Path.unlink, f"profiles/{FEATURES[9:]}"), NAMED),
     # from a snapshot to its gate report
     "outcome table lost": (remove_table("outcomes", ", outcomes 2013-01"), THERE),
     "feature table lost": (remove_table("features", ", features 2013-01"), THERE),
@@ -319,6 +361,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "pin of no gate report": (edit("pins", PINS["gate"], gate_report=GONE), NAMED),
     "pin of no candidate": (edit("pins", PINS["gate"], candidate=GONE), NAMED),
     "pin of no generation": (edit("pins", "score-2013-02-x", generation=7), NAMED),
+    "pin of no decision": (edit("pins", "decision-2013-02-x", decision="2013-02/y"), NAMED),
+    "pin of a decision's lost request": (edit("pins", "decision-2013-01-x", request="2013-01-r7"), NAMED),
+    "pin of no rollback": (edit("pins", "rollback-x", generation=7), NAMED),
+    "pin of a rollback to nothing": (edit("pins", "rollback-x", generation=0), NAMED),
     # predictions and the verdicts on them
     "fewer predictions": (fewer_predictions, ROWS),
     "no predictions": (no_predictions, MADE_BY),
@@ -346,6 +392,12 @@ def test_each_damage_is_named_where_it_is(store: ModelStore, name: str) -> None:
     where = damage(store)
     violations = found(store)
     assert [text for text, at in violations if text.startswith(promise) and where in at], violations
+
+
+@pytest.mark.parametrize("name", ["stopped file lost", "quarantine's log lost", "log of features lost", "profile lost"])
+def test_what_only_one_promise_speaks_of_is_one_violation(store: ModelStore, name: str) -> None:
+    DAMAGES[name][0](store)
+    assert len(found(store)) == 1
 
 
 def test_of_an_unknown_kind_only_the_bytes_are_judged(store: ModelStore) -> None:

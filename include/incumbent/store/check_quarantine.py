@@ -1,0 +1,39 @@
+"""Look up the rows that an accepted delivery set aside: what does not train is not lost either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from incumbent.records import Ingest
+from incumbent.store.check_walk import Walk
+from incumbent.store.violation import Violation
+
+SET_ASIDE = "rows that were set aside are there"
+
+
+def check_quarantine(walk: Walk, where: str, record: Ingest, partition: str) -> Iterator[Violation]:
+    """Yield the violations of the quarantine of one delivery.
+
+    A record says how many rows were set aside and not which content holds them; the rows say which
+    delivery they came with. A later delivery replaces them in the table, and their file stays.
+    """
+    table = f"quarantine/{where.split('/')[1]}"
+    files = sorted(walk.folder(table, partition).glob("*.parquet"))
+    held = max((_rows_of(walk, path, record.raw_digest) for path in files), default=0)
+    if held < record.quarantined:  # a row that breaks two rules is there twice
+        found = f"{table}, partition {partition} has {held} rows of this delivery, expected {record.quarantined}"
+        yield Violation(SET_ASIDE, where, found)
+    else:
+        yield from walk.partition(table, partition, where)
+
+
+def _rows_of(walk: Walk, path: Path, raw_digest: str) -> int:
+    """Return how many rows of a delivery a file holds; none if it is not what its name says."""
+    if walk.sha256(path) != path.stem:
+        return 0
+    named = pq.ParquetFile(path).read(columns=["raw_digest"])["raw_digest"]
+    return int(pc.sum(pc.equal(named, raw_digest)).as_py() or 0)
