@@ -38,7 +38,7 @@ def check_ingest(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[V
 
 
 def check_deliveries(walk: Walk) -> Iterator[Violation]:
-    """Yield the violations of source tables: rows that nobody recorded as accepted."""
+    """Yield the violations of source tables: rows that nobody recorded as accepted or is about to."""
     for name, table in walk.store.tables().items():
         if name.split("/")[0] in ROLES:
             yield from guarded(CAN_BE_READ, name, _parts(walk, name, table))
@@ -46,10 +46,23 @@ def check_deliveries(walk: Walk) -> Iterator[Violation]:
 
 def _parts(walk: Walk, name: str, table: Table) -> Iterator[Violation]:
     parts = table.parts()
-    accepted = _accepted(walk, name.split("/")[1])
+    source = name.split("/")[1]
+    # The records last: what is no longer under way when it is looked for is on record by then.
+    known = _under_way(walk, source) | _accepted(walk, source)
     for part in parts.values():
-        if (part.partition, part.digest) not in accepted:
+        if (part.partition, part.digest) not in known:
             yield Violation(RECORDED, f"{name}, partition {part.partition}", f"no ingest record names {part.digest}")
+
+
+def _under_way(walk: Walk, source: str) -> set[tuple[str, str]]:
+    """Return partition and digest of what an ingest is committing, or was when it was killed."""
+    intents, found = walk.store.intents, set()
+    for name in intents.names(Ingest.kind, f"{source}/"):
+        try:
+            found.add((name.split("/")[1], intents.get_plain(Ingest.kind, name)["digest"]))
+        except Exception:  # noqa: S112 (its record was written meanwhile, or rows that it no longer names are reported)
+            continue
+    return found
 
 
 def _accepted(walk: Walk, source: str) -> set[tuple[str, str]]:

@@ -20,12 +20,14 @@ class ModelStore:
 
     Attributes:
         records: Put-if-absent records: pins, snapshots, gate reports, the ledger, requests.
+        intents: What is being committed and is not on record yet; each is taken away when it is.
         objects: Files by digest: model files, feature definitions, profiles.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.records = Records(root / "records")
+        self.intents = Records(root / "intents")
         self.objects = Objects(root / "objects")
 
     def batches(self, source: str) -> Table:

@@ -18,6 +18,7 @@ from incumbent.store import ModelStore
 from incumbent.validate.admission import admit, read_once
 from incumbent.validate.contract import SourceContract, load_contract, source_contract
 from incumbent.validate.delivery import Delivery, is_current, refuse_copies, same_columns, table_of
+from incumbent.validate.intents import intend, settle
 from incumbent.validate.quarantine import ROW, broken_rows
 from incumbent.validate.rules import row_rules
 from incumbent.validate.suite import TABLE, Judgement, judge
@@ -90,7 +91,9 @@ def ingest(
     store.records.claim(Ingest.kind, delivery.record_name, record.to_json())
     if record.verdict == "accepted":  # else it is raised
         LOG.info("%s: %s", path, record.message)
-    return store.records.get(Ingest, delivery.record_name)
+    stands = store.records.get(Ingest, delivery.record_name)
+    settle(store, delivery, stands)
+    return stands
 
 
 def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) -> Ingest:
@@ -112,7 +115,9 @@ def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: pa.Table) 
             delivery, "stopped", failures=failures, quarantined=rows.num_rows - good.num_rows, message=problem
         )
     # The rows first: a write that fails must not leave a quarantine of rows that were never delivered.
-    commit = table_of(store, model, delivery).replace(delivery.table_partition, good)
+    table = table_of(store, model, delivery)
+    intend(store, delivery, table.prepare(delivery.table_partition, good))
+    commit = table.replace(delivery.table_partition, good)
     store.quarantine(delivery.source).replace(delivery.table_partition, bad.drop_columns([ROW]))
     set_aside = rows.num_rows - good.num_rows
     message = f"Accepted {good.num_rows} rows of {delivery.source} {delivery.partition}, {set_aside} in quarantine."
