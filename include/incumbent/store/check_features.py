@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from incumbent.store.check_tables import check_log
 from incumbent.store.check_walk import Walk
 from incumbent.store.violation import Violation
 
@@ -15,7 +16,7 @@ def check_profile(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
     partition, table = name.rsplit("-", 1)[0], f"features/{definition}"
     yield from walk.definition(definition, f"{kind}/{definition}")
     yield from walk.object(plain["profile"], where, "the profile")
-    # A build is written down before readers see its rows: one that was killed between has a file and no place yet.
-    gone = [] if walk.is_first(kind, definition) else list(walk.table(table))
+    # Not that the table holds the partition now: the record is written before the commit.
+    gone = list(check_log(walk, table))
     yield from gone or walk.content([table], partition, plain["features"], where)
     yield from walk.content(walk.tables_of("batches"), partition, plain["batch"], f"{where}, batch")

@@ -61,24 +61,6 @@ class Walk:
             self._held[table] = set(Table(self.store.root / "tables" / table).parts())
         return partition in self._held[table]
 
-    def partition(self, table: str, partition: str, where: str) -> Iterator[Violation]:
-        """Yield a violation unless a table holds a partition; of a table that is gone, the same for every record."""
-        gone = list(self.table(table))
-        if not gone and not self.holds(table, partition):
-            gone = [Violation(THERE, where, f"{table} holds no partition {partition}")]
-        yield from gone
-
-    def table(self, table: str) -> Iterator[Violation]:
-        """Yield a violation if a table that records name holds nothing."""
-        if not self._held.get(table):
-            self._held[table] = set(Table(self.store.root / "tables" / table).parts())
-        if not self._held[table]:
-            yield Violation(THERE, table, "no table, or a log that names no partition; expected those of its records")
-
-    def is_first(self, kind: str, folder: str) -> bool:
-        """Return whether a folder has one record and no other."""
-        return len(self.store.records.names(kind, f"{folder}/")) == 1
-
     def folder(self, table: str, partition: str) -> Path:
         """Return where the data files of a partition lie, those of replaced contents too."""
         return self.store.root / "tables" / table / f"{PARTITION}={partition}"

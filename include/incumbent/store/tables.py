@@ -67,12 +67,11 @@ class Table:
         part = self.prepare(partition, rows)
         path = f"{PARTITION}={partition}/{part.digest}.parquet"
         for attempt in range(COMMIT_ATTEMPTS):
-            table = self._open()
-            current = {} if table is None else self._parts(table)
-            if current.get(partition) == part:
+            table = self._open_or_create(rows.schema)
+            if self._parts(table).get(partition) == part:
                 return Commit(part, changed=False)
             try:
-                self._commit(table, path, part, rows.schema)
+                self._commit(table, path, part)
                 return Commit(part, changed=True)
             except (CommitFailedError, DeltaError, FileExistsError) as error:
                 if attempt == COMMIT_ATTEMPTS - 1:
@@ -89,12 +88,14 @@ class Table:
     def prepare(self, partition: str, rows: pa.Table) -> Part:
         """Write the file of a content that is to be, and commit nothing: readers see it once it is replaced.
 
-        For who must write down what a commit will hold before it is there.
+        For who must write down what a commit will hold before it is there. The table is made first: data files
+        without a log are then what is left of a lost table, and never of a killed process.
 
         Raises:
             StoreError: The columns differ from the table's.
         """
         self._check(partition, rows)
+        self._open_or_create(rows.schema)
         return self._write_file(partition, rows)
 
     def parts(self) -> dict[str, Part]:
@@ -183,13 +184,20 @@ class Table:
         fsync_folder(self.folder)
         return Part(partition, digest, rows.num_rows)
 
-    def _commit(self, table: deltalake.DeltaTable | None, path: str, part: Part, schema: pa.Schema) -> None:
-        full = schema.append(pa.field(PARTITION, pa.string())).remove_metadata()
-        if table is None:
-            table = deltalake.DeltaTable.create(
-                self.folder, schema=deltalake.Schema.from_arrow(full), mode="ignore", partition_by=[PARTITION]
-            )
-            table.update_incremental()
+    def _open_or_create(self, schema: pa.Schema) -> deltalake.DeltaTable:
+        if (table := self._open()) is not None:
+            return table
+        full = deltalake.Schema.from_arrow(schema.append(pa.field(PARTITION, pa.string())).remove_metadata())
+        try:
+            made = deltalake.DeltaTable.create(self.folder, schema=full, mode="ignore", partition_by=[PARTITION])
+            made.update_incremental()
+        except (CommitFailedError, DeltaError, FileExistsError):
+            if (table := self._open()) is None:
+                raise
+            return table  # another writer was first
+        return made
+
+    def _commit(self, table: deltalake.DeltaTable, path: str, part: Part) -> None:
         file = self.folder / path
         add = AddAction(
             path=path,

@@ -119,6 +119,18 @@ def test_replaced_content_is_kept_and_may_be_named(store: ModelStore) -> None:
     assert check(Store(store.root.parent)) == []
 
 
+@pytest.mark.parametrize("sql", [DEFINITION, b"SELECT 2"], ids=["a table", "a new table"])
+def test_features_that_are_on_record_and_not_yet_committed_break_no_promise(store: ModelStore, sql: bytes) -> None:
+    """A build writes its record between the file and the commit, and may be killed there."""
+    definition = store.objects.put(sql)
+    batch = accept(store, "batch", "flights", "2013-03", KEYS)
+    part = store.features(definition).prepare("2013-03", KEYS)
+    profile = store.objects.put(b"{}")
+    built = {"batch": batch.digest, "features": part.digest, "profile": profile, "inputs": "3" * 64}
+    store.records.put_plain("profiles", f"{definition[:16]}/2013-03-{'3' * 16}", built)
+    assert check(Store(store.root.parent)) == []
+
+
 def name_of(store: ModelStore, kind: str) -> str:
     return store.records.names(kind)[-1]
 
@@ -270,7 +282,7 @@ def spoilt_log(store: ModelStore) -> str:
 
 THERE, UNCHANGED, NAMED = "committed data is there", "committed data is unchanged", "what a record names is there"
 GATED, MADE_BY, ROWS = "nothing is promoted without passed gates", "predictions name the generation", "row counts"
-ASIDE = "rows that were set aside are there"
+ASIDE, OPENED = "rows that were set aside are there", "a table can be read"
 READ, CANONICAL = "a record can be read", "a record is canonical JSON"
 PINS = {kind: f"{kind}-{REQUEST}" for kind in ("train", "gate")}
 KINDS = ["baselines", "gate_reports", "ingests", "pins", "profiles", "promotions", "references", "requests"]
@@ -280,7 +292,7 @@ FIELDS = [kind for kind in KINDS if kind not in ("baselines", "pins")]  # they n
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "file lost": (on_file("predictions", Path.unlink, "predictions, partition 2013-02"), THERE),
     "file changed": (on_file("predictions", lambda path: path.write_bytes(b"x"), "partition 2013-02"), UNCHANGED),
-    "log spoilt": (spoilt_log, "a table can be read"),
+    "log spoilt": (spoilt_log, OPENED),
     "rows nobody recorded": (unrecorded, "accepted rows are named by the record of their delivery"),
     "object changed": (on_object("digest", lambda path: path.write_bytes(b"y"), ""), "an object's name is its digest"),
     "object misplaced": (misplaced, "an object's name is its digest"),
@@ -313,7 +325,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "stopped file lost": (unlink_stopped, NAMED),
     "quarantine lost": (remove_table("quarantine", "ingests/flights/2013-01"), ASIDE),
     "quarantine of one source lost": (remove_table("quarantine/flights", "ingests/flights/2013-02"), ASIDE),
-    "quarantine's log lost": (remove_table("quarantine/flights/_delta_log", "quarantine/flights"), THERE),
+    "quarantine's log lost": (remove_table("quarantine/flights/_delta_log", "quarantine/flights"), OPENED),
     "quarantine's file lost": (on_file("quarantine/flights", Path.unlink, "ingests/flights/2013-01"), ASIDE),
     "quarantine changed": (on_file("quarantine/flights", lambda path: path.write_bytes(b"x"), "2013-01"), ASIDE),
     "quarantine of another delivery": (set_aside_elsewhere, ASIDE),
@@ -321,8 +333,9 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "profile lost": (edit("profiles", profile=GONE), NAMED),
     "profile of no features": (edit("profiles", features=GONE), THERE),
     "profile of no batch": (edit("profiles", batch=GONE), THERE),
-    "log of features lost": (remove_table(f"{FEATURES}/_delta_log", FEATURES), THERE),
-    "all features lost": (remove_table("features", FEATURES), THERE),
+    "log of features lost": (remove_table(f"{FEATURES}/_delta_log", FEATURES), OPENED),
+    "log of predictions lost": (remove_table("predictions/_delta_log", "m/predictions"), OPENED),
+    "all features lost": (remove_table("features", FEATURES), OPENED),
     "definition of features lost": (on_object("definition", Path.unlink, f"profiles/{FEATURES[9:]}"), NAMED),
     # from a snapshot to its gate report
     "outcome table lost": (remove_table("outcomes", ", outcomes 2013-01"), THERE),
