@@ -121,13 +121,13 @@ def test_replaced_content_is_kept_and_may_be_named(store: ModelStore) -> None:
 
 @pytest.mark.parametrize("sql", [DEFINITION, b"SELECT 2"], ids=["a table", "a new table"])
 def test_features_that_are_on_record_and_not_yet_committed_break_no_promise(store: ModelStore, sql: bytes) -> None:
-    """A build writes its record between the file and the commit, and may be killed there."""
-    definition = store.objects.put(sql)
-    batch = accept(store, "batch", "flights", "2013-03", KEYS)
-    part = store.features(definition).prepare("2013-03", KEYS)
-    profile = store.objects.put(b"{}")
-    built = {"batch": batch.digest, "features": part.digest, "profile": profile, "inputs": "3" * 64}
-    store.records.put_plain("profiles", f"{definition[:16]}/2013-03-{'3' * 16}", built)
+    """A build writes its record between the file and the commit, and several may be killed there together."""
+    definition, profile = store.objects.put(sql), store.objects.put(b"{}")
+    for key in ("2013-03", "2013-04"):
+        batch = accept(store, "batch", "flights", key, KEYS)
+        part = store.features(definition).prepare(key, KEYS)
+        built = {"batch": batch.digest, "features": part.digest, "profile": profile, "inputs": "3" * 64}
+        store.records.put_plain("profiles", f"{definition[:16]}/{key}-{'3' * 16}", built)
     assert check(Store(store.root.parent)) == []
 
 
