@@ -46,7 +46,7 @@ with DAG("chain", schedule=None, start_date=datetime(2020, 1, 1), is_paused_upon
 PARSE = """
 import sys, time
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(dag_folder=sys.argv[1], include_examples=False)
+bag = DagBag(dag_folder=sys.argv[1])
 assert not bag.import_errors, bag.import_errors
 times = [found.duration.total_seconds() for found in bag.dagbag_stats]
 print(max(times), sum(times), len(bag.dags))
@@ -159,6 +159,6 @@ def _python(code: str, *words: str, **env: str) -> str:
         airflow = {"AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "INCUMBENT_ROOT": str(ROOT)}
         command = [sys.executable, "-W", "ignore", "-c", code, *words]
         done = subprocess.run(
-            command, env=os.environ | airflow | env, check=True, capture_output=True, text=True, timeout=300
+            command, env=os.environ | airflow | env, check=True, stdout=subprocess.PIPE, text=True, timeout=300
         )
     return done.stdout.strip().splitlines()[-1]
