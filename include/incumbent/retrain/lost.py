@@ -1,9 +1,4 @@
-"""Requests that no run takes up, and when each is announced again.
-
-An event that got lost and a run that waits behind a long training look the same from here. So each
-announcement is written down with a lease, which doubles up to a day: what is lost is announced again
-soon, and what only waits does not make a run every few minutes.
-"""
+"""Requests that no run takes up, and when each is announced again."""
 
 from __future__ import annotations
 
@@ -12,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from incumbent.records import RetrainRequest
 from incumbent.retrain.requests import KIND, leases, unanswered
 from incumbent.store import ModelStore
+from incumbent.store.announcements import may_announce
 
 LOST_AFTER = timedelta(minutes=10)
-LOST_AT_MOST = timedelta(days=1)
 
 
 def announce_lost(store: ModelStore, owner: str, now: datetime) -> list[RetrainRequest]:
@@ -34,14 +29,5 @@ def _is_mine(store: ModelStore, request_id: str, owner: str, now: datetime) -> b
     if now <= (claims[-1] if claims else opened + LOST_AFTER):
         return False
     # By claim: who takes a request up and dies is missed at once, however long it had to wait for that run.
-    series = f"{request_id}/announced-{len(claims):03d}-"
-    attempt = max(1, len(store.records.names(KIND, series)))
-    while True:
-        patience = min(LOST_AFTER * 2 ** min(attempt, 16), LOST_AT_MOST)
-        given = {"owner": owner, "until": (now + patience).isoformat()}
-        stands = store.records.claim(KIND, f"{series}{attempt:03d}", given)
-        if stands["owner"] == owner:
-            return True
-        if datetime.fromisoformat(stands["until"]) > now:
-            return False
-        attempt += 1
+    series = f"{request_id}/announced-{len(claims):03d}"
+    return may_announce(store.records, KIND, series, owner, now, 2 * LOST_AFTER)

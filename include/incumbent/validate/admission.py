@@ -182,12 +182,13 @@ def _cast(path: Path, name: str, values: pa.ChunkedArray, kind: pa.DataType) -> 
     texts = pa.types.is_string(kind) and (pa.types.is_large_string(values.type) or pa.types.is_dictionary(values.type))
     times = pa.types.is_timestamp(kind) and pa.types.is_timestamp(values.type) and values.type.tz is not None
     empty = pa.types.is_null(values.type)
-    if both_numbers or floats or texts or times or empty:
-        try:
-            return values.cast(kind, safe=True)
-        except pa.ArrowException:
-            pass  # lossy: reported below with both types
-    raise _error(path, "a column has another type", column=name, expected=kind, found=values.type)
+    other = _error(path, "a column has another type", column=name, expected=kind, found=values.type)
+    if not (both_numbers or floats or texts or times or empty):
+        raise other
+    try:
+        return values.cast(kind, safe=True)
+    except pa.ArrowException as error:  # lossy
+        raise other from error
 
 
 def _error(path: Path, what: str, *, column: str = "", expected: object = None, found: object = None) -> BatchError:

@@ -13,13 +13,13 @@ from incumbent.errors import ConfigError
 from incumbent.partitions import check_key
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore
+from incumbent.store.announcements import may_announce
 from incumbent.validate.contract import load_contract
 from incumbent.validate.delivery import ONCE, is_current
 
 LOG = logging.getLogger(__name__)
 ARRIVALS = "arrivals"
 LOST_AFTER = timedelta(minutes=15)
-LOST_AT_MOST = timedelta(days=1)
 
 
 def new_deliveries(store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path) -> list[str]:
@@ -57,7 +57,9 @@ def claim_deliveries(
         ConfigError: The contract cannot be read.
     """
     unjudged = _unjudged(store, model, contract_path, source, raw)
-    return [partition for partition, name in unjudged if _claim(store, name, owner, now)]
+    return [
+        partition for partition, name in unjudged if may_announce(store.records, ARRIVALS, name, owner, now, LOST_AFTER)
+    ]
 
 
 def _unjudged(
@@ -86,19 +88,6 @@ def _unjudged(
 def _stands(store: ModelStore, model: Model, record: Ingest, today: str) -> bool:
     """Return whether a verdict still answers its file, which then needs no other."""
     return is_current(store, model, record) and (record.verdict == "accepted" or record.contract_digest == today)
-
-
-def _claim(store: ModelStore, name: str, owner: str, now: datetime) -> bool:
-    attempt = 1
-    while True:
-        patience = min(LOST_AFTER * 2 ** min(attempt - 1, 16), LOST_AT_MOST)
-        given = {"owner": owner, "until": (now + patience).isoformat()}
-        stands = store.records.claim(ARRIVALS, f"{name}-{attempt:03d}", given)
-        if stands["owner"] == owner:
-            return True
-        if datetime.fromisoformat(stands["until"]) > now:
-            return False
-        attempt += 1
 
 
 def _files(model: Model, source: str, raw: Path) -> dict[str, Path]:

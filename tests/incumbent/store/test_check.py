@@ -1,4 +1,7 @@
-"""`store check` finds each kind of broken promise and says where, and nothing in a sound store."""
+"""`store check` finds each kind of broken promise and says where, and nothing in a sound store.
+
+Long because each kind of damage is one entry of one table, beside the one sound store that all of them spoil.
+"""
 
 import json
 import shutil

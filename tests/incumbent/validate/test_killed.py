@@ -40,14 +40,18 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_ingest_breaks_no_promise_and_the_next_one_finishes(
-    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
+def deliver_and_die(deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     with monkeypatch.context() as patch:
         kill_at(patch, *MOMENTS[moment])
         with pytest.raises(Killed):
             deliver(x=ONE_BAD)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_ingest_breaks_no_promise_and_the_next_one_finishes(
+    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    deliver_and_die(deliver, monkeypatch, moment)
     assert check_model(store) == []
     assert store.records.names(Ingest.kind) == []
     found = deliver(x=ONE_BAD)
@@ -59,10 +63,7 @@ def test_a_killed_ingest_breaks_no_promise_and_the_next_one_finishes(
 def test_a_corrected_file_takes_the_place_of_rows_under_way(
     store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        kill_at(patch, *MOMENTS["before the record"])
-        with pytest.raises(Killed):
-            deliver(x=ONE_BAD)
+    deliver_and_die(deliver, monkeypatch, "before the record")
     assert deliver().rows == 20
     assert check_model(store) == []
 
@@ -71,10 +72,7 @@ def test_rows_are_under_way_until_their_record_stands_and_no_longer(
     store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a record that is lost later would not be missed."""
-    with monkeypatch.context() as patch:
-        kill_at(patch, *MOMENTS["before the record"])
-        with pytest.raises(Killed):
-            deliver(x=ONE_BAD)
+    deliver_and_die(deliver, monkeypatch, "before the record")
     deliver(x=ONE_BAD)
     (name,) = store.records.names(Ingest.kind)
     store.records.path(Ingest.kind, name).unlink()
@@ -86,10 +84,7 @@ def test_rows_are_under_way_until_their_record_stands_and_no_longer(
 def test_an_intent_that_cannot_be_read_covers_nothing(
     store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        kill_at(patch, *MOMENTS["before the record"])
-        with pytest.raises(Killed):
-            deliver(x=ONE_BAD)
+    deliver_and_die(deliver, monkeypatch, "before the record")
     (name,) = store.intents.names(Ingest.kind)
     store.intents.path(Ingest.kind, name).write_bytes(b"{")
     (violation,) = check_model(store)
