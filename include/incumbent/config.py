@@ -359,9 +359,10 @@ def load_model(path: Path) -> ModelFolder:
 
 def _check_columns(path: Path, model: Model) -> None:
     """Refuse names of columns that no row will have: found in a task, they cost a training first."""
+    contracts = _contract_columns(path / "contract.yaml")
     named = []
     for source in (model.batch_source, model.outcome_source):
-        if columns := _contract_columns(path / "contract.yaml", source):
+        if columns := contracts.get(source):
             named.append(("keys", model.keys, f"columns of {source}:", columns))
     named.append(("evaluate.cluster", model.evaluate.cluster, "of", (*model.keys, model.time, LOCAL_DATE)))
     for key, given, words, known in named:
@@ -375,21 +376,21 @@ def _check_columns(path: Path, model: Model) -> None:
             )
 
 
-def _contract_columns(path: Path, source: str) -> tuple[str, ...]:
-    """Return the columns that a contract gives a source; none where VALIDATE will say what is wrong with it.
+def _contract_columns(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the columns that a contract gives each source; none where VALIDATE will say what is wrong with it.
 
     Read as plain YAML: the contract's own classes belong to VALIDATE, which costs a second to import.
     """
     if not path.exists():
-        return ()
+        return {}
     contract = read_plain(path)
     try:
-        found = contract.get("sources", {}).get(source)
-        if found is None and contract.get("extends"):
-            found = read_plain((path.parent / contract["extends"]).resolve())["sources"][source]
-        return tuple(str(name) for name in found["columns"])
+        sources = contract.get("sources", {})
+        if contract.get("extends"):
+            sources = read_plain((path.parent / contract["extends"]).resolve())["sources"] | sources
+        return {name: tuple(str(column) for column in source["columns"]) for name, source in sources.items()}
     except (AttributeError, KeyError, TypeError):
-        return ()
+        return {}
 
 
 def model_folders(root: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
+import yaml.composer
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -81,21 +82,23 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.composer.Composer, yaml.CSafeLoader):
     """SafeLoader that refuses a key written twice and every alias (no expansion bombs).
 
     What cannot be read is an error with its place: a SafeLoader lets the ValueError of a 30 February
-    through, which names neither file nor key.
+    through, which names neither file nor key. libyaml reads the text, because each DAG file reads every
+    model folder; its composer is not used, because the brackets of a deep nesting kill the process there.
     """
 
     def __init__(self, stream: Any) -> None:
-        super().__init__(stream)
+        yaml.CSafeLoader.__init__(self, stream)
+        yaml.composer.Composer.__init__(self)
         self.keys: dict[yaml.Node, str] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here", mark)
+            alias: Any = self.get_event()
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here", alias.start_mark)
         return super().compose_node(parent, index)
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:

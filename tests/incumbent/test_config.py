@@ -55,6 +55,7 @@ def test_good_folder_with_the_shipped_defaults(tmp_path: Path) -> None:
         ("name: demo", "name: ../demo", "name"),
         ("name: demo", "name: other", "different names"),
         ("keys: [id]", "keys: [", "not valid YAML"),
+        pytest.param("keys: [id]", f"keys: {'[' * 100_000}", "not valid YAML", id="a bracket bomb"),
         ("start: 2013-01", "start: 2013-02-30", "`start`: day is out of range"),
         ("label: {sql: y}", "label: {sql: y, delay_days: 2013-02-30}", "`label.delay_days`: day is out of range"),
         ("label: {sql: y}", "label: {sql: y}\nevaluate: {{cluster}}", "`evaluate`: a key is plain text"),
