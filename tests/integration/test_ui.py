@@ -39,6 +39,7 @@ def test_every_dag_opens_and_has_run(demonstration: Demonstration) -> None:
             expect(page.get_by_role("heading", name=dag_id)).to_be_visible()
             page.screenshot(path=pictures / f"{dag_id}.png")
             page.go_back()
+            expect(page.get_by_role("heading", name=dag_id)).to_be_hidden()
         browser.close()
 
 
