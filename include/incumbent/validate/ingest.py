@@ -72,6 +72,7 @@ def ingest(
     if store.records.has(Ingest.kind, delivery.record_name):
         known = store.records.get(Ingest, delivery.record_name)
         if is_current(store, model, known):
+            settle(store, delivery, known)  # the process that wrote it may have been killed before it did
             return known
     try:
         refuse_copies(store, model, delivery)

@@ -1,6 +1,7 @@
 """A process killed while it ingests leaves a sound store, and the next ingest of the file finishes the work."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -79,6 +80,19 @@ def test_rows_are_under_way_until_their_record_stands_and_no_longer(
     (violation,) = check_model(store)
     assert violation.promise == "accepted rows are named by the record of their delivery"
     assert violation.where == "batches/events, partition 2020-01"
+
+
+def test_an_intent_ends_though_its_process_was_killed_right_after_the_record(
+    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would hide the loss of that record for ever."""
+    with monkeypatch.context() as patch:
+        kill_at(patch, Path, "unlink", lambda path, *_, **__: "intents" in path.parts and path.suffix == ".json")
+        with pytest.raises(Killed):
+            deliver()
+    assert len(store.records.names(Ingest.kind)) == len(store.intents.names(Ingest.kind)) == 1
+    deliver()
+    assert store.intents.names(Ingest.kind) == []
 
 
 def test_an_intent_that_cannot_be_read_covers_nothing(
