@@ -82,7 +82,7 @@ class Airflow:
             where=f"{dag_id} {run_id}",
             expected=f"an end within {timeout_s:.0f} s",
             found="still running",
-            next_step="look at the run in Airflow's UI",
+            next_step="`incumbent doctor` shows whether a process has ended; then look at the run in Airflow's UI",
         )
 
     def _pages(self, path: str, key: str, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -98,7 +98,8 @@ def _airflow(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",  # does not follow the port by itself
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": password_file(settings),
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        # A component that waits longer for the one writer ends; the default of 5 s is soon gone on a busy machine.
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "API__HOST": LOOPBACK,  # the default listens on every interface
         "API__PORT": port,
         "API__BASE_URL": settings.airflow_url,
