@@ -13,7 +13,7 @@ SEED ?= 7
 BENCH ?=
 BIN := .venv/bin
 # One process has the stack's tests, which wait a lot, the other the rest.
-TWO := --numprocesses 2
+PROCESSES := --numprocesses 2
 LOCKS := requirements-bootstrap.txt requirements-build.txt requirements.txt pyproject.toml
 # Named by what it was made from: another lock is another stamp, the same lock is nothing to do.
 STAMP := .venv/ready-$(shell cat $(LOCKS) | git hash-object --stdin)
@@ -44,10 +44,10 @@ demo: $(STAMP) ## Replay the year of flights through the scheduler (MONTHS=12 SE
 	@$(BIN)/python -m demo --months $(MONTHS) --seed $(SEED)
 
 test: $(STAMP) ## Run the tests a contributor needs
-	@$(BIN)/python -m pytest -m "not slow" $(TWO)
+	@$(BIN)/python -m pytest -m "not slow" $(PROCESSES)
 
 test-all: $(STAMP) ## Run every test
-	@$(BIN)/python -m pytest $(TWO)
+	@$(BIN)/python -m pytest $(PROCESSES)
 
 bench: $(STAMP) ## Measure, side by side with the peers (BENCH=orchestration)
 	@$(BIN)/python -m benchmarks $(BENCH)

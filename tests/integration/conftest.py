@@ -53,12 +53,16 @@ class Stack:
         """Start what is missing, as a user would."""
         self.call("incumbent", "up")
 
-    def call(self, program: str, *words: str) -> str:
-        """Run a program of the stack's environment in its project, as a user would; return what it printed."""
-        done = subprocess.run(
+    def execute(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the stack's environment in its project, as a user would."""
+        return subprocess.run(
             [str(self.programs / program), *words], env=self.environment(), cwd=self.settings.root,
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
+
+    def call(self, program: str, *words: str) -> str:
+        """Run a program that must succeed, and return what it printed."""
+        done = self.execute(program, *words)
         assert done.returncode == 0, f"{program} {' '.join(words)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 

@@ -38,11 +38,11 @@ def test_make_knows_the_target(command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", [found for found in commands() if not found.startswith("make ")])
+@pytest.mark.parametrize(
+    "command", [found for found in commands() if not found.startswith("make ") and found not in ELSEWHERE]
+)
 def test_the_command_succeeds(running: Stack, command: str) -> None:
-    if command in ELSEWHERE:
-        return
     for blank, value in BLANKS.items():
         command = command.replace(blank, value)
-    program, *words = shlex.split(command)
-    running.call(program, *words)
+    done = running.execute(*shlex.split(command))
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -14,16 +14,20 @@ def pss_mb(pids: Iterable[int]) -> float:
     Resident size counts a shared page in every process and overstates forked workers severalfold.
     It is the fallback where the system does not say the proportional size.
     """
-    return sum(_bytes(pid) for pid in pids) / 1e6
+    return sum(_proportional(pid) or _resident(pid) for pid in pids) / 1e6
 
 
-def _bytes(pid: int) -> int:
+def _proportional(pid: int) -> int | None:
+    """Return the proportional size in bytes; None for another user's process, or where the kernel has no such file."""
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        pass  # another user's process, or a kernel without the file: the resident size has to do
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), None)
+
+
+def _resident(pid: int) -> int:
+    """Return the resident size in bytes; 0 for a process that has ended."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:

@@ -80,19 +80,14 @@ def performance_verdict(
     count = len(labels) if clusters is None else len(np.unique(clusters))
     if count < MIN_CLUSTERS and "clusters" not in reference:
         return verdict(False, f"{partition}: {count} cluster(s) of rows are too few to say how large the error is.")
-    # A partition of one day is one cluster: how much days differ is then known from the gate rows.
-    few = count < MIN_CLUSTERS
-    found = _metric(task, labels, predictions, None if few else clusters)
-    miss = mean_difference(labels - predictions, None if few else clusters)
-    value = found.estimate
-    error = _at_least(found.error, reference, "error", count) if few else found.error
-    miss_error = _at_least(miss.error, reference, "miss_error", count) if few else miss.error
+    found, miss = _errors(task, labels, predictions, clusters, count, reference)
+    value, error = found.estimate, found.error
     worse = (reference["value"] - value) * (1 if task == "binary" else -1)
     slack = CALIBRATION_TOLERANCE * (1.0 if task == "binary" else float(np.std(labels)))
     z = {
         "rank": worse / max(float(np.hypot(error, reference["error"])), NO_ERROR),
-        "cal_high": (miss.estimate - slack) / max(miss_error, NO_ERROR),
-        "cal_low": (-miss.estimate - slack) / max(miss_error, NO_ERROR),
+        "cal_high": (miss.estimate - slack) / max(miss.error, NO_ERROR),
+        "cal_low": (-miss.estimate - slack) / max(miss.error, NO_ERROR),
     }
     off = float(np.mean(predictions) - np.mean(labels))
     trivial = 0.5 if task == "binary" else float(np.std(labels))
@@ -100,6 +95,24 @@ def performance_verdict(
         f"{partition}: {metric} {value:.3f} ± {error:.3f} (gated at {reference['value']:.3f}); mean off by {off:+.3f}."
     )
     return verdict(True, sentence, value=value, error=error, z=z, trivial=trivial)
+
+
+def _errors(
+    task: str, labels: Floats, predictions: Floats, clusters: Codes | None, count: int, reference: Mapping[str, float]
+) -> tuple[Difference, Difference]:
+    """Return the metric and the mean miss, each with an error that holds for so many clusters.
+
+    A partition of one day is one cluster: how much days differ is then known from the gate rows.
+    """
+    few = count < MIN_CLUSTERS
+    found = _metric(task, labels, predictions, None if few else clusters)
+    miss = mean_difference(labels - predictions, None if few else clusters)
+    if not few:
+        return found, miss
+    return (
+        replace(found, error=_at_least(found.error, reference, "error", count)),
+        replace(miss, error=_at_least(miss.error, reference, "miss_error", count)),
+    )
 
 
 def _metric(task: str, labels: Floats, predictions: Floats, clusters: Codes | None) -> Difference:

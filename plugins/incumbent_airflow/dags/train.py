@@ -22,21 +22,17 @@ from incumbent_airflow.defaults import Stage, dag_args, partition_param
 from incumbent_airflow.operators.approve import ApproveOperator
 from incumbent_airflow.runtime import Runtime, emit, partition_of, skip
 
+REASON = Param("", type="string", maxLength=500, title="Reason", description="Why, for the ledger.")
+
 
 def train_dag(model: Model, pool: str) -> DAG:
     """Return `<model>.train`, started by a retrain request only."""
     assets = ModelAssets(model)
-    reason = Param("", type="string", maxLength=500, title="Reason", description="Why, for the ledger.")
+    params = {"partition": partition_param(model), "reason": REASON}
     dag = DAG(
         f"{model.name}.train",
         schedule=partitioned(assets.request, model.grain),
-        **dag_args(
-            model,
-            Stage.TRAIN,
-            __doc__,
-            max_active_runs=1,
-            params={"partition": partition_param(model), "reason": reason},
-        ),
+        **dag_args(model, Stage.TRAIN, __doc__, max_active_runs=1, params=params),
     )
 
     @task(task_id="claim")
@@ -87,8 +83,6 @@ def train_dag(model: Model, pool: str) -> DAG:
 
     with dag:
         request = claim()
-        gated = [evaluate(request)]
-        if model.approvals.required:
-            gated.append(ApproveOperator.for_model(model))
-        chain(snapshot(request), train(request), *gated, promote(request), register())
+        approval = [ApproveOperator.for_model(model)] if model.approvals.required else []
+        chain(snapshot(request), train(request), evaluate(request), *approval, promote(request), register())
     return dag
