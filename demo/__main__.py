@@ -57,7 +57,7 @@ class Demo:
         model = folder.model
         store = Store(self.settings.store).model(model.name)
         api = Airflow(self.settings.airflow_url, self.settings.passwords_file)
-        killer = Killer(store.root / "checkpoints", KILL_AFTER_ROUND, print)
+        killer = Killer(store.work / "checkpoints", KILL_AFTER_ROUND, print)
         settler = Settler(api, store, model, folder.contract_path, self.settings.raw, killer.look)
         reader = Reader(store, model)
         print(f"\n{model.name}, one line a month as it settles\n{timeline.header()}", flush=True)

@@ -17,7 +17,7 @@ from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
 from incumbent.records import Hold, ModelVersion, Part, canonical_json, digest_of
 from incumbent.store import ModelStore
-from incumbent.store.tables import PARTITION
+from incumbent.store.log import PARTITION
 
 PROFILES = "profiles"
 HISTORY = 24  # newest earlier partitions that integrity is judged against

@@ -15,7 +15,7 @@ from incumbent.features.compute import open_duckdb, quoted
 from incumbent.partitions import end_of
 from incumbent.records import Part, Snapshot
 from incumbent.store import ModelStore, Table
-from incumbent.store.tables import PARTITION
+from incumbent.store.log import PARTITION
 
 
 def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:

@@ -148,7 +148,7 @@ def _give_back(store: ModelStore, to_generation: int, reason: str, approved_by: 
         return entry
     raise StoreError(
         "the rollback lost every race",
-        where=str(store.records.root / Promotion.kind),
+        where=f"{store.records.blobs.url}/{Promotion.kind}",
         expected=f"success within {ROLLBACK_ATTEMPTS} attempts",
         next_step="find out what promotes without pause, stop it, and roll back again",
     )
@@ -169,7 +169,7 @@ def _check_evidence(store: ModelStore, report: GateReport) -> None:
     if not store.records.has(GateReport.kind, report.id):
         raise StoreError(
             "the gate report is not recorded",
-            where=str(store.records.path(GateReport.kind, report.id)),
+            where=store.records.where(GateReport.kind, report.id),
             next_step="let EVALUATE record it; nothing is promoted on a report that nobody can read",
         )
     before = report.champion_generation
@@ -196,9 +196,9 @@ def _target(store: ModelStore, generation: int) -> Promotion:
     if generation < 1 or not store.records.has(Promotion.kind, generation_name(generation)):
         raise ConfigError(
             "there is no such generation",
-            where=f"ledger of {store.root.name}",
+            where=f"ledger of {store.name}",
             expected=f"1 to {len(store.records.names(Promotion.kind))}",
             found=generation,
-            next_step=f"choose one of the entries in {store.records.root / Promotion.kind}, a file for each generation",
+            next_step=f"choose an entry of {store.records.blobs.url}/{Promotion.kind}, a file for each generation",
         )
     return store.promotion(generation)

@@ -133,8 +133,8 @@ def _restore_alias(client: Any, model: str, known: dict[str, Any], head: Promoti
 @contextmanager
 def _one_at_a_time(store: ModelStore) -> Iterator[None]:
     """Keep two reconcilers of one store apart: MLflow itself would take both their versions."""
-    store.root.mkdir(parents=True, exist_ok=True)
-    with (store.root / ".registry.lock").open("w") as handle:
+    store.work.mkdir(parents=True, exist_ok=True)
+    with (store.work / ".registry.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

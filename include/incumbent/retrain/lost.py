@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from incumbent.records import RetrainRequest
 from incumbent.retrain.requests import KIND, leases, unanswered
@@ -25,7 +25,7 @@ def announce_lost(store: ModelStore, owner: str, now: datetime) -> list[RetrainR
 
 def _is_mine(store: ModelStore, request_id: str, owner: str, now: datetime) -> bool:
     claims = leases(store, request_id)
-    opened = datetime.fromtimestamp(store.records.path(KIND, f"{request_id}/open").stat().st_mtime, UTC)
+    opened = store.records.written(KIND, f"{request_id}/open")
     if now <= (claims[-1] if claims else opened + LOST_AFTER):
         return False
     # By claim: who takes a request up and dies is missed at once, however long it had to wait for that run.

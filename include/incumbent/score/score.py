@@ -130,7 +130,7 @@ def _named(store: ModelStore, generation: int) -> Promotion:
     if generation not in ledger:
         raise ModelError(
             "no such generation",
-            where=f"ledger of {store.root.name}",
+            where=f"ledger of {store.name}",
             expected=f"one of {sorted(ledger)}",
             found=generation,
             next_step="name a generation of the ledger",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from incumbent.store.check_deliveries import check_deliveries
 from incumbent.store.check_ledger import check_ledger
@@ -17,7 +16,7 @@ from incumbent.store.check_predictions import check_predictions
 from incumbent.store.check_records import check_records
 from incumbent.store.check_tables import check_tables
 from incumbent.store.check_walk import Walk
-from incumbent.store.store import ModelStore, Store
+from incumbent.store.store import OBJECTS, ModelStore, Store
 from incumbent.store.violation import Violation, guarded
 
 
@@ -46,16 +45,13 @@ def check_model(store: ModelStore) -> list[Violation]:
 
 
 def _objects(walk: Walk) -> Iterator[Violation]:
-    objects = walk.store.objects
-    for path in sorted(objects.root.glob("??/*")):
-        if path.name.startswith("."):
-            continue
-        where = path.relative_to(walk.store.root).as_posix()
-        if path != objects.path(path.name):
+    for where in walk.store.blobs.names(OBJECTS):
+        digest = where.rpartition("/")[2]
+        if where != f"{OBJECTS}/{walk.store.objects.key(digest)}":
             yield Violation("an object's name is its digest", where, "in another object's folder")
-        yield from guarded("an object can be read", where, _object(walk, path, where))
+        yield from guarded("an object can be read", where, _object(walk, where, digest))
 
 
-def _object(walk: Walk, path: Path, where: str) -> Iterator[Violation]:
-    if walk.sha256(path) != path.name:
+def _object(walk: Walk, where: str, digest: str) -> Iterator[Violation]:
+    if walk.sha256(where) != digest:
         yield Violation("an object's name is its digest", where, "other content")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,16 +22,16 @@ def check_quarantine(walk: Walk, where: str, record: Ingest, partition: str) -> 
     delivery they came with. A later delivery replaces them in the table, and their file stays.
     """
     table = f"quarantine/{where.split('/')[1]}"
-    files = sorted(walk.folder(table, partition).glob("*.parquet"))
-    held = max((_rows_of(walk, path, record.raw_digest) for path in files), default=0)
+    files = walk.store.blobs.names(walk.folder(table, partition))
+    held = max((_rows_of(walk, file, record.raw_digest) for file in files), default=0)
     if held < record.quarantined:  # a row that breaks two rules is there twice
         found = f"{table}, partition {partition} has {held} rows of this delivery, expected {record.quarantined}"
         yield Violation(SET_ASIDE, where, found)
 
 
-def _rows_of(walk: Walk, path: Path, raw_digest: str) -> int:
+def _rows_of(walk: Walk, file: str, raw_digest: str) -> int:
     """Return how many rows of a delivery a file holds; none if it is not what its name says."""
-    if walk.sha256(path) != path.stem:
+    if walk.sha256(file) != PurePosixPath(file).stem:
         return 0
-    named = pq.ParquetFile(path).read(columns=["raw_digest"])["raw_digest"]
+    named = pq.ParquetFile(walk.store.blobs.open(file)).read(columns=["raw_digest"])["raw_digest"]
     return int(pc.sum(pc.equal(named, raw_digest)).as_py() or 0)

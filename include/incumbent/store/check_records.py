@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from incumbent.records import GateReport, Ingest, ModelVersion, RetrainRequest, Snapshot, Training, canonical_json
@@ -35,14 +34,13 @@ KINDS: Mapping[str, Check] = {
 
 def check_records(walk: Walk) -> Iterator[Violation]:
     """Yield the violations of all records but the ledger's; of an unknown kind only the bytes are judged."""
-    root = walk.store.records.root
-    for path in sorted(root.rglob("*.json")):
-        where = path.relative_to(root).as_posix().removesuffix(".json")
-        yield from guarded("a record can be read", where, _record(walk, path, where))
+    for name in walk.store.records.blobs.names():
+        where = name.removesuffix(".json")
+        yield from guarded("a record can be read", where, _record(walk, name, where))
 
 
-def _record(walk: Walk, path: Path, where: str) -> Iterator[Violation]:
-    data = path.read_bytes()
+def _record(walk: Walk, name: str, where: str) -> Iterator[Violation]:
+    data = walk.store.records.blobs.read(name)
     try:
         plain = json.loads(data)
     except ValueError as error:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Generator, Iterable, Iterator
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from incumbent.store.store import ModelStore
-from incumbent.store.tables import PARTITION, Table
+from incumbent.store.log import PARTITION
+from incumbent.store.store import TABLES, ModelStore
 from incumbent.store.violation import Violation
 
 NAMED = "what a record names is there"
@@ -25,7 +23,7 @@ class Walk:
 
     def __init__(self, store: ModelStore) -> None:
         self.store = store
-        self._hashed: dict[Path, str] = {}
+        self._hashed: dict[str, str] = {}
         self._held: dict[str, set[str]] = {}
 
     def record(self, kind: str, name: str, where: str) -> Iterator[Violation]:
@@ -35,12 +33,13 @@ class Walk:
 
     def object(self, digest: str, where: str, what: str) -> Iterator[Violation]:
         """Yield a violation unless an object is there; what it holds is checked where it lies."""
-        if not _DIGEST.fullmatch(digest) or not self.store.objects.path(digest).is_file():
+        if not _DIGEST.fullmatch(digest) or digest not in self.store.objects:
             yield Violation(NAMED, where, f"{what} {digest} is missing")
 
     def definition(self, prefix: str, where: str) -> Iterator[Violation]:
         """Yield a violation unless an object is there whose digest begins so, as a features table's name does."""
-        if not any(self.store.objects.path(prefix).parent.glob(f"{prefix}*")):
+        folder, _, begin = self.store.objects.key(prefix).rpartition("/")
+        if not any(name.startswith(f"{folder}/{begin}") for name in self.store.objects.blobs.names(folder)):
             yield Violation(NAMED, where, f"the definition {prefix}… is missing")
 
     def holder(self, generation: int) -> str | None:
@@ -52,50 +51,54 @@ class Walk:
 
     def tables_of(self, role: str) -> list[str]:
         """Return the names of a role's table folders, also of those whose log is gone."""
-        top = self.store.root / "tables" / role
-        return sorted(f"{role}/{path.name}" for path in top.iterdir()) if top.is_dir() else []
+        return [f"{role}/{name}" for name in self.store.blobs.folders(f"{TABLES}/{role}")]
+
+    def tables_with_files(self) -> list[str]:
+        """Return the names of the tables that have data files."""
+        keys = (key.split("/") for key in self.store.blobs.names(TABLES) if f"/{PARTITION}=" in key)
+        return sorted({"/".join(parts[1:-2]) for parts in keys})
 
     def holds(self, table: str, partition: str) -> bool:
         """Return whether a table holds a partition; one that is missed is looked for again, for runs go on."""
         if partition not in self._held.get(table, ()):
-            self._held[table] = set(Table(self.store.root / "tables" / table).parts())
+            self._held[table] = set(self.store.table(table).parts())
         return partition in self._held[table]
 
-    def folder(self, table: str, partition: str) -> Path:
+    def folder(self, table: str, partition: str) -> str:
         """Return where the data files of a partition lie, those of replaced contents too."""
-        return self.store.root / "tables" / table / f"{PARTITION}={partition}"
+        return f"{TABLES}/{table}/{PARTITION}={partition}"
 
     def data(
         self, tables: Iterable[str], partition: str, digest: str, rows: int | None, where: str
     ) -> Iterator[Violation]:
         """Yield a violation unless one of some tables holds this content, whole and with so many rows."""
-        path = yield from self.content(tables, partition, digest, where)
-        if path is not None and (found := pq.ParquetFile(path).metadata.num_rows) != rows:
-            yield Violation(ROWS, where, f"{path.name} has {found} rows, expected {rows}")
+        file = yield from self.content(tables, partition, digest, where)
+        if file is not None and (found := pq.ParquetFile(self.store.blobs.open(file)).metadata.num_rows) != rows:
+            yield Violation(ROWS, where, f"{digest}.parquet has {found} rows, expected {rows}")
 
     def content(
         self, tables: Iterable[str], partition: str, digest: str, where: str
-    ) -> Generator[Violation, None, Path | None]:
+    ) -> Generator[Violation, None, str | None]:
         """Yield a violation unless one of some tables holds this content whole, and return its file.
 
-        Contents are looked up by path: a replaced one stays on disk although no table refers to it.
+        Contents are looked up by name: a replaced one stays although no table refers to it.
         """
         if not _DIGEST.fullmatch(digest):
             yield Violation(THERE, where, f"{digest!r} is no digest")
             return None
         below = [self.folder(name, partition) for name in tables]
-        path = next((found for folder in below if (found := folder / f"{digest}.parquet").is_file()), None)
-        if path is None:
+        names = (f"{folder}/{digest}.parquet" for folder in below)
+        file = next((name for name in names if self.store.blobs.has(name)), None)
+        if file is None:
             yield Violation(THERE, where, f"{digest}.parquet is missing")
-        elif self.sha256(path) != digest:
-            yield Violation(UNCHANGED, where, f"{path.name} has other content")
+        elif self.sha256(file) != digest:
+            yield Violation(UNCHANGED, where, f"{digest}.parquet has other content")
         else:
-            return path
+            return file
         return None
 
-    def sha256(self, path: Path) -> str:
-        """Return a file's digest as it was when this walk first came by."""
-        if path not in self._hashed:
-            with path.open("rb") as handle:
-                self._hashed[path] = hashlib.file_digest(handle, "sha256").hexdigest()
-        return self._hashed[path]
+    def sha256(self, name: str) -> str:
+        """Return a blob's digest as it was when this walk first came by."""
+        if name not in self._hashed:
+            self._hashed[name] = self.store.blobs.sha256(name)
+        return self._hashed[name]

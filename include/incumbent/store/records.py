@@ -5,25 +5,37 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from datetime import datetime
 from typing import Any, TypeVar
 
 from incumbent.errors import RecordConflict, StoreError
 from incumbent.records import Record, canonical_json
-from incumbent.store.objects import create_exclusively
+from incumbent.store.blobs import Blobs
+from incumbent.store.crash_points import around
 
 R = TypeVar("R", bound=Record)
 PART = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.=-]{0,127}$")
 
 
 class Records:
-    """Records of one model: `<kind>/<name>.json`, written once, never changed."""
+    """Records of one model: `<kind>/<name>.json`, written once, never changed.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Args:
+        blobs: Where they lie.
+        what: What they are called at crash points.
+    """
 
-    def path(self, kind: str, name: str) -> Path:
-        """Return the file of a record; a name may have parts divided by `/`."""
+    def __init__(self, blobs: Blobs, what: str = "record") -> None:
+        self.blobs = blobs
+        self.what = what
+
+    def where(self, kind: str, name: str) -> str:
+        """Return the address of a record, for messages."""
+        return f"{self.blobs.url}/{self.key(kind, name)}"
+
+    @staticmethod
+    def key(kind: str, name: str) -> str:
+        """Return the blob of a record; a name may have parts divided by `/`."""
         for part in (kind, *name.split("/")):
             if not PART.match(part) or ".." in part:
                 raise StoreError(
@@ -33,7 +45,7 @@ class Records:
                     found=part,
                     next_step="name records by keys and digests",
                 )
-        return self.root / kind / f"{name}.json"
+        return f"{kind}/{name}.json"
 
     def put(self, name: str, record: Record) -> bool:
         """Write a record unless the same one exists; return whether this call wrote it.
@@ -45,14 +57,15 @@ class Records:
 
     def put_plain(self, kind: str, name: str, plain: Mapping[str, Any]) -> bool:
         """Write a mapping as a record; see `put`."""
-        path, data = self.path(kind, name), canonical_json(plain)
-        if create_exclusively(path, data):
-            return True
-        found = path.read_bytes()
+        key, data = self.key(kind, name), canonical_json(plain)
+        with around(f"{self.what} {kind}"):
+            if self.blobs.create(key, data):
+                return True
+        found = self.blobs.read(key)
         if found != data:
             raise RecordConflict(
                 "another record holds this name",
-                where=str(path),
+                where=self.where(kind, name),
                 expected=data.decode()[:300],
                 found=found.decode(errors="replace")[:300],
                 next_step="read the record that is there: it was first and it stands",
@@ -77,15 +90,15 @@ class Records:
 
     def get_plain(self, kind: str, name: str) -> dict[str, Any]:
         """Return a record as a plain mapping; see `get`."""
-        path = self.path(kind, name)
         try:
-            plain: dict[str, Any] = json.loads(path.read_bytes())
+            plain: dict[str, Any] = json.loads(self.blobs.read(self.key(kind, name)))
         except FileNotFoundError as error:
-            raise StoreError("record is missing", where=str(path), next_step="run `incumbent store check`") from error
+            where = self.where(kind, name)
+            raise StoreError("record is missing", where=where, next_step="run `incumbent store check`") from error
         except ValueError as error:
             raise StoreError(
                 "record is no JSON",
-                where=str(path),
+                where=self.where(kind, name),
                 found=error,
                 next_step="restore it from a backup; run `incumbent store check`",
             ) from error
@@ -93,12 +106,21 @@ class Records:
 
     def has(self, kind: str, name: str) -> bool:
         """Return whether a record exists."""
-        return self.path(kind, name).exists()
+        return self.blobs.has(self.key(kind, name))
+
+    def written(self, kind: str, name: str) -> datetime:
+        """Return when a record was written, in UTC; for people and leases, never for a decision that is recorded."""
+        return self.blobs.modified(self.key(kind, name))
+
+    def remove(self, kind: str, name: str) -> None:
+        """Take a record away: for intents only, which end when what they speak of is on record."""
+        with around(f"removal of {self.what} {kind}"):
+            self.blobs.remove(self.key(kind, name))
 
     def names(self, kind: str, prefix: str = "") -> list[str]:
         """Return the names of a kind's records in text order, below a folder prefix if given."""
-        top = self.root / kind
-        names = (path.relative_to(top).as_posix()[: -len(".json")] for path in top.rglob("*.json"))
+        folder = "/".join([kind, *prefix.split("/")[:-1]])
+        names = (key.partition("/")[2].removesuffix(".json") for key in self.blobs.names(folder))
         return sorted(name for name in names if name.startswith(prefix))
 
     def all(self, kind: type[R], prefix: str = "") -> list[R]:

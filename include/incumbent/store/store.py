@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from incumbent.records import Promotion
+from incumbent.store.blobs import Blobs
+from incumbent.store.local import LocalBlobs
 from incumbent.store.objects import Objects
 from incumbent.store.records import Records
 from incumbent.store.tables import Table
+
+OBJECTS = "objects"
+TABLES = "tables"
+LOG = "_delta_log"
 
 
 def generation_name(generation: int) -> str:
@@ -19,16 +25,21 @@ class ModelStore:
     """One model's tables, records and objects.
 
     Attributes:
+        name: The model.
+        blobs: Where everything that is promised lies.
+        work: Folder of this machine for what is no promise: checkpoints, pages for people, locks.
         records: Put-if-absent records: pins, snapshots, gate reports, the ledger, requests.
         intents: What is being committed and is not on record yet; each is taken away when it is.
         objects: Files by digest: model files, feature definitions, profiles.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.records = Records(root / "records")
-        self.intents = Records(root / "intents")
-        self.objects = Objects(root / "objects")
+    def __init__(self, name: str, blobs: Blobs, work: Path) -> None:
+        self.name = name
+        self.blobs = blobs
+        self.work = work
+        self.records = Records(blobs.below("records"))
+        self.intents = Records(blobs.below("intents"), "intent")
+        self.objects = Objects(blobs.below(OBJECTS))
 
     def batches(self, source: str) -> Table:
         """Rows of the batch source, as accepted."""
@@ -78,33 +89,45 @@ class ModelStore:
         return self.records.get(Promotion, names[-1]) if names else None
 
     def tables(self) -> dict[str, Table]:
-        """Return every table that exists, by its name below `tables/`."""
-        top = self.root / "tables"
-        logs = sorted(top.rglob("_delta_log"))
-        return {log.parent.relative_to(top).as_posix(): Table(log.parent) for log in logs}
+        """Return every table that has a log, by its name."""
+        return {name: self.table(name) for name in self.table_names(LOG)}
+
+    def table_names(self, folder: str) -> list[str]:
+        """Return the names of the tables that have a certain folder."""
+        names = (key.split("/") for key in self.blobs.names(TABLES))
+        found = {"/".join(parts[1 : parts.index(folder)]) for parts in names if folder in parts}
+        return sorted(found)
+
+    def table(self, name: str) -> Table:
+        """Return a table by its name, such as `batches/flights`."""
+        return Table(self.blobs.below(f"{TABLES}/{name}"), name)
 
     def reports(self) -> Path:
         """Return the folder of pages for people (Data Docs, Evidently); not part of any promise."""
-        return self.root / "reports"
+        return self.work / "reports"
 
     def _table(self, *parts: str) -> Table:
-        return Table(self.root.joinpath("tables", *parts))
+        return self.table("/".join(parts))
 
 
 class Store:
     """One root with one folder per model.
 
     Args:
-        root: A local folder; it is made by the first write.
+        root: A local folder, made by the first write; or any other place for blobs.
+        work: Folder of this machine for what is no promise; the root itself when that is local.
     """
 
-    def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Path | str | Blobs, work: Path | None = None) -> None:
+        self.blobs = root if isinstance(root, Blobs) else LocalBlobs(root)
+        if work is None and not isinstance(self.blobs, LocalBlobs):
+            raise ValueError(f"{self.blobs.url} is not on this machine: say where checkpoints and pages go")
+        self.work = work or Path(self.blobs.url)
 
     def model(self, name: str) -> ModelStore:
         """Return the store of one model."""
-        return ModelStore(self.root / name)
+        return ModelStore(name, self.blobs.below(name), self.work / name)
 
     def models(self) -> list[str]:
         """Return the names of the models that have anything stored."""
-        return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+        return self.blobs.folders()

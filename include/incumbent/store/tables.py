@@ -1,36 +1,34 @@
-"""Delta tables whose partitions are replaced whole, by content.
+"""Tables whose partitions are replaced whole, by content.
 
-The Parquet file of a partition is written first, under its own SHA-256, with page checksums, and
-read back; one Delta commit then swaps it in. The same rows written again give the same file name,
-and nothing is committed. Reads verify each file's digest once per process: a default Parquet
-reader returns wrong values after about half of all single-bit flips and says nothing.
+The Parquet file of a partition is written first, under its own SHA-256, with page checksums; one commit
+then swaps it in. The same rows written again give the same file name, and nothing is committed. Reads
+verify each file's digest: a default Parquet reader returns wrong values after about half of all
+single-bit flips and says nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import deltalake
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction, CommitProperties
 
 from incumbent.errors import StoreError
 from incumbent.records import Part
-from incumbent.store.objects import create_exclusively, fsync_folder
+from incumbent.store.blobs import Blobs
+from incumbent.store.crash_points import around
+from incumbent.store.delta_log import DeltaLog
+from incumbent.store.log import PARTITION, Log, LostRace, Version
+from incumbent.store.memory import MemoryBlobs
+from incumbent.store.memory_log import MemoryLog
 
-PARTITION = "partition"
 ROW_GROUP_ROWS = 65_536
 COMMIT_ATTEMPTS = 20
-_VERIFIED: set[tuple[str, str]] = set()
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")
 
 
@@ -43,14 +41,17 @@ class Commit:
 
 
 class Table:
-    """One Delta table, partitioned by the partition key.
+    """One table, partitioned by the partition key.
 
     Args:
-        folder: The table's folder; made by the first write.
+        blobs: The table's folder; made by the first write.
+        name: What it is, such as `batches/flights`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, blobs: Blobs, name: str) -> None:
+        self.blobs = blobs
+        self.name = name
+        self.log: Log = MemoryLog(blobs) if isinstance(blobs, MemoryBlobs) else DeltaLog(blobs)
 
     def replace(self, partition: str, rows: pa.Table) -> Commit:
         """Replace one partition in one atomic commit; the same content commits nothing.
@@ -65,19 +66,21 @@ class Table:
             StoreError: The columns differ from the table's, or the commit kept losing races.
         """
         part = self.prepare(partition, rows)
-        path = f"{PARTITION}={partition}/{part.digest}.parquet"
+        path = _path(part)
+        size = self.blobs.size(path)
         for attempt in range(COMMIT_ATTEMPTS):
-            table = self._open_or_create(rows.schema)
-            if self._parts(table).get(partition) == part:
+            newest = self._made(rows.schema)
+            if newest.parts.get(partition) == part:
                 return Commit(part, changed=False)
             try:
-                self._commit(table, path, part)
+                with around(f"commit of {self.name}"):
+                    self.log.commit(newest, part, path, size)
                 return Commit(part, changed=True)
-            except (CommitFailedError, DeltaError, FileExistsError) as error:
+            except LostRace as error:
                 if attempt == COMMIT_ATTEMPTS - 1:
                     raise StoreError(
                         "commit lost every race",
-                        where=f"{self.folder}, partition {partition}",
+                        where=f"{self.blobs.url}, partition {partition}",
                         expected=f"success within {COMMIT_ATTEMPTS} attempts",
                         found=error,
                         next_step="find what else writes this table; run the task again",
@@ -94,14 +97,21 @@ class Table:
         Raises:
             StoreError: The columns differ from the table's.
         """
-        self._check(partition, rows)
-        self._open_or_create(rows.schema)
+        if not _SAFE.match(partition) or PARTITION in rows.column_names:
+            raise StoreError(
+                "not a partition that can be written",
+                where=f"{self.blobs.url}, partition {partition!r}",
+                expected=f"a key that matches {_SAFE.pattern}, and rows without a column {PARTITION!r}",
+                found=", ".join(rows.column_names[:8]),
+                next_step="correct the key; the table adds the partition column itself",
+            )
+        self._check_columns(self._made(rows.schema), rows)
         return self._write_file(partition, rows)
 
     def parts(self) -> dict[str, Part]:
         """Return the current content of each partition, in key order."""
-        table = self._open()
-        return {} if table is None else dict(sorted(self._parts(table).items()))
+        newest = self.log.newest()
+        return {} if newest is None else dict(newest.parts)
 
     def part(self, partition: str) -> Part | None:
         """Return the current content of one partition, or None."""
@@ -118,7 +128,7 @@ class Table:
         if missing := [key for key in wanted if key not in parts]:
             raise StoreError(
                 "partition is not in the table",
-                where=str(self.folder),
+                where=self.blobs.url,
                 expected=", ".join(missing[:5]),
                 found=f"{len(parts)} partitions" + (f", newest {max(parts)}" if parts else ""),
                 next_step="let the stage that writes this table finish first",
@@ -128,153 +138,62 @@ class Table:
     def read_parts(self, parts: Sequence[Part], columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of exactly these contents, current or past, each verified by digest."""
         if not parts:
-            table = self._open()
-            if table is None:
+            newest = self.log.newest()
+            if newest is None:
                 raise StoreError(
                     "table does not exist yet",
-                    where=str(self.folder),
+                    where=self.blobs.url,
                     next_step="let the stage that writes this table run first",
                 )
-            return pa.schema(table.schema().to_arrow()).empty_table()
+            return newest.schema.empty_table()
         return pa.concat_tables([self._read_file(part, columns) for part in parts])
 
-    def files(self) -> set[str]:
-        """Return the relative paths of the files that the current version refers to."""
-        table = self._open()
-        return set() if table is None else {str(path) for path in self._adds(table)["path"]}
+    def _made(self, schema: pa.Schema) -> Version:
+        """Return what the table holds; made with these columns if it is not there."""
+        if (newest := self.log.newest()) is not None:
+            return newest
+        with around(f"making of {self.name}"):
+            return self.log.make(schema.append(pa.field(PARTITION, pa.string())).remove_metadata())
 
-    def _check(self, partition: str, rows: pa.Table) -> None:
-        if not _SAFE.match(partition) or PARTITION in rows.column_names:
-            raise StoreError(
-                "not a partition that can be written",
-                where=f"{self.folder}, partition {partition!r}",
-                expected=f"a key that matches {_SAFE.pattern}, and rows without a column {PARTITION!r}",
-                found=", ".join(rows.column_names[:8]),
-                next_step="correct the key; the table adds the partition column itself",
-            )
-        table = self._open()
-        if table is None:
-            return
-        known = {f.name: f.type for f in pa.schema(table.schema().to_arrow()) if f.name != PARTITION}
-        given = {f.name: f.type for f in rows.schema}
+    def _check_columns(self, newest: Version, rows: pa.Table) -> None:
+        known = {field.name: field.type for field in newest.schema if field.name != PARTITION}
+        given = {field.name: field.type for field in rows.schema}
         if list(known) != list(given) or any(not _same_type(known[name], given[name]) for name in known):
             raise StoreError(
                 "columns differ from the table's",
-                where=str(self.folder),
+                where=self.blobs.url,
                 expected=", ".join(f"{name} {kind}" for name, kind in known.items()),
                 found=", ".join(f"{name} {kind}" for name, kind in given.items()),
                 next_step="a changed schema needs a new table: change the model's contract or definition",
             )
 
     def _write_file(self, partition: str, rows: pa.Table) -> Part:
-        sink = pa.BufferOutputStream()
-        pq.write_table(
-            rows.replace_schema_metadata(None),
-            sink,
-            row_group_size=ROW_GROUP_ROWS,
-            compression="zstd",
-            write_page_checksum=True,
-            store_schema=False,
-        )
-        data = sink.getvalue().to_pybytes()
-        digest = hashlib.sha256(data).hexdigest()
-        target = self.folder / f"{PARTITION}={partition}" / f"{digest}.parquet"
-        if not create_exclusively(target, data):
-            self._verify(target, digest)
-        fsync_folder(self.folder)
-        return Part(partition, digest, rows.num_rows)
-
-    def _open_or_create(self, schema: pa.Schema) -> deltalake.DeltaTable:
-        if (table := self._open()) is not None:
-            return table
-        full = deltalake.Schema.from_arrow(schema.append(pa.field(PARTITION, pa.string())).remove_metadata())
-        try:
-            made = deltalake.DeltaTable.create(self.folder, schema=full, mode="ignore", partition_by=[PARTITION])
-            made.update_incremental()
-        except (CommitFailedError, DeltaError, FileExistsError):
-            if (table := self._open()) is None:
-                raise
-            return table  # another writer was first
-        return made
-
-    def _commit(self, table: deltalake.DeltaTable, path: str, part: Part) -> None:
-        file = self.folder / path
-        add = AddAction(
-            path=path,
-            size=file.stat().st_size,
-            partition_values={PARTITION: part.partition},
-            modification_time=int(file.stat().st_mtime * 1000),
-            data_change=True,
-            stats=json.dumps({"numRecords": part.rows}),
-        )
-        table.create_write_transaction(
-            [add],
-            mode="overwrite",
-            schema=table.schema(),
-            partition_by=[PARTITION],
-            partition_filters=[(PARTITION, "=", part.partition)],
-            commit_properties=CommitProperties(
-                custom_metadata={"incumbent": json.dumps({path: part.digest}, sort_keys=True)}, max_commit_retries=0
-            ),
-        )
-
-    def _open(self) -> deltalake.DeltaTable | None:
-        if not (self.folder / "_delta_log").is_dir():
-            return None
-        try:
-            return deltalake.DeltaTable(self.folder)
-        except DeltaError as error:
-            if not any((self.folder / "_delta_log").glob("*.json")):
-                return None
-            raise StoreError(
-                "table cannot be opened",
-                where=str(self.folder),
-                found=error,
-                next_step="run `incumbent store check`; restore the table's _delta_log from a backup",
-            ) from error
-
-    @staticmethod
-    def _adds(table: deltalake.DeltaTable) -> dict[str, list[Any]]:
-        adds: dict[str, list[Any]] = pa.table(table.get_add_actions(flatten=True)).to_pydict()
-        return adds
-
-    def _parts(self, table: deltalake.DeltaTable) -> dict[str, Part]:
-        adds = self._adds(table)
-        parts = {}
-        for path, rows, key in zip(adds["path"], adds["num_records"], adds[f"partition.{PARTITION}"], strict=True):
-            parts[key] = Part(key, Path(path).stem, rows)
-        return parts
+        file = self.blobs.staging() / f"{secrets.token_hex(8)}.parquet"
+        schema = rows.schema.remove_metadata()
+        with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True, store_schema=False) as writer:
+            for start in range(0, max(rows.num_rows, 1), ROW_GROUP_ROWS):
+                # Pages end where chunks end: in one chunk, the same rows are the same bytes.
+                group = rows.slice(start, ROW_GROUP_ROWS).replace_schema_metadata(None).combine_chunks()
+                writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+        with file.open("rb") as handle:
+            part = Part(partition, hashlib.file_digest(handle, "sha256").hexdigest(), rows.num_rows)
+        with around(f"file of {self.name}"):
+            if not self.blobs.create_from(_path(part), file):
+                self.blobs.open_verified(_path(part), part.digest).close()
+        return part
 
     def _read_file(self, part: Part, columns: Sequence[str] | None) -> pa.Table:
-        path = self.folder / f"{PARTITION}={part.partition}" / f"{part.digest}.parquet"
-        self._verify(path, part.digest)
         chosen = None if columns is None else [name for name in columns if name != PARTITION]
-        rows = pq.ParquetFile(path, page_checksum_verification=True).read(columns=chosen)
+        with self.blobs.open_verified(_path(part), part.digest) as file:
+            rows = pq.ParquetFile(file, page_checksum_verification=True).read(columns=chosen)
         if columns is None or PARTITION in columns:
             rows = rows.append_column(PARTITION, pa.array([part.partition] * rows.num_rows, pa.string()))
         return rows
 
-    @staticmethod
-    def _verify(path: Path, digest: str) -> None:
-        if (str(path), digest) in _VERIFIED:
-            return
-        next_step = "restore the file from a backup; run `incumbent store check` to see what else is affected"
-        try:
-            with path.open("rb") as handle:
-                found = hashlib.file_digest(handle, "sha256").hexdigest()
-        except FileNotFoundError as error:
-            raise StoreError(
-                "data file is missing", where=str(path), expected=f"SHA-256 {digest}", next_step=next_step
-            ) from error
-        if found != digest:
-            raise StoreError(
-                "data file has changed since it was committed",
-                where=str(path),
-                expected=f"SHA-256 {digest}",
-                found=f"SHA-256 {found}",
-                next_step=next_step,
-            )
-        _VERIFIED.add((str(path), digest))
+
+def _path(part: Part) -> str:
+    """Return the data file of a content, below its table."""
+    return f"{PARTITION}={part.partition}/{part.digest}.parquet"
 
 
 def _same_type(known: pa.DataType, given: pa.DataType) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from incumbent.records import digest_of
-from incumbent.store.objects import create_exclusively
+from incumbent.store.local import LocalBlobs
 
 LOG = logging.getLogger(__name__)
 KEEP = 3
@@ -45,7 +45,7 @@ class Checkpoints:
 
     def write(self, rounds: int, model: bytes) -> None:
         """Keep a model of so many rounds; the file's name carries its digest."""
-        create_exclusively(self.folder / f"{rounds:06d}-{digest_of(model)}.ubj", model)
+        LocalBlobs(self.folder).create(f"{rounds:06d}-{digest_of(model)}.ubj", model)
         for path in self._files()[:-KEEP]:
             path.unlink(missing_ok=True)
 

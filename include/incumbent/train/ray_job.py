@@ -50,7 +50,7 @@ def run_on_ray(store: ModelStore, work: Work, settings: Settings) -> tuple[Fitte
     folder = work.checkpoints(store).folder
     folder.mkdir(parents=True, exist_ok=True)
     order = {
-        "store": str(store.root.parent),
+        "store": store.blobs.url.rpartition("/")[0],
         "model": work.model.model_dump(mode="json"),
         "snapshot": work.snapshot.id,
         "device": work.device,

@@ -54,7 +54,7 @@ class Work:
 
     def checkpoints(self, store: ModelStore) -> Checkpoints:
         """Return the fit's checkpoints."""
-        return Checkpoints(store.root / "checkpoints" / self.id[:32])
+        return Checkpoints(store.work / "checkpoints" / self.id[:32])
 
     def run(self, store: ModelStore, report: Callable[[Progress], None]) -> tuple[Fitted, Encoder, int]:
         """Read the rows, verified by digest, and fit; return the fit, its encoding and the row count."""

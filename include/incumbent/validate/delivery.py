@@ -11,7 +11,8 @@ from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
 from incumbent.records import Ingest
 from incumbent.store import ModelStore
-from incumbent.store.tables import PARTITION, Table
+from incumbent.store.log import PARTITION
+from incumbent.store.tables import Table
 from incumbent.validate.admission import ARROW_TYPES
 from incumbent.validate.contract import SourceContract
 
@@ -96,7 +97,7 @@ def same_columns(table: Table, delivery: Delivery) -> None:
         return
     raise StoreError(
         "the contract has other columns than the table that this source has already",
-        where=f"contract.yaml, sources.{delivery.source} ({delivery.path} into {table.folder})",
+        where=f"contract.yaml, sources.{delivery.source} ({delivery.path} into {table.blobs.url})",
         expected=", ".join(f"{name} {kind}" for name, kind in known.items()),
         found=", ".join(f"{name} {kind}" for name, kind in given.items()),
         next_step="nothing was written; take the columns back in contract.yaml, or give the source a new name in "

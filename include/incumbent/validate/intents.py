@@ -26,7 +26,7 @@ def intend(store: ModelStore, delivery: Delivery, part: Part) -> None:
 def settle(store: ModelStore, delivery: Delivery, record: Ingest) -> None:
     """Take away the intent that a record answers: left there, it would hide the loss of the record."""
     if record.digest:
-        store.intents.path(Ingest.kind, _name(delivery, record.digest)).unlink(missing_ok=True)
+        store.intents.remove(Ingest.kind, _name(delivery, record.digest))
 
 
 def _name(delivery: Delivery, digest: str) -> str:

@@ -17,7 +17,7 @@ from incumbent.features.inputs import looking_back, pinned_inputs
 from incumbent.records import Hold, ModelVersion, Part, Promotion, digest_of
 from incumbent.store import ModelStore, Store, generation_name
 from incumbent.store.check import check_model
-from incumbent.store.tables import Table
+from incumbent.store.delta_log import DeltaLog
 
 pytestmark = pytest.mark.unit
 
@@ -253,7 +253,7 @@ def test_a_build_that_is_killed_breaks_no_promise_and_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Table, "_commit", killed)
+        patch.setattr(DeltaLog, "commit", killed)
         with pytest.raises(KeyboardInterrupt):
             build(store, MODEL, definition, month)
     assert part(store, definition, month) is None

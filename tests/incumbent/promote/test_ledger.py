@@ -57,7 +57,7 @@ def test_evidence_that_is_not_there_is_refused(seat: Any) -> None:
     seat.store.records.put(ahead.id, ahead)
     with pytest.raises(StoreError, match="does not hold the champion"):
         promote(seat.store, ahead, "x", "2013-01")
-    seat.store.objects.path(report.candidate).write_bytes(b"altered")
+    seat.store.objects.blobs.path(seat.store.objects.key(report.candidate)).write_bytes(b"altered")
     with pytest.raises(StoreError, match="other content"):
         promote(seat.store, report, "x", "2013-01")
     assert ledger(seat.store) == []
@@ -98,7 +98,7 @@ def test_rollback_is_a_new_generation_that_cites_the_old_report(seat: Any) -> No
     assert check_ledger(seat.store) == check_model(seat.store) == []
     with pytest.raises(ConfigError, match="no such generation") as caught:
         rollback(seat.store, 9, "typo")
-    assert str(seat.store.records.root / "promotions") in caught.value.next_step
+    assert str(seat.store.records.blobs.folder / "promotions") in caught.value.next_step
 
 
 def pins(seat: Any) -> list[str]:
@@ -131,7 +131,7 @@ def test_a_crash_between_ledger_and_pin_makes_no_second_generation(seat: Any) ->
         promote(seat.store, seat.report(name), "better", "2013-02")
     entry = rollback(seat.store, 1, "complaints", run="manual__1")
     (pin,) = pins(seat)
-    seat.store.records.path("pins", pin).unlink()
+    seat.store.records.blobs.path(seat.store.records.key("pins", pin)).unlink()
     promote(seat.store, seat.report("c"), "better", "2013-03")
     assert rollback(seat.store, 1, "complaints", run="manual__1") == entry
     assert (champion(seat.store).generation, pins(seat)) == (4, [pin])
@@ -145,7 +145,7 @@ def test_check_names_every_broken_promise(seat: Any) -> None:
     records = seat.store.records
     assert check_ledger(seat.store) == []
 
-    path = records.path("promotions", "000002")
+    path = records.blobs.path(records.key("promotions", "000002"))
     kept = path.read_bytes()
     for field, value, promise in (
         ("gate_report", "0" * 64, "nothing is promoted without passed gates"),
@@ -167,9 +167,9 @@ def test_check_names_every_broken_promise(seat: Any) -> None:
     assert "verdict reject" in check_ledger(seat.store)[0].found
     path.unlink()
     path.write_bytes(kept)
-    seat.store.objects.path(good.candidate).write_bytes(b"altered")
+    seat.store.objects.blobs.path(seat.store.objects.key(good.candidate)).write_bytes(b"altered")
     assert [violation.where for violation in check_ledger(seat.store)] == ["promotions/000002"]
-    records.path(ModelVersion.kind, good.candidate).unlink()
+    records.blobs.remove(records.key(ModelVersion.kind, good.candidate))
     assert "record is missing" in check_ledger(seat.store)[0].found
 
 

@@ -183,7 +183,9 @@ def test_a_lost_reply_makes_no_second_version(
 def test_one_version_without_its_file_does_not_keep_the_others_out(seat: Any, server: str, name: str) -> None:
     first = promote(seat.store, seat.report("a"), "cold start", "2013-01").promotion
     second = promote(seat.store, seat.report("b"), "better", "2013-02").promotion
-    seat.store.objects.path(seat.store.records.get(ModelVersion, first.version).digest).unlink()
+    seat.store.objects.blobs.path(
+        seat.store.objects.key(seat.store.records.get(ModelVersion, first.version).digest)
+    ).unlink()
     done = reconcile(seat.store, name, server)
     assert done.registered == (second.version,)
     assert len(done.problems) == 1 and "object is missing" in done.problems[0]

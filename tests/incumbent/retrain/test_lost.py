@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> ModelStore:
 def opened(store: ModelStore) -> tuple[str, datetime]:
     request, _ = requests.open_request(store, "2013-02", "drift", {}, degraded=False, message="because")
     requests.announce(store, request.id)
-    written = store.records.path("requests", f"{request.id}/open").stat().st_mtime
+    written = store.records.blobs.path(store.records.key("requests", f"{request.id}/open")).stat().st_mtime
     return request.id, datetime.fromtimestamp(written, UTC)
 
 

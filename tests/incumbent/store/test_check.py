@@ -104,11 +104,11 @@ def predicted(store: ModelStore, **columns: Any) -> pa.Table:
 
 
 def found(store: ModelStore) -> list[tuple[str, str]]:
-    return [(violation.promise, violation.where) for violation in check(Store(store.root.parent))]
+    return [(violation.promise, violation.where) for violation in check(Store(store.work.parent))]
 
 
 def test_sound_store_has_no_violation(store: ModelStore) -> None:
-    assert check(Store(store.root.parent)) == []
+    assert check(Store(store.work.parent)) == []
 
 
 def test_empty_root_has_no_violation(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_replaced_content_is_kept_and_may_be_named(store: ModelStore) -> None:
     accept(store, "outcomes", "delays", "2013-01", pa.table({"key": [1, 2], "y": [1, 1]}))
     accept(store, "batch", "flights", "2013-02", pa.table({"key": [3, 4]}))
     store.features(store.records.all(ModelVersion)[0].definition).replace("2013-01", pa.table({"key": [3]}))
-    assert check(Store(store.root.parent)) == []
+    assert check(Store(store.work.parent)) == []
 
 
 @pytest.mark.parametrize("sql", [DEFINITION, b"SELECT 2"], ids=["a table", "a new table"])
@@ -131,7 +131,7 @@ def test_features_that_are_on_record_and_not_yet_committed_break_no_promise(stor
         part = store.features(definition).prepare(key, KEYS)
         built = {"batch": batch.digest, "features": part.digest, "profile": profile, "inputs": "3" * 64}
         store.records.put_plain("profiles", f"{definition[:16]}/{key}-{'3' * 16}", built)
-    assert check(Store(store.root.parent)) == []
+    assert check(Store(store.work.parent)) == []
 
 
 def name_of(store: ModelStore, kind: str) -> str:
@@ -143,7 +143,7 @@ def write(kind: str, data: bytes, name: str = "") -> Damage:
 
     def damage(store: ModelStore) -> str:
         record = name or name_of(store, kind)
-        path = store.records.path(kind, record)
+        path = store.records.blobs.path(store.records.key(kind, record))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return f"{kind}/{record}"
@@ -178,7 +178,7 @@ def remove(kind: str, name: str = "", where: str = "") -> Damage:
     """Return a damage that removes a record; it is missed where another one names it."""
 
     def damage(store: ModelStore) -> str:
-        store.records.path(kind, name or name_of(store, kind)).unlink()
+        store.records.blobs.path(store.records.key(kind, name or name_of(store, kind))).unlink()
         return where
 
     return damage
@@ -186,7 +186,7 @@ def remove(kind: str, name: str = "", where: str = "") -> Damage:
 
 def remove_table(table: str, where: str) -> Damage:
     def damage(store: ModelStore) -> str:
-        shutil.rmtree(store.root / "tables" / table)
+        shutil.rmtree(store.work / "tables" / table)
         return where
 
     return damage
@@ -219,7 +219,7 @@ def two_generations(store: ModelStore) -> str:
 
 def on_file(table: str, act: Callable[[Path], object], where: str) -> Damage:
     def damage(store: ModelStore) -> str:
-        act(sorted((store.root / "tables" / table).rglob("*.parquet"))[0])
+        act(sorted((store.work / "tables" / table).rglob("*.parquet"))[0])
         return where
 
     return damage
@@ -230,7 +230,7 @@ def on_object(field: str, act: Callable[[Path], object], where: str) -> Damage:
 
     def damage(store: ModelStore) -> str:
         digest = getattr(store.records.all(ModelVersion)[0], field)
-        act(store.objects.path(digest))
+        act(store.objects.blobs.path(store.objects.key(digest)))
         return where or digest
 
     return damage
@@ -238,12 +238,12 @@ def on_object(field: str, act: Callable[[Path], object], where: str) -> Damage:
 
 def no_profile(store: ModelStore) -> str:
     name = name_of(store, "references")
-    store.objects.path(store.records.get_plain("references", name)["profiles"][0]).unlink()
+    store.objects.blobs.path(store.objects.key(store.records.get_plain("references", name)["profiles"][0])).unlink()
     return f"references/{name}"
 
 
 def unlink_stopped(store: ModelStore) -> str:
-    store.objects.path(digest_of(STOPPED)).unlink()
+    store.objects.blobs.path(store.objects.key(digest_of(STOPPED))).unlink()
     return "ingests/delays/2013-02"
 
 
@@ -271,14 +271,14 @@ def unrecorded(store: ModelStore) -> str:
 
 
 def misplaced(store: ModelStore) -> str:
-    (store.objects.root / "00").mkdir()
+    (store.objects.blobs.folder / "00").mkdir()
     digest = store.records.all(ModelVersion)[0].digest
-    store.objects.path(digest).rename(store.objects.root / "00" / digest)
+    store.objects.blobs.path(store.objects.key(digest)).rename(store.objects.blobs.folder / "00" / digest)
     return f"objects/00/{digest}"
 
 
 def spoilt_log(store: ModelStore) -> str:
-    for path in (store.root / "tables" / "predictions" / "_delta_log").glob("*.json"):
+    for path in (store.work / "tables" / "predictions" / "_delta_log").glob("*.json"):
         path.write_bytes(b'{"add": 7}')
     return "m/predictions"
 
@@ -419,7 +419,7 @@ def test_what_only_one_promise_speaks_of_is_one_violation(store: ModelStore, nam
 def test_of_an_unknown_kind_only_the_bytes_are_judged(store: ModelStore) -> None:
     for kind, name in (("pins", "inputs/x"), ("pins", "x"), ("holds", "x"), ("news", "x/y")):
         store.records.put_plain(kind, name, {"snapshot": GONE, "generation": 7})
-    assert check(Store(store.root.parent)) == []
+    assert check(Store(store.work.parent)) == []
 
 
 @pytest.mark.parametrize("value", [None, 7, [7], {"a": 7}, "../.."], ids=json.dumps)

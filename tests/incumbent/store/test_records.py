@@ -8,6 +8,7 @@ import pytest
 from incumbent.errors import RecordConflict, StoreError
 from incumbent.records import Hold, Promotion, canonical_json, digest_of
 from incumbent.store import ModelStore, Store
+from incumbent.store.blobs import Blobs
 
 pytestmark = pytest.mark.unit
 
@@ -15,8 +16,8 @@ PROMOTION = Promotion(1, "v", 0, "g", "promote", "cold start")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return Store(tmp_path).model("m")
+def store(blobs: Blobs, tmp_path: Path) -> ModelStore:
+    return Store(blobs, tmp_path).model("m")
 
 
 def test_put_get_and_put_again(store: ModelStore) -> None:
@@ -51,11 +52,17 @@ def test_names_cannot_leave_the_folder(store: ModelStore, name: str) -> None:
         store.records.put_plain("pins", name, {})
 
 
+def put_instead(blobs: Blobs, name: str, data: bytes) -> None:
+    """Damage a blob."""
+    blobs.remove(name)
+    blobs.create(name, data)
+
+
 def test_missing_and_broken_records_say_which(store: ModelStore) -> None:
     with pytest.raises(StoreError, match="record is missing"):
         store.records.get(Promotion, "000001")
     store.records.put("000001", PROMOTION)
-    store.records.path("promotions", "000001").write_text("{")
+    put_instead(store.records.blobs, store.records.key("promotions", "000001"), b"{")
     with pytest.raises(StoreError, match="record is no JSON"):
         store.records.get(Promotion, "000001")
 
@@ -88,7 +95,7 @@ def test_objects_are_verified(store: ModelStore) -> None:
     digest = store.objects.put(b"model")
     assert digest == digest_of(b"model")
     assert store.objects.get(digest) == b"model"
-    store.objects.path(digest).write_bytes(b"modex")
+    put_instead(store.objects.blobs, store.objects.key(digest), b"modex")
     with pytest.raises(StoreError, match="other content than its name says"):
         store.objects.get(digest)
     with pytest.raises(StoreError, match="object is missing"):

@@ -88,7 +88,7 @@ def test_a_killed_worker_goes_on_and_the_model_equals_one_fitted_here(settings: 
     expected = train_candidate(here, small_model(**FIT), snapshot, REQUEST, settings)
     store, snapshot = small_store(tmp_path / "ray", ROWS)
     killed: list[Progress] = []
-    killer = threading.Thread(target=kill_after, args=(store.root / "checkpoints", 20, killed))
+    killer = threading.Thread(target=kill_after, args=(store.work / "checkpoints", 20, killed))
     killer.start()
     training = train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, REQUEST, settings)
     killer.join()
@@ -115,7 +115,7 @@ def test_a_killed_task_finds_its_running_job_again(settings: Settings, tmp_path:
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     task = subprocess.Popen([sys.executable, "-c", code], env=env)
-    folder = store.root / "checkpoints"
+    folder = store.work / "checkpoints"
     deadline = time.monotonic() + 120
     while not list(folder.glob("*/progress.json")) and time.monotonic() < deadline:
         assert task.poll() is None

@@ -58,7 +58,7 @@ def test_a_version_comes_out_that_says_what_made_it_and_predicts(tmp_path: Path)
 
 def test_nothing_is_left_of_a_fit_that_is_done(tmp_path: Path) -> None:
     store, _ = train(tmp_path)
-    assert list((store.root / "checkpoints").iterdir()) == []
+    assert list((store.work / "checkpoints").iterdir()) == []
 
 
 def test_called_again_it_returns_what_is_stored_and_fits_nothing(

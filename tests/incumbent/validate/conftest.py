@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from incumbent.config import Model
 from incumbent.records import Ingest
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Store
 from incumbent.validate import ingest
 from incumbent.validate.contract import SourceContract
 
@@ -25,11 +26,15 @@ Deliver = Callable[..., Ingest]
 
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "store")
+    return Store(tmp_path).model("store")
 
 
 @pytest.fixture
 def small() -> Model:
+    return small_model()
+
+
+def small_model() -> Model:
     return Model.model_validate(
         {
             "name": "small",
@@ -51,32 +56,32 @@ def small() -> Model:
 
 @pytest.fixture
 def contract() -> Contract:
+    return build_contract
+
+
+def build_contract(columns: dict[str, Any] | None = None, **given: Any) -> SourceContract:
     """Return a contract of the columns `row`, `ts`, `x` and what is added, which sets any row aside that it must."""
-
-    def build(columns: dict[str, Any] | None = None, **given: Any) -> SourceContract:
-        plain = {"key": ["row"], "columns": {**COLUMNS, **(columns or {})}, "policy": {"max_quarantine_share": 1.0}}
-        return SourceContract.model_validate({**plain, **given})
-
-    return build
+    plain = {"key": ["row"], "columns": {**COLUMNS, **(columns or {})}, "policy": {"max_quarantine_share": 1.0}}
+    return SourceContract.model_validate({**plain, **given})
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
+    return partial(write_delivery, tmp_path)
+
+
+def write_delivery(folder: Path, partition: str = "2020-01", source: str = "events", **columns: Any) -> Path:
     """Write a delivery of one month; `x` counts from 0, other columns are added or replaced by name."""
-
-    def build(partition: str = "2020-01", source: str = "events", **columns: Any) -> Path:
-        start = FIRST.replace(month=int(partition[-2:]))
-        given = {
-            "row": pa.array(range(ROWS), pa.int64()),
-            "ts": pa.array([start + timedelta(hours=row) for row in range(ROWS)], pa.timestamp("us", "UTC")),
-            "x": pa.array([float(row) for row in range(ROWS)]),
-        }
-        path = tmp_path / "raw" / source / f"{partition}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({**given, **columns}), path)
-        return path
-
-    return build
+    start = FIRST.replace(month=int(partition[-2:]))
+    given = {
+        "row": pa.array(range(ROWS), pa.int64()),
+        "ts": pa.array([start + timedelta(hours=row) for row in range(ROWS)], pa.timestamp("us", "UTC")),
+        "x": pa.array([float(row) for row in range(ROWS)]),
+    }
+    path = folder / "raw" / source / f"{partition}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({**given, **columns}), path)
+    return path
 
 
 @pytest.fixture

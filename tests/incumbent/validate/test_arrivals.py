@@ -15,7 +15,7 @@ from incumbent.config import Model, load_model
 from incumbent.errors import BatchError
 from incumbent.partitions import Grain
 from incumbent.records import Ingest
-from incumbent.store import ModelStore, Store
+from incumbent.store import Store
 from incumbent.validate import ingest_or_raise
 from incumbent.validate.arrivals import claim_deliveries, new_deliveries
 
@@ -63,7 +63,7 @@ class Feed:
     """The drop folder of the small model, looked at and worked off a minute after each drop."""
 
     def __init__(self, root: Path, model: Model, write: Callable[..., Path]) -> None:
-        self.store, self.model, self.write = ModelStore(root / "store"), model, write
+        self.store, self.model, self.write = Store(root).model("store"), model, write
         self.raw, self.contract, self.minute = root / "raw", root / "contract.yaml", 0
         self.allow(100)
 
@@ -137,7 +137,7 @@ def test_a_name_that_is_no_key_is_said_and_ignored(
     (folder / f"{good}.parquet").mkdir(parents=True)  # a folder is no delivery either
     model = small.model_copy(update={"grain": grain})
     (tmp_path / "contract.yaml").write_text(RULES.replace("MAX", "1"))
-    look: dict[str, Any] = {"store": ModelStore(tmp_path / "store"), "model": model, "source": "events"}
+    look: dict[str, Any] = {"store": Store(tmp_path).model("store"), "model": model, "source": "events"}
     look |= {"contract_path": tmp_path / "contract.yaml", "raw": tmp_path / "raw"}
     for key in bad:
         (folder / f"{key}.parquet").write_bytes(b"rows")

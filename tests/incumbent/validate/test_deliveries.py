@@ -12,7 +12,7 @@ import pytest
 from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
 from incumbent.records import Ingest, digest_of
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Store
 from incumbent.store.tables import Table
 from incumbent.validate import ingest, ingest_or_raise
 from incumbent.validate.contract import SourceContract
@@ -62,7 +62,7 @@ def test_a_write_that_fails_leaves_no_quarantine_of_rows_that_were_not_committed
     replace = Table.replace
 
     def full_disk(table: Table, partition: str, rows: pa.Table) -> Any:
-        if table.folder.parent.name == "batches":
+        if table.blobs.folder.parent.name == "batches":
             raise OSError("no space left on device")
         return replace(table, partition, rows)
 
@@ -106,7 +106,7 @@ def test_a_stopped_delivery_has_the_same_record_on_every_machine(
     (there := tmp_path / "elsewhere" / here.name).parent.mkdir()
     shutil.copy(here, there)
     found = [
-        ingest(ModelStore(tmp_path / f"store{number}"), small, contract(), "events", "2020-01", path)
+        ingest(Store(tmp_path).model(f"store{number}"), small, contract(), "events", "2020-01", path)
         for number, path in enumerate((here, there))
     ]
     assert found[0] == found[1]

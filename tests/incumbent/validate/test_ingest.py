@@ -12,7 +12,7 @@ from incumbent.config import Model, load_model
 from incumbent.errors import BatchError
 from incumbent.partitions import Grain
 from incumbent.records import Ingest
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Store
 from incumbent.validate import ingest, ingest_or_raise, load_contract
 from incumbent.validate.contract import Expectation, SourceContract
 
@@ -25,7 +25,7 @@ Deliver = Callable[..., Ingest]
 
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "store")
+    return Store(tmp_path).model("store")
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_the_same_file_again_commits_nothing(
     store: ModelStore, daily: Model, flights: SourceContract, path: Path
 ) -> None:
     first = ingest(store, daily, flights, "flights", DAY, path)
-    log = store.batches("flights").folder / "_delta_log"
+    log = store.batches("flights").blobs.folder / "_delta_log"
     commits = sorted(log.glob("*.json"))
     assert ingest(store, daily, flights, "flights", DAY, path) == first
     assert sorted(log.glob("*.json")) == commits

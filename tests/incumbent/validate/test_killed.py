@@ -1,105 +1,93 @@
 """A process killed while it ingests leaves a sound store, and the next ingest of the file finishes the work."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.crashes import finish, killed_at_each_point
+from tests.incumbent.validate.conftest import build_contract, small_model, write_delivery
 
 from incumbent.records import Ingest
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Store
 from incumbent.store.check import check_model
-from incumbent.store.records import Records
-from incumbent.store.tables import Table
+from incumbent.store.local import LocalBlobs
+from incumbent.validate import ingest
 
 pytestmark = pytest.mark.unit
 
 ONE_BAD = pa.array([None, *map(float, range(1, 20))])
+UNDER_WAY = "before record ingests#1"
 
 
-class Killed(BaseException):
-    """The end of the process, as far as the code under test can tell."""
+def one_bad(root: Path) -> None:
+    """Deliver a file with one bad row."""
+    file = write_delivery(root, x=ONE_BAD)
+    ingest(store_in(root), small_model(), build_contract(), "events", "2020-01", file)
 
 
-def kill_at(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, goes: Callable[..., bool]) -> None:
-    """End the process when it calls a method with certain arguments."""
-    real = getattr(owner, method)
-
-    def call(*given: Any, **named: Any) -> Any:
-        if goes(*given):
-            raise Killed
-        return real(*given, **named)
-
-    monkeypatch.setattr(owner, method, call)
+def one_bad_then_corrected(root: Path) -> None:
+    """Deliver a file with one bad row, and the corrected one."""
+    one_bad(root)
+    corrected(root)
 
 
-MOMENTS = {
-    "before the rows": (Table, "_commit", lambda table, *_: "batches" in table.folder.parts),
-    "before the quarantine": (Table, "_commit", lambda table, *_: "quarantine" in table.folder.parts),
-    "before the record": (Records, "claim", lambda _, kind, *__: kind == Ingest.kind),
-}
+def corrected(root: Path) -> Ingest:
+    return ingest(store_in(root), small_model(), build_contract(), "events", "2020-01", write_delivery(root))
 
 
-def deliver_and_die(deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    with monkeypatch.context() as patch:
-        kill_at(patch, *MOMENTS[moment])
-        with pytest.raises(Killed):
-            deliver(x=ONE_BAD)
+def store_in(root: Path) -> ModelStore:
+    return Store(root / "store").model("small")
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_ingest_breaks_no_promise_and_the_next_one_finishes(
-    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    deliver_and_die(deliver, monkeypatch, moment)
-    assert check_model(store) == []
-    assert store.records.names(Ingest.kind) == []
-    found = deliver(x=ONE_BAD)
-    assert (found.verdict, found.rows, found.quarantined) == ("accepted", 19, 1)
-    assert store.quarantine("events").read(["2020-01"]).num_rows == 1
-    assert check_model(store) == []
+def test_killed_anywhere_no_promise_is_broken_and_the_next_run_finishes(tmp_path: Path) -> None:
+    points = []
+    for point, root in killed_at_each_point(one_bad_then_corrected, tmp_path):
+        points.append(point)
+        assert check_model(store_in(root)) == [], point
+        finish(one_bad_then_corrected, root)
+        assert check_model(store_in(root)) == [], point
+        assert content(root) == content(tmp_path / "whole"), point
+    changes = {point.partition(" ")[2].partition("#")[0] for point in points}
+    tables = {
+        f"{what} of {table}/events" for what in ("making", "file", "commit") for table in ("batches", "quarantine")
+    }
+    assert changes == tables | {"intent ingests", "record ingests", "removal of intent ingests"}
 
 
-def test_a_corrected_file_takes_the_place_of_rows_under_way(
-    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deliver_and_die(deliver, monkeypatch, "before the record")
-    assert deliver().rows == 20
-    assert check_model(store) == []
+def content(root: Path) -> dict[str, bytes]:
+    """Return what a store holds, but for the logs of its tables, which know the time."""
+    blobs = LocalBlobs(root / "store")
+    held = {name: blobs.read(name) for name in blobs.names() if "_delta_log" not in name and "/reports/" not in name}
+    parts = {name: repr(table.parts()).encode() for name, table in store_in(root).tables().items()}
+    return held | parts
 
 
-def test_rows_are_under_way_until_their_record_stands_and_no_longer(
-    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def under_way(tmp_path: Path) -> Path:
+    """A store whose rows are committed and whose record is not."""
+    return next(root for point, root in killed_at_each_point(one_bad, tmp_path) if point == UNDER_WAY)
+
+
+def test_a_corrected_file_takes_the_place_of_rows_under_way(under_way: Path) -> None:
+    assert corrected(under_way).rows == 20
+    assert check_model(store_in(under_way)) == []
+
+
+def test_rows_are_under_way_until_their_record_stands_and_no_longer(under_way: Path) -> None:
     """Else a record that is lost later would not be missed."""
-    deliver_and_die(deliver, monkeypatch, "before the record")
-    deliver(x=ONE_BAD)
+    one_bad(under_way)
+    store = store_in(under_way)
     (name,) = store.records.names(Ingest.kind)
-    store.records.path(Ingest.kind, name).unlink()
+    store.records.blobs.remove(store.records.key(Ingest.kind, name))
     (violation,) = check_model(store)
     assert violation.promise == "accepted rows are named by the record of their delivery"
     assert violation.where == "batches/events, partition 2020-01"
 
 
-def test_an_intent_ends_though_its_process_was_killed_right_after_the_record(
-    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else it would hide the loss of that record for ever."""
-    with monkeypatch.context() as patch:
-        kill_at(patch, Path, "unlink", lambda path, *_, **__: "intents" in path.parts and path.suffix == ".json")
-        with pytest.raises(Killed):
-            deliver()
-    assert len(store.records.names(Ingest.kind)) == len(store.intents.names(Ingest.kind)) == 1
-    deliver()
-    assert store.intents.names(Ingest.kind) == []
-
-
-def test_an_intent_that_cannot_be_read_covers_nothing(
-    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deliver_and_die(deliver, monkeypatch, "before the record")
+def test_an_intent_that_cannot_be_read_covers_nothing(under_way: Path) -> None:
+    store = store_in(under_way)
     (name,) = store.intents.names(Ingest.kind)
-    store.intents.path(Ingest.kind, name).write_bytes(b"{")
+    store.intents.blobs.remove(store.intents.key(Ingest.kind, name))
+    store.intents.blobs.create(store.intents.key(Ingest.kind, name), b"{")
     (violation,) = check_model(store)
     assert violation.promise == "accepted rows are named by the record of their delivery"

@@ -1,0 +1,107 @@
+"""The log of a table as Delta Lake keeps it, on a local folder or on S3."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import PurePosixPath
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, CommitProperties
+from typing_extensions import override
+
+from incumbent.errors import StoreError
+from incumbent.records import Part
+from incumbent.store.blobs import Blobs
+from incumbent.store.log import PARTITION, Log, LostRace, Version
+
+FOLDER = "_delta_log"
+_LOST = (CommitFailedError, DeltaError, FileExistsError)
+
+
+class DeltaLog(Log):
+    """A Delta table's transaction log.
+
+    Args:
+        blobs: The table's folder.
+    """
+
+    def __init__(self, blobs: Blobs) -> None:
+        self.blobs = blobs
+
+    @override
+    def newest(self) -> Version | None:
+        table = self._open()
+        return None if table is None else _version(table)
+
+    @override
+    def make(self, schema: pa.Schema) -> Version:
+        address, options = self.blobs.delta()
+        full = deltalake.Schema.from_arrow(schema)
+        try:
+            table = deltalake.DeltaTable.create(
+                address, schema=full, mode="ignore", partition_by=[PARTITION], storage_options=options
+            )
+            table.update_incremental()
+        except _LOST:
+            if (newest := self.newest()) is None:
+                raise
+            return newest  # another writer was first
+        return _version(table)
+
+    @override
+    def commit(self, after: Version, part: Part, path: str, size: int) -> None:
+        table = self._open()
+        if table is None or table.version() != after.number:
+            raise LostRace
+        add = AddAction(
+            path=path,
+            size=size,
+            partition_values={PARTITION: part.partition},
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": part.rows}),
+        )
+        try:
+            table.create_write_transaction(
+                [add],
+                mode="overwrite",
+                schema=table.schema(),
+                partition_by=[PARTITION],
+                partition_filters=[(PARTITION, "=", part.partition)],
+                commit_properties=CommitProperties(
+                    custom_metadata={"incumbent": json.dumps({path: part.digest}, sort_keys=True)},
+                    max_commit_retries=0,
+                ),
+            )
+        except _LOST as error:
+            raise LostRace(str(error)) from error
+
+    def _open(self) -> deltalake.DeltaTable | None:
+        address, options = self.blobs.delta()
+        for again in (False, True):
+            try:
+                return deltalake.DeltaTable(address, storage_options=options)
+            except (TableNotFoundError, DeltaError) as error:
+                if not any(name.endswith(".json") for name in self.blobs.names(FOLDER)):
+                    return None
+                if again:  # else it may have been made since it was looked for
+                    raise StoreError(
+                        "table cannot be opened",
+                        where=self.blobs.url,
+                        found=str(error),
+                        next_step="run `incumbent store check`; restore the table's _delta_log from a backup",
+                    ) from error
+        raise AssertionError("unreachable")
+
+
+def _version(table: deltalake.DeltaTable) -> Version:
+    adds: dict[str, list[Any]] = pa.table(table.get_add_actions(flatten=True)).to_pydict()
+    parts = {
+        key: Part(key, PurePosixPath(path).stem, rows)
+        for path, rows, key in zip(adds["path"], adds["num_records"], adds[f"partition.{PARTITION}"], strict=True)
+    }
+    return Version(table.version(), pa.schema(table.schema().to_arrow()), dict(sorted(parts.items())))

@@ -1,0 +1,217 @@
+"""Blobs in an S3 bucket, created with `If-None-Match: *`.
+
+A reply can be lost after the object was created. The retry is then told that the name is taken, by its own
+object: what is there is read back, and the same bytes are a success that this call may or may not have made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from typing_extensions import override
+
+from incumbent.errors import UnavailableError
+from incumbent.store.blobs import Blobs
+
+CONFLICTS = 10
+TAKEN = ("PreconditionFailed", "412")
+CONFLICT = ("ConditionalRequestConflict", "OperationAborted", "409")
+MISSING = ("NoSuchKey", "404", "NotFound")
+CHUNK = 2**20
+
+
+class S3Blobs(Blobs):
+    """A bucket and a prefix.
+
+    Args:
+        url: `s3://bucket/prefix`.
+        options: `endpoint`, `region`, `key`, `secret`, `token`; what is missing comes from boto3's own chain
+            (environment, instance role).
+    """
+
+    def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
+        self.url = url.rstrip("/")
+        self.bucket, _, prefix = self.url.removeprefix("s3://").partition("/")
+        self.prefix = f"{prefix}/" if prefix else ""
+        self.options = dict(options or {})
+
+    def __reduce__(self) -> tuple[type[S3Blobs], tuple[str, dict[str, str]]]:
+        return S3Blobs, (self.url, self.options)  # a client belongs to its process
+
+    @override
+    def below(self, folder: str) -> S3Blobs:
+        below = S3Blobs(f"{self.url}/{folder}", self.options)
+        below.__dict__["client"] = self.client  # one connection pool for all views
+        return below
+
+    @override
+    def create(self, name: str, data: bytes) -> bool:
+        for attempt in range(CONFLICTS):
+            try:
+                self._call("put_object", name, Body=data, IfNoneMatch="*")
+                return True
+            except _Answered as error:
+                if error.code in TAKEN:
+                    return False
+                if error.code not in CONFLICT:
+                    raise
+                time.sleep(0.05 * 2**attempt)  # another create of the same name is under way
+        raise UnavailableError(
+            "a conditional write kept meeting others",
+            where=f"{self.url}/{name}",
+            expected=f"an answer within {CONFLICTS} attempts",
+            found="409 each time",
+            next_step="run the task again; look at who else writes this name",
+        )
+
+    @override
+    def create_from(self, name: str, file: Path) -> bool:
+        # Named by its content: two uploads of it are the same bytes, and a multipart upload has no condition.
+        try:
+            if self.has(name):
+                return False
+            self.client.upload_file(str(file), self.bucket, self.prefix + name)
+            return True
+        finally:
+            file.unlink(missing_ok=True)
+
+    @override
+    def staging(self) -> Path:
+        return Path(tempfile.gettempdir())
+
+    @override
+    def read(self, name: str) -> bytes:
+        return b"".join(self._chunks(name))
+
+    @override
+    def has(self, name: str) -> bool:
+        try:
+            self.size(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    @override
+    def size(self, name: str) -> int:
+        return int(self._call("head_object", name)["ContentLength"])
+
+    @override
+    def modified(self, name: str) -> datetime:
+        modified: datetime = self._call("head_object", name)["LastModified"]
+        return modified
+
+    @override
+    def sha256(self, name: str) -> str:
+        digest = hashlib.sha256()
+        for chunk in self._chunks(name):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    @override
+    def open(self, name: str) -> pa.NativeFile:
+        return self._copy(name)[0]
+
+    @override
+    def open_verified(self, name: str, digest: str) -> pa.NativeFile:
+        try:
+            copy, found = self._copy(name)
+        except FileNotFoundError as error:
+            raise self.missing(name, digest) from error
+        self.check(name, digest, found)
+        return copy
+
+    @override
+    def names(self, folder: str = "") -> list[str]:
+        top = self.prefix + (f"{folder}/" if folder else "")
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=top)
+        return sorted(each["Key"].removeprefix(self.prefix) for page in pages for each in page.get("Contents", []))
+
+    @override
+    def folders(self, folder: str = "") -> list[str]:
+        top = self.prefix + (f"{folder}/" if folder else "")
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=top, Delimiter="/")
+        found = (each["Prefix"] for page in pages for each in page.get("CommonPrefixes", []))
+        return sorted(each.removeprefix(top).rstrip("/") for each in found)
+
+    @override
+    def remove(self, name: str) -> None:
+        self._call("delete_object", name)
+
+    @override
+    def delta(self) -> tuple[str, dict[str, str]]:
+        of_delta = {
+            "endpoint": "AWS_ENDPOINT_URL",
+            "region": "AWS_REGION",
+            "key": "AWS_ACCESS_KEY_ID",
+            "secret": "AWS_SECRET_ACCESS_KEY",
+            "token": "AWS_SESSION_TOKEN",
+        }
+        options = {of_delta[name]: value for name, value in self.options.items()}
+        if self.options.get("endpoint", "").startswith("http://"):
+            options["AWS_ALLOW_HTTP"] = "true"
+        return self.url, options | {"AWS_CONDITIONAL_PUT": "etag"}
+
+    @cached_property
+    def client(self) -> Any:
+        """boto3's client of this place."""
+        import boto3
+        from botocore.config import Config
+
+        options = self.options
+        return boto3.client(
+            "s3",
+            endpoint_url=options.get("endpoint"),
+            region_name=options.get("region"),
+            aws_access_key_id=options.get("key"),
+            aws_secret_access_key=options.get("secret"),
+            aws_session_token=options.get("token"),
+            config=Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=30),
+        )
+
+    def _call(self, operation: str, name: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return getattr(self.client, operation)(Bucket=self.bucket, Key=self.prefix + name, **arguments)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in MISSING:
+                raise FileNotFoundError(f"{self.url}/{name}") from error
+            raise _Answered(code, str(error)) from error
+        except BotoCoreError as error:
+            raise UnavailableError(
+                "the store does not answer",
+                where=f"{self.url}/{name}",
+                expected="S3",
+                found=" ".join(str(error).split()),
+                next_step="look at the endpoint and the network; the task tries again by itself",
+            ) from error
+
+    def _copy(self, name: str) -> tuple[pa.NativeFile, str]:
+        """Return a copy on this machine, which is gone with its last reader, and its digest."""
+        digest = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(prefix="incumbent-") as held:
+            for chunk in self._chunks(name):
+                digest.update(chunk)
+                held.write(chunk)
+            held.flush()
+            return pa.OSFile(held.name, "rb"), digest.hexdigest()
+
+    def _chunks(self, name: str) -> Iterator[bytes]:
+        yield from self._call("get_object", name)["Body"].iter_chunks(CHUNK)
+
+
+class _Answered(Exception):
+    """S3 said no."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,54 @@
+"""Kills a real process at every named point of a scenario, one after the other."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+from incumbent.store.crash_points import AT, TRACE
+
+Scenario = Callable[[Path], None]
+LIMIT_S = 120
+# What scenarios use, imported once: each process is a fork of one that has nothing running.
+PRELOADED = ["deltalake", "duckdb", "great_expectations.datasource.fluent", "pyarrow.parquet", "incumbent.validate"]
+
+
+def finish(scenario: Scenario, root: Path) -> list[str]:
+    """Run a scenario to its end in a process of its own; return the points that it passed, numbered."""
+    trace = root.with_name(f"{root.name}.trace")
+    trace.write_text("")
+    assert _run(scenario, root, {TRACE: str(trace)}) == 0
+    passed: Counter[str] = Counter()
+    points = []
+    for name in trace.read_text().splitlines():
+        passed[name] += 1
+        points.append(f"{name}#{passed[name]}")
+    return points
+
+
+def killed_at_each_point(scenario: Scenario, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each point of a scenario, and the folder that a process left which was killed there."""
+    points = finish(scenario, folder / "whole")
+    assert points, "nothing changed any state"
+    for number, point in enumerate(points):
+        root = folder / f"killed-{number:03d}"
+        assert _run(scenario, root, {AT: point}) == -signal.SIGKILL, point
+        yield point, root
+
+
+def _run(scenario: Scenario, root: Path, environment: dict[str, str]) -> int | None:
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=_child, args=(scenario, root, environment))
+    process.start()
+    process.join(LIMIT_S)
+    if process.exitcode is None:
+        process.kill()
+    return process.exitcode
+
+
+def _child(scenario: Scenario, root: Path, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    scenario(root)
