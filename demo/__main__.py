@@ -23,7 +23,7 @@ from incumbent.embedded import stack
 from incumbent.embedded.settings import Settings
 from incumbent.errors import PipelineError, UnavailableError
 from incumbent.records import Hold
-from incumbent.store import ModelStore, Store
+from incumbent.store import ModelStore
 
 FAULTY_MONTH = 3  # position in the year whose first delivery is damaged; the last month of a shorter demonstration
 KILL_AFTER_ROUND = 75
@@ -55,7 +55,7 @@ class Demo:
         self.memory.start()
         folder = load_model(self.settings.models / "flights_delay")
         model = folder.model
-        store = Store(self.settings.store).model(model.name)
+        store = self.settings.open_store().model(model.name)
         api = Airflow(self.settings.airflow_url, self.settings.passwords_file)
         killer = Killer(store.work / "checkpoints", KILL_AFTER_ROUND, print)
         settler = Settler(api, store, model, folder.contract_path, self.settings.raw, killer.look)
@@ -111,7 +111,7 @@ class Demo:
     def _second_model(self, api: Airflow) -> None:
         folder = load_model(self.settings.models / "flights_airtime")
         model = folder.model
-        store = Store(self.settings.store).model(model.name)
+        store = self.settings.open_store().model(model.name)
         settler = Settler(api, store, model, folder.contract_path, self.settings.raw)
         for month in self.months[:SECOND_MODEL_MONTHS]:
             for source in ("flights", "outcomes"):

@@ -2,11 +2,15 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from incumbent.store import Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,3 +39,24 @@ class TogetherByFixture(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherByFixture:
     """Replace the scheduler of `--numprocesses`."""
     return TogetherByFixture(config, log)
+
+
+@pytest.fixture(scope="session")
+def s3_options(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """How to reach an S3 server that runs while the tests do."""
+    from tests.s3_server import s3_server
+
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as options:
+        yield options
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> "Store":
+    """An empty store in each place that a user may choose."""
+    from tests.s3_server import BUCKET
+
+    from incumbent.store import Store
+
+    if request.param == "folder":
+        return Store(tmp_path / "store")
+    return Store.at(f"s3://{BUCKET}/{tmp_path.name}", tmp_path / "work", request.getfixturevalue("s3_options"))

@@ -43,9 +43,10 @@ class Runtime:
     @cached_property
     def store(self) -> ModelStore:
         """The model's store."""
-        from incumbent.store import Store
+        from incumbent_airflow.store_connection import s3_options
 
-        return Store(self.settings.store).model(self.model.name)
+        options = s3_options() if self.settings.store.startswith("s3://") else None
+        return self.settings.open_store(options).model(self.model.name)
 
     def raw_path(self, source: str, partition: str) -> Path:
         """Return where a delivery of a source lies in the drop folder."""

@@ -1,5 +1,6 @@
 """Each request gets an answer, and a finished one keeps it: whatever is cleared, fails or is edited later."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from small_training import small_model, small_settings, small_store
+from tests.s3_server import BUCKET
 
 from incumbent.config import Approvals, ModelFolder
 from incumbent.errors import FeatureError, StoreError, UnavailableError
@@ -33,15 +35,27 @@ sources:
 """
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def store_address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address of an empty store: a folder, or a bucket whose credentials only the connection knows."""
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    options = request.getfixturevalue("s3_options")
+    extra = {"endpoint_url": options["endpoint"], "region_name": options["region"]}
+    connection = {"conn_type": "aws", "login": options["key"], "password": options["secret"], "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_INCUMBENT_STORE", json.dumps(connection))
+    return f"s3://{BUCKET}/{tmp_path.name}"
+
+
 @pytest.fixture
-def runtime(tmp_path: Path) -> Runtime:
+def runtime(tmp_path: Path, store_address: str) -> Runtime:
     """Return a runtime whose store holds January's batch and outcomes."""
     folder = tmp_path / "small"
     folder.mkdir()
     (folder / "features.sql").write_text(SQL)
     (folder / "contract.yaml").write_text(CONTRACT)
     model = small_model(rounds=10, checkpoint_every=5)
-    runtime = Runtime(ModelFolder(path=folder, model=model), small_settings(tmp_path))
+    runtime = Runtime(ModelFolder(path=folder, model=model), small_settings(tmp_path, INCUMBENT_STORE=store_address))
     made, snapshot = small_store(tmp_path / "made")
     features, truth = made.features(snapshot.definition), made.outcomes("truth")
     runtime.store.batches("events").replace(KEY, features.read([KEY]).drop_columns(["partition"]))

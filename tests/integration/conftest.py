@@ -31,7 +31,7 @@ from demo import raw_data
 from incumbent.config import Model, load_model
 from incumbent.embedded import stack
 from incumbent.embedded.settings import Settings
-from incumbent.store import ModelStore, Store
+from incumbent.store import ModelStore
 
 ROOT = Path(__file__).parents[2]
 MONTHS = 2
@@ -82,7 +82,7 @@ class Stack:
         return load_model(self.settings.models / name).model
 
     def store(self, name: str) -> ModelStore:
-        return Store(self.settings.store).model(name)
+        return self.settings.open_store().model(name)
 
     def settler(self, name: str) -> Settler:
         contract = self.settings.models / name / "contract.yaml"

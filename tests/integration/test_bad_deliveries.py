@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from tests.integration.conftest import Stack
 
-from incumbent.store import Store
 from incumbent.store.check import check
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -34,7 +33,7 @@ def test_each_says_what_to_do_and_a_corrected_file_goes_on(running: Stack) -> No
         message = running.api.why_failed(run)
         assert [part for part in SAID[run["partition_key"]] if part not in message] == []
     assert running.store(NAME).batches("flights").parts() == before, "the good week stays"
-    assert check(Store(running.settings.store)) == []
+    assert check(running.settings.open_store()) == []
     for week in WEEKS:
         running.drop(NAME, "flights", week)
     for run in failed:

@@ -6,7 +6,6 @@ from tests.integration.conftest import Demonstration, Stack
 from incumbent.embedded import processes
 from incumbent.estimators.xgboost import seal
 from incumbent.records import GateReport, Hold, Ingest, Snapshot, Training, digest_of
-from incumbent.store import Store
 from incumbent.store.check import check
 from incumbent.train.work import Work
 
@@ -83,4 +82,4 @@ def test_the_stack_ran_from_the_wheel_and_spoke_to_nobody_else(demonstration: De
 def test_no_run_failed_and_no_promise_is_broken(running: Stack) -> None:
     assert [running.api.why_failed(run) for run in running.api.runs(state="failed")] == []
     assert running.api.get("/importErrors")["total_entries"] == 0
-    assert check(Store(running.settings.store)) == []
+    assert check(running.settings.open_store()) == []

@@ -80,7 +80,7 @@ def data(rows: pd.DataFrame, features: list[str], levels: dict[str, list[str]], 
 
 @pytest.fixture(scope="module")
 def truth(demonstration: Demonstration) -> Truth:
-    return Truth(demonstration.stack.settings.store / NAME)
+    return Truth(Path(demonstration.stack.settings.store) / NAME)
 
 
 @pytest.fixture(scope="module")

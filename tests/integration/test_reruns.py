@@ -6,7 +6,7 @@ import pytest
 from tests.integration.conftest import Stack
 
 from incumbent.records import GateReport, ModelVersion, RetrainRequest, Training
-from incumbent.store import ModelStore, Store
+from incumbent.store import ModelStore
 from incumbent.store.check import check
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -35,4 +35,4 @@ def test_clearing_a_finished_run_of_any_partition_changes_nothing(running: Stack
         assert running.api.wait(run["dag_id"], run["dag_run_id"]) == "success", running.api.why_failed(run)
     running.settler(NAME).wait("what the cleared runs announced")
     assert content(store) == before
-    assert check(Store(running.settings.store)) == []
+    assert check(running.settings.open_store()) == []

@@ -10,11 +10,17 @@ from dataclasses import asdict, dataclass
 from incumbent.embedded import processes, stack
 from incumbent.embedded.memory import pss_mb
 from incumbent.embedded.settings import Settings
+from incumbent.errors import PipelineError
+
+REFUSED = "refused"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One process of the stack: `state` is running, stopped (never started) or ended (should run)."""
+    """One process of the stack: `state` is running, stopped (never started) or ended (should run).
+
+    A store in a bucket has a row too: `sound`, or `refused`, with the reason.
+    """
 
     name: str
     state: str
@@ -32,13 +38,13 @@ def doctor_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Print what runs; the verdict is no when something that was started has ended."""
+    """Print what runs; the verdict is no when something that was started has ended, or the store is refused."""
     settings = Settings.from_env(os.environ)
     rows = examine(settings)
-    ended = [row for row in rows if row.state == "ended"]
+    ill = [row for row in rows if row.state in ("ended", REFUSED)]
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
-        return 1 if ended else 0
+        return 1 if ill else 0
     print(f"project {settings.root}, files in {settings.home}")
     print(f"{'process':<14} {'state':<8} {'pid':>8} {'port':>6} {'MB (PSS)':>9} {'count':>6}  why")
     for row in rows:
@@ -49,8 +55,8 @@ def doctor(arguments: argparse.Namespace) -> int:
         )
     total = sum(row.memory_mb or 0 for row in rows)
     print(f"{'together':<14} {'':<8} {'':>8} {'':>6} {total:>9.0f} {sum(row.processes for row in rows):>6}")
-    print(_next(rows, ended))
-    return 1 if ended else 0
+    print(_next(rows, ill))
+    return 1 if ill else 0
 
 
 def examine(settings: Settings) -> list[Row]:
@@ -63,7 +69,8 @@ def examine(settings: Settings) -> list[Row]:
         record = records.pop(name, None)
         row = _row(record, everyone, settings) if record else Row(name, "stopped", None, None, None, 0, why, None)
         rows.append(row)
-    return rows + [_row(record, everyone, settings) for record in records.values()]
+    rows += [_row(record, everyone, settings) for record in records.values()]
+    return [*rows, _store_row(settings)] if settings.store.startswith("s3://") else rows
 
 
 def _row(record: processes.ProcessRecord, everyone: list[processes.ProcessRecord], settings: Settings) -> Row:
@@ -73,9 +80,20 @@ def _row(record: processes.ProcessRecord, everyone: list[processes.ProcessRecord
     return Row(record.name, state, record.pid, record.port or None, pss_mb(pids), len(pids), record.why, log)
 
 
-def _next(rows: list[Row], ended: list[Row]) -> str:
-    if ended:
-        return f"Next: read {ended[0].log}, then `incumbent up` starts it again"
+def _store_row(settings: Settings) -> Row:
+    from incumbent.store.conditional import check_conditional_writes
+
+    try:
+        check_conditional_writes(settings.open_store().blobs)
+    except PipelineError as error:
+        return Row("store", REFUSED, None, None, None, 0, " ".join(str(error).split()), None)
+    return Row("store", "sound", None, None, None, 0, f"conditional writes hold in {settings.store}", None)
+
+
+def _next(rows: list[Row], ill: list[Row]) -> str:
+    if ill:
+        what = "correct what the store's line says" if ill[0].state == REFUSED else f"read {ill[0].log}"
+        return f"Next: {what}, then `incumbent up` starts it again"
     for row in rows:
         if (row.name, row.state) == ("api-server", "running"):
             # The port that it was started with: this shell's may be another.

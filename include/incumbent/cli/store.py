@@ -19,10 +19,10 @@ def check_arguments(parser: argparse.ArgumentParser) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Walk the whole store and print every broken promise."""
     from incumbent.store.check import check as find_violations
-    from incumbent.store.store import Store
 
-    root = Settings.from_env(os.environ).store
-    violations = find_violations(Store(root)) if root.is_dir() else []
+    store = Settings.from_env(os.environ).open_store()
+    root, models = store.blobs.url, store.models()
+    violations = find_violations(store)
     if arguments.json:
         print(json.dumps([asdict(violation) for violation in violations]))
         return BROKEN if violations else FINE
@@ -32,6 +32,6 @@ def check(arguments: argparse.Namespace) -> int:
         print(f"{len(violations)} broken promises in {root}")
         print("Next: restore the named files from a backup, or clear the runs that wrote them")
         return BROKEN
-    print(f"every promise holds in {root}" if root.is_dir() else f"no store yet at {root}")
+    print(f"every promise holds in {root}" if models else f"no store yet at {root}")
     print("Next: incumbent doctor")
     return FINE

@@ -68,7 +68,7 @@ def _incumbent(settings: Settings) -> dict[str, str]:
     return {
         "INCUMBENT_ROOT": str(settings.root),
         "INCUMBENT_HOME": str(settings.home),
-        "INCUMBENT_STORE": str(settings.store),
+        "INCUMBENT_STORE": settings.store,
         "INCUMBENT_RAW": str(settings.raw),
         "INCUMBENT_MODELS": str(settings.models),
         "INCUMBENT_PORT_BASE": str(settings.port_base),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from incumbent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from incumbent.store import Store
 
 LOOPBACK = "127.0.0.1"
 
@@ -18,7 +23,7 @@ class Settings:
     Attributes:
         root: Folder that holds `dags/`, `plugins/` and `include/models/`.
         home: Folder of everything that is written.
-        store: Root of the store.
+        store: Root of the store: a folder, or `s3://bucket/prefix`.
         raw: Drop folder.
         models: Folder of the model folders.
         port_base: Airflow's port; MLflow and the internal servers follow it.
@@ -32,7 +37,7 @@ class Settings:
 
     root: Path
     home: Path
-    store: Path
+    store: str
     raw: Path
     models: Path
     port_base: int
@@ -52,7 +57,7 @@ class Settings:
             root: Project folder; INCUMBENT_ROOT, else the working folder, if None.
 
         Raises:
-            ConfigError: A port is no number between 1024 and 65000.
+            ConfigError: A port is no number between 1024 and 65000, or the store no address.
         """
         base = Path(env.get("INCUMBENT_ROOT") or root or Path.cwd()).resolve()
         home = Path(env.get("INCUMBENT_HOME") or base / "var").resolve()
@@ -62,7 +67,7 @@ class Settings:
         return cls(
             root=base,
             home=home,
-            store=Path(env.get("INCUMBENT_STORE") or home / "store"),
+            store=_store(env.get("INCUMBENT_STORE") or str(home / "store")),
             raw=Path(env.get("INCUMBENT_RAW") or home / "raw"),
             models=Path(env.get("INCUMBENT_MODELS") or base / "include" / "models"),
             port_base=port_base,
@@ -74,6 +79,12 @@ class Settings:
             ray_idle_s=float(env.get("INCUMBENT_RAY_IDLE_S", "600")),
             training_pool=env.get("INCUMBENT_TRAINING_POOL", "default_pool"),
         )
+
+    def open_store(self, options: Mapping[str, str] | None = None) -> Store:
+        """Return the store; what it needs of S3 comes from the environment where the options do not say it."""
+        from incumbent.store import Store
+
+        return Store.at(self.store, self.home / "work", options)
 
     @property
     def airflow_home(self) -> Path:
@@ -120,6 +131,21 @@ class Settings:
     def airflow_url(self) -> str:
         """Address of Airflow's UI."""
         return f"http://localhost:{self.port_base}"
+
+
+def _store(address: str) -> str:
+    """Return an address of a store as it is written into records of work: a folder in full."""
+    if "://" not in address:
+        return str(Path(address).resolve())
+    if not re.fullmatch(r"s3://[^/]+(/[^/]+)*/?", address):
+        raise ConfigError(
+            "not an address of a store",
+            where="environment variable INCUMBENT_STORE",
+            expected="a folder, or s3://bucket/prefix",
+            found=address,
+            next_step="correct it where the stack or your Airflow is started",
+        )
+    return address.rstrip("/")
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -59,7 +59,11 @@ def up(settings: Settings, say: Callable[[str], None] = print) -> bool:
         if not missing:
             return False
         _check_ports(settings, missing)
-        for folder in (settings.home, settings.store, settings.raw, settings.airflow_home, settings.run / "logs"):
+        if settings.store.startswith("s3://"):
+            from incumbent.store.conditional import check_conditional_writes
+
+            check_conditional_writes(settings.open_store().blobs)
+        for folder in (settings.home, settings.raw, settings.airflow_home, settings.run / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
         env = environment(settings)
         write_env_file(settings)

@@ -7,9 +7,11 @@ object: what is there is read back, and the same bytes are a success that this c
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +20,15 @@ from typing import Any
 import pyarrow as pa
 from typing_extensions import override
 
-from incumbent.errors import UnavailableError
+from incumbent.errors import StoreError, UnavailableError
 from incumbent.store.blobs import Blobs
 
+ENDPOINT = "AWS_ENDPOINT_URL"
 CONFLICTS = 10
 TAKEN = ("PreconditionFailed", "412")
 CONFLICT = ("ConditionalRequestConflict", "OperationAborted", "409")
 MISSING = ("NoSuchKey", "404", "NotFound")
+REFUSED = ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "NoSuchBucket")
 CHUNK = 2**20
 
 
@@ -49,7 +53,7 @@ class S3Blobs(Blobs):
     @override
     def below(self, folder: str) -> S3Blobs:
         below = S3Blobs(f"{self.url}/{folder}", self.options)
-        below.__dict__["client"] = self.client  # one connection pool for all views
+        below.__dict__.update(session=self.session, client=self.client)  # one connection pool for all views
         return below
 
     @override
@@ -61,8 +65,6 @@ class S3Blobs(Blobs):
             except _Answered as error:
                 if error.code in TAKEN:
                     return False
-                if error.code not in CONFLICT:
-                    raise
                 time.sleep(0.05 * 2**attempt)  # another create of the same name is under way
         raise UnavailableError(
             "a conditional write kept meeting others",
@@ -78,7 +80,8 @@ class S3Blobs(Blobs):
         try:
             if self.has(name):
                 return False
-            self.client.upload_file(str(file), self.bucket, self.prefix + name)
+            with self._asked(name):
+                self.client.upload_file(str(file), self.bucket, self.prefix + name)
             return True
         finally:
             file.unlink(missing_ok=True)
@@ -130,16 +133,12 @@ class S3Blobs(Blobs):
 
     @override
     def names(self, folder: str = "") -> list[str]:
-        top = self.prefix + (f"{folder}/" if folder else "")
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=top)
-        return sorted(each["Key"].removeprefix(self.prefix) for page in pages for each in page.get("Contents", []))
+        return sorted(each["Key"].removeprefix(self.prefix) for each in self._listed(folder, "Contents"))
 
     @override
     def folders(self, folder: str = "") -> list[str]:
-        top = self.prefix + (f"{folder}/" if folder else "")
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=top, Delimiter="/")
-        found = (each["Prefix"] for page in pages for each in page.get("CommonPrefixes", []))
-        return sorted(each.removeprefix(top).rstrip("/") for each in found)
+        found = self._listed(folder, "CommonPrefixes", Delimiter="/")
+        return sorted(each["Prefix"].rstrip("/").rpartition("/")[2] for each in found)
 
     @override
     def remove(self, name: str) -> None:
@@ -147,53 +146,72 @@ class S3Blobs(Blobs):
 
     @override
     def delta(self) -> tuple[str, dict[str, str]]:
-        of_delta = {
-            "endpoint": "AWS_ENDPOINT_URL",
-            "region": "AWS_REGION",
-            "key": "AWS_ACCESS_KEY_ID",
-            "secret": "AWS_SECRET_ACCESS_KEY",
-            "token": "AWS_SESSION_TOKEN",
+        found = self.session.get_credentials()
+        keys = None if found is None else found.get_frozen_credentials()  # those of a role expire: asked for each time
+        endpoint = self.options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get(ENDPOINT, "")
+        options = {
+            ENDPOINT: endpoint,
+            "AWS_ALLOW_HTTP": "true" if endpoint.startswith("http://") else "",
+            "AWS_REGION": self.client.meta.region_name,
+            "AWS_ACCESS_KEY_ID": keys and keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys and keys.secret_key,
+            "AWS_SESSION_TOKEN": keys and keys.token,
+            "AWS_CONDITIONAL_PUT": "etag",
         }
-        options = {of_delta[name]: value for name, value in self.options.items()}
-        if self.options.get("endpoint", "").startswith("http://"):
-            options["AWS_ALLOW_HTTP"] = "true"
-        return self.url, options | {"AWS_CONDITIONAL_PUT": "etag"}
+        return self.url, {name: value for name, value in options.items() if value}
+
+    @cached_property
+    def session(self) -> Any:
+        """boto3's session: the credentials of the options, else of its own chain."""
+        import boto3
+
+        options = self.options
+        return boto3.Session(
+            aws_access_key_id=options.get("key"),
+            aws_secret_access_key=options.get("secret"),
+            aws_session_token=options.get("token"),
+            region_name=options.get("region"),
+        )
 
     @cached_property
     def client(self) -> Any:
         """boto3's client of this place."""
-        import boto3
         from botocore.config import Config
 
-        options = self.options
-        return boto3.client(
-            "s3",
-            endpoint_url=options.get("endpoint"),
-            region_name=options.get("region"),
-            aws_access_key_id=options.get("key"),
-            aws_secret_access_key=options.get("secret"),
-            aws_session_token=options.get("token"),
-            config=Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=30),
-        )
+        config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=30)
+        return self.session.client("s3", endpoint_url=self.options.get("endpoint"), config=config)
 
     def _call(self, operation: str, name: str, **arguments: Any) -> Any:
+        with self._asked(name):
+            return getattr(self.client, operation)(Bucket=self.bucket, Key=self.prefix + name, **arguments)
+
+    def _listed(self, folder: str, kind: str, **arguments: str) -> list[dict[str, Any]]:
+        top = self.prefix + (f"{folder}/" if folder else "")
+        with self._asked(folder):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=top, **arguments)
+            return [each for page in pages for each in page.get(kind, [])]
+
+    @contextmanager
+    def _asked(self, name: str) -> Iterator[None]:
+        """Say what a failed call means: not there, taken, refused for good, or worth another try."""
+        from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
+        where = f"{self.url}/{name}"
         try:
-            return getattr(self.client, operation)(Bucket=self.bucket, Key=self.prefix + name, **arguments)
+            yield
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in MISSING:
-                raise FileNotFoundError(f"{self.url}/{name}") from error
-            raise _Answered(code, str(error)) from error
-        except BotoCoreError as error:
-            raise UnavailableError(
-                "the store does not answer",
-                where=f"{self.url}/{name}",
-                expected="S3",
-                found=" ".join(str(error).split()),
-                next_step="look at the endpoint and the network; the task tries again by itself",
-            ) from error
+                raise FileNotFoundError(where) from error
+            if code in (*TAKEN, *CONFLICT):
+                raise _Answered(code) from error
+            if code in REFUSED:
+                hint = "look at the bucket's name and policy, and at the credentials of this process"
+                raise StoreError("the store says no", where=where, found=code, next_step=hint) from error
+            raise _no_answer(where, error) from error
+        except (BotoCoreError, Boto3Error) as error:
+            raise _no_answer(where, error) from error
 
     def _copy(self, name: str) -> tuple[pa.NativeFile, str]:
         """Return a copy on this machine, which is gone with its last reader, and its digest."""
@@ -209,9 +227,19 @@ class S3Blobs(Blobs):
         yield from self._call("get_object", name)["Body"].iter_chunks(CHUNK)
 
 
-class _Answered(Exception):
-    """S3 said no."""
+def _no_answer(where: str, error: Exception) -> UnavailableError:
+    return UnavailableError(
+        "the store does not answer",
+        where=where,
+        expected="S3",
+        found=" ".join(str(error).split()),
+        next_step="look at the endpoint and the network; the task tries again by itself",
+    )
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+
+class _Answered(Exception):
+    """S3 said that the name is taken, or that another create of it is under way."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
         self.code = code

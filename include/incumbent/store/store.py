@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from incumbent.records import Promotion
@@ -117,6 +118,21 @@ class Store:
         root: A local folder, made by the first write; or any other place for blobs.
         work: Folder of this machine for what is no promise; the root itself when that is local.
     """
+
+    @classmethod
+    def at(cls, address: str, work: Path, options: Mapping[str, str] | None = None) -> Store:
+        """Return the store at an address.
+
+        Args:
+            address: A folder, or `s3://bucket/prefix`.
+            work: Where checkpoints and pages go if the address is not on this machine.
+            options: Of S3; see `incumbent.store.s3.S3Blobs`.
+        """
+        if not address.startswith("s3://"):
+            return cls(address)
+        from incumbent.store.s3 import S3Blobs
+
+        return cls(S3Blobs(address, options), work)
 
     def __init__(self, root: Path | str | Blobs, work: Path | None = None) -> None:
         self.blobs = root if isinstance(root, Blobs) else LocalBlobs(root)

@@ -51,6 +51,7 @@ def run_on_ray(store: ModelStore, work: Work, settings: Settings) -> tuple[Fitte
     folder.mkdir(parents=True, exist_ok=True)
     order = {
         "store": store.blobs.url.rpartition("/")[0],
+        "work": str(store.work.parent),
         "model": work.model.model_dump(mode="json"),
         "snapshot": work.snapshot.id,
         "device": work.device,

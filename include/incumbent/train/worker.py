@@ -22,7 +22,7 @@ def fit_order(order: dict[str, Any], report: Callable[[Progress], None]) -> None
         report: Called after each checkpoint.
     """
     model = Model.model_validate(order["model"])
-    store = Store(order["store"]).model(model.name)
+    store = Store.at(order["store"], Path(order["work"])).model(model.name)
     work = Work(model, store.records.get(Snapshot, order["snapshot"]), order["device"])
     try:
         fitted, encoder, rows = work.run(store, report)

@@ -33,12 +33,14 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     the scheduler, which costs no process.
     """
     assets = ModelAssets(model)
-    requests = str(settings.store / model.name / "records" / "requests" / "*" / "open.json")
+    # In a bucket they are not watched: `incumbent.maintenance` finds them.
+    requests = f"{settings.store}/{model.name}/records/requests/*/open.json"
+    watched = [] if requests.startswith("s3://") else [requests]
     files = [str(settings.raw / source.path.replace("{partition}", "*")) for source in model.sources.values()]
     contracts = str(settings.models / "*" / "contract.yaml")  # all: one may extend another's
     dag = DAG(
         f"{model.name}.arrive",
-        schedule=[assets.landed((*files, contracts, requests))],
+        schedule=[assets.landed((*files, contracts, *watched))],
         **dag_args(model, Stage.ARRIVE, __doc__, max_active_runs=1, params={}),
     )
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.s3_server import BUCKET
 
 from incumbent.cli.main import COMMANDS, main
 from incumbent.embedded import processes
@@ -95,8 +96,25 @@ def test_doctor_names_the_port_that_was_started(settings: Settings, capsys: pyte
     assert capsys.readouterr().out.splitlines()[-1] == "Next: open http://localhost:31234"
 
 
+def test_doctor_refuses_a_bucket_that_it_cannot_trust(
+    settings: Settings, s3_options: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INCUMBENT_STORE", f"s3://{BUCKET}/doctor")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_options["endpoint"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_options["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_options["secret"])
+    monkeypatch.setenv("AWS_REGION", s3_options["region"])
+    assert main(["doctor"]) == 0
+    assert f"conditional writes hold in s3://{BUCKET}/doctor" in capsys.readouterr().out
+    monkeypatch.setenv("INCUMBENT_STORE", "s3://nowhere/doctor")
+    assert main(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert "refused" in printed and "NoSuchBucket" in printed and "correct what the store's line says" in printed
+    assert s3_options["secret"] not in printed
+
+
 def test_store_check_of_an_empty_store_is_fine(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    settings.store.mkdir()
+    Path(settings.store).mkdir()
     assert main(["store", "check", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 

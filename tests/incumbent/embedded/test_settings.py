@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 def test_everything_lies_below_one_folder_and_on_one_port_base(tmp_path: Path) -> None:
     settings = Settings.from_env({"INCUMBENT_PORT_BASE": "9100"}, tmp_path)
     assert settings.home == tmp_path / "var"
-    assert settings.store == tmp_path / "var" / "store"
+    assert settings.store == str(tmp_path / "var" / "store")
     assert settings.raw == tmp_path / "var" / "raw"
     assert settings.models == tmp_path / "include" / "models"
     assert settings.airflow_url == "http://localhost:9100"
@@ -47,6 +47,22 @@ def test_a_port_that_is_none_names_the_variable(tmp_path: Path, port: str) -> No
         Settings.from_env({"INCUMBENT_PORT_BASE": port}, tmp_path)
     assert "INCUMBENT_PORT_BASE" in str(error.value)
     assert error.value.found == port
+
+
+def test_a_store_is_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"INCUMBENT_STORE": "here"}
+    assert Settings.from_env(given).store == str(tmp_path / "here")
+    bucket = Settings.from_env({"INCUMBENT_STORE": "s3://bucket/some/prefix/"}, tmp_path)
+    assert bucket.store == "s3://bucket/some/prefix"
+    assert bucket.open_store({"key": "k"}).model("m").work == tmp_path / "var" / "work" / "m"
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3:///x", "s3://bucket//x", "gs://bucket/x", "file:///x"])
+def test_another_address_names_the_variable(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="INCUMBENT_STORE") as error:
+        Settings.from_env({"INCUMBENT_STORE": address}, tmp_path)
+    assert error.value.found == address
 
 
 def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def seat(store: ModelStore, generation: int, definition: str, importance: dict[s
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    store = Store(tmp_path).model("small")
+def store(any_store: Store) -> ModelStore:
+    store = any_store.model("small")
     store.context("places").replace("once", pa.table({"place": pa.array([1, 2], pa.int64())}))
     for month in MONTHS[:2]:
         deliver(store, month)

@@ -1,7 +1,5 @@
 """Features and labels are joined row by row, never multiplied."""
 
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 from small_training import small_model
@@ -15,8 +13,8 @@ KEY = "2020-01"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    store = Store(tmp_path).model("small")
+def store(any_store: Store) -> ModelStore:
+    store = any_store.model("small")
     rows = {"row": pa.array([1, 1, 2], pa.int64()), "late": [True, False, None], "final": [True, False, True]}
     store.outcomes("truth").replace(KEY, pa.table(rows))
     return store

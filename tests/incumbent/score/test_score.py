@@ -1,7 +1,6 @@
 """One champion a partition, pinned for its inputs, and every row says where it came from."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -51,8 +50,8 @@ def predict(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    store = Store(tmp_path).model("small")
+def store(any_store: Store) -> ModelStore:
+    store = any_store.model("small")
     deliver(store)
     return store
 

@@ -25,8 +25,8 @@ Deliver = Callable[..., Ingest]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return Store(tmp_path).model("store")
+def store(any_store: Store) -> ModelStore:
+    return any_store.model("store")
 
 
 @pytest.fixture

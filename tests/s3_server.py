@@ -1,0 +1,49 @@
+"""A server that speaks S3, in a process of its own."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+
+BUCKET = "bucket"
+LIMIT_S = 60
+
+
+@contextmanager
+def s3_server(log: Path) -> Iterator[dict[str, str]]:
+    """Start a server with one empty bucket; yield the options of `S3Blobs` for it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
+    command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + LIMIT_S
+        while not _answers(f"{endpoint}/moto-api/"):
+            assert server.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        options = {"endpoint": endpoint, "region": "us-east-1", "key": "AKIDTEST", "secret": "only-for-tests"}
+        boto3.client(
+            "s3", endpoint_url=endpoint, region_name=options["region"],
+            aws_access_key_id=options["key"], aws_secret_access_key=options["secret"],
+        ).create_bucket(Bucket=BUCKET)  # fmt: skip
+        yield options
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own server
+            return bool(answer.status == 200)
+    except OSError:
+        return False
