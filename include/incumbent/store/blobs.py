@@ -7,6 +7,7 @@ looks; and what was reported as created survives a power loss.
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
 from datetime import datetime
 from pathlib import Path
@@ -40,9 +41,9 @@ class Blobs(ABC):
     def create_from(self, name: str, file: Path) -> bool:
         """Create a blob that is named by its content from a file in the staging folder, which is gone afterwards."""
 
-    @abstractmethod
     def staging(self) -> Path:
         """Return a local folder for files that will be given to `create_from`."""
+        return Path(tempfile.gettempdir())
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -115,6 +116,10 @@ class Blobs(ABC):
                 next_step=NEXT,
             )
 
+
+class DeltaBlobs(Blobs):
+    """Blobs in a place that Delta Lake reaches by itself."""
+
+    @abstractmethod
     def delta(self) -> tuple[str, dict[str, str]]:
         """Return the address and the options under which Delta Lake finds this place."""
-        raise NotImplementedError(f"Delta Lake does not reach {self.url}")

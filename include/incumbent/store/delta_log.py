@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from incumbent.errors import StoreError
 from incumbent.records import Part
-from incumbent.store.blobs import Blobs
+from incumbent.store.blobs import DeltaBlobs
 from incumbent.store.log import PARTITION, Log, LostRace, Version
 
 FOLDER = "_delta_log"
@@ -29,7 +29,7 @@ class DeltaLog(Log):
         blobs: The table's folder.
     """
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: DeltaBlobs) -> None:
         self.blobs = blobs
 
     @override

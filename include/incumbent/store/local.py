@@ -11,12 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 from typing_extensions import override
 
-from incumbent.store.blobs import Blobs
+from incumbent.store.blobs import DeltaBlobs
 
 STAGING = ".staging"
 
 
-class LocalBlobs(Blobs):
+class LocalBlobs(DeltaBlobs):
     """A folder; it is made by the first write. Files whose name begins with a dot are not blobs yet."""
 
     def __init__(self, folder: Path | str, staging: Path | None = None) -> None:

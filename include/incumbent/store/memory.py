@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -43,10 +42,6 @@ class MemoryBlobs(Blobs):
             return self.create(name, file.read_bytes())
         finally:
             file.unlink(missing_ok=True)
-
-    @override
-    def staging(self) -> Path:
-        return Path(tempfile.gettempdir())
 
     @override
     def read(self, name: str) -> bytes:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from typing_extensions import override
 
 from incumbent.errors import StoreError, UnavailableError
-from incumbent.store.blobs import Blobs
+from incumbent.store.blobs import DeltaBlobs
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 CONFLICTS = 10
@@ -32,7 +32,7 @@ REFUSED = ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch",
 CHUNK = 2**20
 
 
-class S3Blobs(Blobs):
+class S3Blobs(DeltaBlobs):
     """A bucket and a prefix.
 
     Args:
@@ -85,10 +85,6 @@ class S3Blobs(Blobs):
             return True
         finally:
             file.unlink(missing_ok=True)
-
-    @override
-    def staging(self) -> Path:
-        return Path(tempfile.gettempdir())
 
     @override
     def read(self, name: str) -> bytes:

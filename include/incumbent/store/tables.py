@@ -20,11 +20,10 @@ import pyarrow.parquet as pq
 
 from incumbent.errors import StoreError
 from incumbent.records import Part
-from incumbent.store.blobs import Blobs
+from incumbent.store.blobs import Blobs, DeltaBlobs
 from incumbent.store.crash_points import around
 from incumbent.store.delta_log import DeltaLog
 from incumbent.store.log import PARTITION, Log, LostRace, Version
-from incumbent.store.memory import MemoryBlobs
 from incumbent.store.memory_log import MemoryLog
 
 ROW_GROUP_ROWS = 65_536
@@ -51,7 +50,7 @@ class Table:
     def __init__(self, blobs: Blobs, name: str) -> None:
         self.blobs = blobs
         self.name = name
-        self.log: Log = MemoryLog(blobs) if isinstance(blobs, MemoryBlobs) else DeltaLog(blobs)
+        self.log: Log = DeltaLog(blobs) if isinstance(blobs, DeltaBlobs) else MemoryLog(blobs)
 
     def replace(self, partition: str, rows: pa.Table) -> Commit:
         """Replace one partition in one atomic commit; the same content commits nothing.
