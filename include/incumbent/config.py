@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +19,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from incumbent.errors import ConfigError
-from incumbent.partitions import Grain, days_before, end_of
+from incumbent.partitions import Grain, bounds_utc, days_before, end_of
+from incumbent.query import parameters_of
 from incumbent.records import digest_of
 from incumbent.strict_yaml import read_plain, read_text
 from incumbent.strict_yaml import read_yaml as read_yaml  # whoever reads a configuration needs both from here
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
+CONNECTION = r"[A-Za-z0-9_.-]{1,250}"
 LOCAL_DATE = "local_date"  # the column that stages add to rows: the day of `time` in the model's zone
 
 
@@ -35,19 +37,40 @@ class Strict(BaseModel):
 
 
 class Source(Strict):
-    """One feed of files.
+    """One feed of files; with a `connection`, of files that a query on a database writes.
 
     Attributes:
         role: `batch` is scored, `outcomes` brings the truth later, `context` is looked up.
         path: File pattern below the raw folder; `{partition}` stands for the partition key.
         once: The source is one file for all partitions (planes, airlines).
         lookback_days: Context only: days before the partition whose rows may be joined too.
+        connection: Id of the Airflow connection of a database; see docs/database-sources.md.
+        query: One SELECT with the parameters `:start`, `:end` and `:partition`; its rows are the partition's file.
+        timezone: Zone of timestamps that the database keeps without one; such a column is refused when absent.
+        delay_hours: Hours after the partition's end at which the query runs; `label.delay_days` for the outcomes
+            and 0 for the others when absent.
     """
 
     role: Literal["batch", "outcomes", "context"]
     path: str
     once: bool = False
     lookback_days: int = Field(0, ge=0, le=366)
+    connection: str | None = None
+    query: str | None = None
+    timezone: str | None = None
+    delay_hours: float | None = Field(None, ge=0, le=8784)
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_is_known(cls, name: str | None) -> str | None:
+        return name if name is None else known_zone(name)
+
+    @field_validator("query")
+    @classmethod
+    def _query_can_be_read(cls, query: str | None) -> str | None:
+        if query is not None:
+            parameters_of(query)
+        return query
 
     @model_validator(mode="after")
     def _path_fits_role(self) -> Source:
@@ -56,6 +79,40 @@ class Source(Strict):
         if self.once and self.role != "context":
             raise ValueError("only a context source may be `once`")
         return self
+
+    @model_validator(mode="after")
+    def _database_is_complete(self) -> Source:
+        given = [name for name in ("connection", "query", "timezone", "delay_hours") if getattr(self, name) is not None]
+        if not given:
+            return self
+        if self.connection is None or self.query is None:
+            missing = "connection" if self.connection is None else "query"
+            raise ValueError(f"`{given[0]}` is of a source from a database, which needs `{missing}` too")
+        if not re.fullmatch(CONNECTION, self.connection):
+            # Whoever wrote an address here wrote a password: the message does not repeat it.
+            raise ValueError("`connection` is the id of an Airflow connection, which holds address and password")
+        if self.once:
+            raise ValueError(
+                "a source from a database is read for each partition: `path` holds it, and `once` is false"
+            )
+        if not self.path.endswith(".parquet"):
+            raise ValueError("the path of a source from a database ends in .parquet: such a file is written there")
+        if self.role != "context" and not _is_one_partition(parameters_of(self.query)):
+            raise ValueError("`query` asks for one partition: by :start and :end, or by :partition")
+        return self
+
+
+def _is_one_partition(parameters: frozenset[str]) -> bool:
+    return {"start", "end"} <= parameters or "partition" in parameters
+
+
+def known_zone(name: str) -> str:
+    """Return a time zone's name, or say that no zone has it."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"no time zone has the name {name!r}; names look like America/New_York") from error
+    return name
 
 
 class Label(Strict):
@@ -260,11 +317,7 @@ class Model(Strict):
     @field_validator("timezone")
     @classmethod
     def _zone_is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"no time zone has the name {name!r}; names look like America/New_York") from error
-        return name
+        return known_zone(name)
 
     @field_validator("sources")
     @classmethod
@@ -309,6 +362,17 @@ class Model(Strict):
         """Days between training and gate rows."""
         embargo = self.evaluate.embargo_days
         return self.label.delay_days if embargo is None else embargo
+
+    def delay_of(self, source: str) -> timedelta:
+        """Return how long after a partition's end its rows are asked for; outcomes take their time."""
+        given, role = self.sources[source].delay_hours, self.sources[source].role
+        if given is not None:
+            return timedelta(hours=given)
+        return timedelta(days=self.label.delay_days if role == "outcomes" else 0)
+
+    def due(self, source: str, partition: str) -> datetime:
+        """Return when a source's query for a partition may run, in UTC."""
+        return bounds_utc(partition, self.grain, self.timezone)[1] + self.delay_of(source)
 
     def context_partitions(self, source: str, partition: str) -> tuple[str, str]:
         """Return the first and last context partition that a batch partition may look up."""

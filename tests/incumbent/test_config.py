@@ -77,6 +77,76 @@ def test_each_mistake_is_named(tmp_path: Path, old: str, new: str, says: str) ->
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own error
 
 
+DATABASE = """
+    path: rows/{partition}.parquet
+    connection: shop
+    query: SELECT id, at FROM rows WHERE at >= :start AND at < :end
+    timezone: Europe/Berlin
+    delay_hours: 6
+"""
+ROWS = '  rows: {role: batch, path: "rows/{partition}.parquet"}'
+FROM_DATABASE = GOOD.replace(ROWS, f"  rows:\n    role: batch{DATABASE}")
+
+
+def test_a_source_may_come_from_a_database(tmp_path: Path) -> None:
+    source = load_model(write(tmp_path, FROM_DATABASE)).model.sources["rows"]
+    assert (source.connection, source.timezone, source.delay_hours) == ("shop", "Europe/Berlin", 6)
+    assert load_model(write(tmp_path, GOOD)).model.sources["rows"].connection is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("    connection: shop\n", "", "needs `connection` too"),
+        ("    query: SELECT id, at FROM rows WHERE at >= :start AND at < :end\n", "", "needs `query` too"),
+        ("connection: shop", "connection: postgres://me:w0rd@host/shop", "the id of an Airflow connection"),
+        (".parquet", ".csv", "ends in .parquet"),
+        ("AND at < :end", "", "asks for one partition"),
+        ("at >= :start AND at < :end", "true", "asks for one partition"),
+        (":end", ":emd", "line 1: there is no parameter :emd, only :start, :end, :partition"),
+        (":end", ":end AND name <> 'x", "line 1: ' is not closed"),
+        ("Europe/Berlin", "Europe/Berln", "no time zone has the name 'Europe/Berln'"),
+        ("delay_hours: 6", "delay_hours: -1", "delay_hours"),
+    ],
+)
+def test_each_mistake_about_a_database_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in DATABASE
+    folder = write(tmp_path, GOOD.replace(ROWS, f"  rows:\n    role: batch{DATABASE.replace(old, new)}"))
+    with pytest.raises(ConfigError) as caught:
+        load_model(folder)
+    assert says in str(caught.value)
+    assert "model.yaml: sources.rows" in caught.value.where
+    assert "w0rd" not in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["SELECT * FROM planes", "SELECT * FROM planes WHERE month = :partition"])
+def test_what_is_looked_up_may_be_a_whole_table(tmp_path: Path, query: str) -> None:
+    source = f'{{role: context, path: "p/{{partition}}.parquet", connection: shop, query: "{query}"}}'
+    text = GOOD.replace("label:", f"  planes: {source}\nlabel:")
+    assert load_model(write(tmp_path, text)).model.sources["planes"].query == query
+    once = text.replace("p/{partition}.parquet", "planes.parquet").replace("connection:", "once: true, connection:")
+    with pytest.raises(ConfigError, match="is read for each partition"):
+        load_model(write(tmp_path, once))
+
+
+def test_outcomes_are_asked_for_when_they_are_known(tmp_path: Path) -> None:
+    text = GOOD.replace("label: {sql: y}", "label: {sql: y, delay_days: 3}").replace(
+        "start: 2013-01", "start: 2013-01\ntimezone: America/New_York"
+    )
+    model = load_model(
+        write(
+            tmp_path,
+            text.replace(
+                'truth/{partition}.parquet"', 'truth/{partition}.parquet", connection: shop, query: "SELECT :partition"'
+            ),
+        )
+    ).model
+    assert str(model.due("truth", "2013-03")) == "2013-04-04 04:00:00+00:00"
+    assert str(model.due("rows", "2013-03")) == "2013-04-01 04:00:00+00:00"
+    late = FROM_DATABASE.replace("label: {sql: y}", "label: {sql: y, delay_days: 3}")
+    assert str(load_model(write(tmp_path, late)).model.due("rows", "2013-03")) == "2013-04-01 06:00:00+00:00"
+
+
 CONTRACT = """
 sources:
   rows: {key: [id], columns: {id: {dtype: int64}, at: {dtype: timestamp}}}
