@@ -16,6 +16,7 @@ from incumbent.partitions import KEY_PATTERNS, example_key
 START_DATE = datetime(2013, 1, 1)
 RUN_TIMEOUT = timedelta(hours=6)
 TASK_TIMEOUT = timedelta(hours=1)
+MAX_ACTIVE_RUNS = 4
 
 # A broken feed, contract or model does not mend itself by trying again; a service that is away may.
 RETRY_POLICY = ExceptionRetryPolicy(
@@ -56,7 +57,7 @@ def dag_args(model: Model, stage: Stage, doc: str | None, **overrides: Any) -> d
     arguments: dict[str, Any] = {
         "start_date": START_DATE,
         "catchup": False,
-        "max_active_runs": 4,
+        "max_active_runs": MAX_ACTIVE_RUNS,
         "dagrun_timeout": RUN_TIMEOUT,
         "default_args": default_args(model.owner),
         "tags": [f"model:{model.name}", f"stage:{stage}", f"owner:{model.owner}"],
