@@ -53,7 +53,7 @@ CONTRACT = SourceContract.model_validate(
 ALL = "SELECT * FROM rows"
 MONTH = "SELECT * FROM rows WHERE seen >= :start AND seen < :end"
 ROWS: list[tuple[Any, ...]] = [
-    (3, START, date(2020, 1, 1), 0.1, Decimal("1.100"), True, "Zoë 東京 🛫"),
+    (3, START, date(2020, 1, 1), 0.1, Decimal("127000.381"), True, "Zoë 東京 🛫"),
     (2**63 - 1, datetime(2020, 1, 31, 23, 59, 59, 999999, UTC), date(9999, 12, 31), 1e300, Decimal("0.001"), False, ""),
     (-(2**63), START + timedelta(days=9), date(1, 1, 1), -0.5, Decimal("-7"), None, 'it\'s \\ 100 % "q" :end $1 ?'),
     (0, START + timedelta(days=3), None, None, None, None, None),

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.execution_time.timeout import timeout
 from airflow.serialization.serialized_objects import DagSerialization
 from tests.databases import PASSWORD, Postgres, postgres
 
@@ -247,6 +248,15 @@ def test_a_kill_ends_the_query_in_the_database(
     assert not list((home / "raw").rglob("*.parquet"))
 
 
+def test_a_timeout_ends_it_too(server: Postgres, home: Path, connect: Callable[..., None]) -> None:
+    connect(server.connection())
+    path = home / "models" / "shop" / "model.yaml"
+    path.write_text(MODEL.replace("SELECT id, seen FROM orders", "SELECT id, seen, pg_sleep(300) FROM orders"))
+    with pytest.raises(AirflowTaskTimeout), timeout(2):
+        execute(operator(home))
+    until(lambda: server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == [(0,)])
+
+
 def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not holds():
@@ -320,6 +330,9 @@ def test_any_hook_that_is_a_dbapihook_will_do(home: Path, tmp_path: Path, monkey
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": "file", "host": str(path)}))
     result, announced = execute(operator(home))
     assert (result["rows"], announced) == (2, ["2020-01"])
+    assert open_database("shop", "w").style == "format"
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": "gcpbigquery"}))
+    assert open_database("shop", "w").style == "pyformat"
 
 
 def test_the_schedule_asks_the_database_where_it_would_wait_for_a_file(home: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,6 @@ from incumbent_airflow.runtime import Runtime, emit, partition_of
 if TYPE_CHECKING:
     from incumbent.validate.extract import Extraction
     from incumbent.validate.reading import Reading
-
-LOOK_S = 0.2
 
 
 class ExtractOperator(BaseOperator):
@@ -54,7 +52,7 @@ class ExtractOperator(BaseOperator):
         return {"partition": partition, "rows": found.rows, "digest": found.digest, "is_new": found.is_new}
 
     def on_kill(self) -> None:
-        """End the query in the database too; the task then fails with that, and leaves no file."""
+        """End the query in the database too; the task then fails, and leaves the file that was there."""
         if self._reading is not None:
             self._reading.cancel()
 
@@ -73,14 +71,11 @@ class ExtractOperator(BaseOperator):
         target = runtime.raw_path(self.source, partition)
         # In a thread of its own: a driver waits in C, where the signal of a kill or of a timeout is not heard.
         with ThreadPoolExecutor(1) as threads:
-            done = threads.submit(extract, reading, contract, target, where, source.timezone)
             try:
-                while not wait([done], LOOK_S).done:
-                    pass
+                found = threads.submit(extract, reading, contract, target, where, source.timezone).result()
             except BaseException:
                 reading.cancel()
                 raise
-            found = done.result()
         state = "written" if found.is_new else "there already, with the same rows"
         self.log.info("%s: %d rows through %s, %s", target, found.rows, reading.through, state)
         return found
