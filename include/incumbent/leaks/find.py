@@ -1,0 +1,140 @@
+"""Look for leaks in a table: every test once, the surest first, each on the columns not named yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from incumbent.leaks.after import after
+from incumbent.leaks.association import fold_codes, strength
+from incumbent.leaks.columns import Column, Floats, label_values, read_columns
+from incumbent.leaks.copies import copies
+from incumbent.leaks.finding import Finding, LeakReport
+from incumbent.leaks.given import given
+from incumbent.leaks.independent import independent
+from incumbent.leaks.own_label import own_labels
+from incumbent.leaks.serial import row_order, serials
+from incumbent.leaks.sheet import ALPHA, Rows, Sheet
+from incumbent.leaks.twins import twins
+from incumbent.leaks.windows import windows
+
+MOST_ROWS = 10_000
+MOST_CELLS = 10_000_000
+LEAST_SAMPLE = 2000
+LEAST_ROWS = 50
+LEAST_OF_A_CLASS = 10
+TESTS: tuple[Callable[[Sheet], Iterable[Finding]], ...] = (
+    copies,
+    serials,
+    own_labels,
+    windows,
+    twins,
+    independent,
+    given,
+)
+
+
+def find_leaks(
+    rows: pa.Table,
+    label: str,
+    task: str,
+    *,
+    features: Sequence[str] | None = None,
+    keys: Sequence[str] = (),
+    time: str | None = None,
+    ordered: bool = True,
+    seed: int = 7,
+) -> LeakReport:
+    """Return the columns that know the label in a way that no honest column does.
+
+    Rows without a label are evidence too: what is empty there is known only after the outcome.
+
+    Args:
+        rows: The table, labelled rows and others.
+        label: Name of the column that is predicted; null where the outcome is not known.
+        task: `binary` or `regression`.
+        features: Columns to judge; all but the label and the time if None.
+        keys: Columns that identify a row: judged as the others are, and named if their order tells the label.
+        time: Column that orders the rows in time; it is not judged itself.
+        ordered: Whether the order of the rows means anything; False if the caller sorted them.
+        seed: Seed of samples and folds; the same rows and seed give the same report.
+
+    Raises:
+        ConfigError: The label is missing or does not fit the task.
+    """
+    truth = label_values(rows, label, task)
+    names = [name for name in (features or rows.column_names) if name not in (label, time)]
+    names = list(dict.fromkeys([*names, *(key for key in keys if key != time)]))
+    columns, not_judged = read_columns(rows, names)
+    labelled = np.isfinite(truth)
+    if few := _too_few(truth[labelled], task):
+        return LeakReport((), rows.num_rows, int(labelled.sum()), 0, 0, {**not_judged, "": few})
+    findings = list(after(columns, labelled, ALPHA / (8 * max(len(columns), 1))))
+    sheet = _sheet(columns, truth, task, labelled, _moments(rows, time), seed)
+    if ordered:
+        findings += row_order(sheet)
+    for test in TESTS:
+        findings += _each_once(test(sheet.without(finding.column for finding in findings)))
+    judged = len(columns)
+    return LeakReport(tuple(findings), rows.num_rows, int(labelled.sum()), int(sheet.sample.size), judged, not_judged)
+
+
+def _too_few(label: Floats, task: str) -> str:
+    if label.size < LEAST_ROWS:
+        return f"too few rows to say: {label.size} with a label of the {LEAST_ROWS} needed"
+    if task != "binary":
+        return "" if np.unique(label).size > 2 else "the label has one or two values only: the task may be binary"
+    fewest = int(min(label.sum(), label.size - label.sum()))
+    if fewest < LEAST_OF_A_CLASS:
+        return f"too few rows to say: {fewest} of the rarer class of the {LEAST_OF_A_CLASS} needed"
+    return ""
+
+
+def _sheet(
+    columns: Sequence[Column], truth: Floats, task: str, labelled: np.ndarray, moments: Floats | None, seed: int
+) -> Sheet:
+    at = np.nonzero(labelled)[0]
+    label = truth[at]
+    known = tuple(column if at.size == truth.size else column.take(at) for column in columns)
+    sample = _sample(label, task, max(LEAST_SAMPLE, min(MOST_ROWS, MOST_CELLS // max(len(columns), 1))), seed)
+    folds = fold_codes(label[sample], task, seed)
+    return Sheet(
+        columns=known,
+        label=label,
+        task=task,
+        sample=sample,
+        time_order=None if moments is None else np.argsort(moments[at], kind="stable"),
+        seed=seed,
+        judged=len(known),
+        strength={column.name: strength(column.take(sample), label[sample], task, folds) for column in known},
+    )
+
+
+def _sample(label: Floats, task: str, size: int, seed: int) -> Rows:
+    """Return rows to look at: all, or so many; half of them of the rarer class if there are not enough."""
+    if label.size <= size:
+        return np.arange(label.size)
+    rng = np.random.default_rng(seed)
+    if task != "binary":
+        return np.sort(rng.choice(label.size, size, replace=False))
+    rare = label > 0.5 if label.mean() <= 0.5 else label < 0.5
+    rows, others = np.nonzero(rare)[0], np.nonzero(~rare)[0]
+    wanted = max(round(size * rows.size / label.size), min(rows.size, size // 10))
+    return np.sort(np.r_[rng.choice(rows, wanted, replace=False), rng.choice(others, size - wanted, replace=False)])
+
+
+def _moments(rows: pa.Table, time: str | None) -> Floats | None:
+    if time is None:
+        return None
+    found, _ = read_columns(rows, [time])
+    return found[0].values if found else None
+
+
+def _each_once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for finding in findings:
+        if finding.column not in seen:
+            seen.add(finding.column)
+            yield finding

@@ -1,0 +1,110 @@
+"""A column that, given the others, tells far more than all of the others together.
+
+A departure time says little by itself, and nearly all together with the timetable. So a small boosted model is
+fitted with and without the column, and judged on rows that it did not see. In honest tables columns share what
+they know: without the best one the others lose little.
+
+False alarms: the loss must exceed a quarter of all there is to know (entropy or variance), surely: paired over the
+same rows, at the sheet's alpha. That is a judgement, not a theorem: a table may have one honest
+column that decides nearly everything, and then a person has to say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import xgboost as xgb
+from scipy.stats import norm
+
+from incumbent.leaks.association import fold_codes, losses
+from incumbent.leaks.columns import Codes, Column, Floats
+from incumbent.leaks.finding import Finding
+from incumbent.leaks.sheet import Sheet
+
+Matrix = npt.NDArray[np.float32]
+LEAST_GAIN = 0.25
+LEAST_ROWS = 100
+MOST_COLUMNS = 60
+MOST_LEVELS = 255
+ROUNDS = 50
+PARAMS = {"max_depth": 4, "learning_rate": 0.2, "min_child_weight": 2, "tree_method": "hist", "verbosity": 0, "nthread": 1}
+OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
+
+
+def given(sheet: Sheet) -> Iterator[Finding]:
+    """Yield columns without which most of the knowledge is gone, the most telling one first."""
+    columns = sorted(sheet.columns, key=lambda column: -sheet.strength[column.name].skill)[:MOST_COLUMNS]
+    label = sheet.sampled_label
+    if label.size < LEAST_ROWS or len(columns) < 2:
+        return
+    folds = fold_codes(label, sheet.task, sheet.seed, 2 if label.size > 2000 else 4)
+    base = float(losses(label, np.full(label.size, label.mean()), sheet.task).mean())
+    while len(columns) > 1:
+        with_all, drops = _fit(columns, sheet, folds, base, every_drop=True)
+        worst: tuple[float, float, Column] | None = None
+        for column in (columns[at] for at in np.argsort(-drops)[:3] if drops[at] >= LEAST_GAIN):
+            without, _ = _fit([other for other in columns if other is not column], sheet, folds, base)
+            gain = (without - with_all) / base
+            surely = float(gain.mean() - norm.isf(sheet.alpha) * gain.std() / np.sqrt(gain.size))
+            if surely >= LEAST_GAIN and (worst is None or gain.mean() > worst[0]):
+                worst = (float(gain.mean()), 1.0 - float(without.mean()) / base, column)
+        if worst is None:
+            return
+        yield _finding(worst[2].name, worst[1] + worst[0], worst[1])
+        columns = [column for column in columns if column is not worst[2]]
+
+
+def _fit(
+    columns: Sequence[Column], sheet: Sheet, folds: Codes, base: float, every_drop: bool = False
+) -> tuple[Floats, Floats]:
+    """Return the loss of each row it was not fitted to, and what is lost when a column is shuffled."""
+    label = sheet.sampled_label
+    matrix, kinds = _matrix(columns, sheet)
+    out, drops = np.empty(label.size), np.zeros(len(columns))
+    rng = np.random.default_rng(sheet.seed)
+    params = {**PARAMS, "objective": OBJECTIVES[sheet.task], "seed": sheet.seed}
+    for fold in np.unique(folds):
+        fit, held = folds != fold, folds == fold
+        data = xgb.QuantileDMatrix(matrix[fit], label[fit], feature_types=kinds, enable_categorical=True, nthread=1)
+        booster = xgb.train(params, data, ROUNDS)
+
+        def loss(rows: Matrix, booster: xgb.Booster = booster, truth: Floats = label[held]) -> Floats:
+            said = booster.predict(xgb.DMatrix(rows, feature_types=kinds, enable_categorical=True, nthread=1))
+            return losses(truth, said.astype(np.float64), sheet.task)
+
+        rows = matrix[held]
+        out[held] = loss(rows)
+        used = booster.get_score(importance_type="total_gain") if every_drop else {}
+        for at in (int(name[1:]) for name in used):
+            shuffled = rows.copy()
+            shuffled[:, at] = rng.permutation(shuffled[:, at])
+            drops[at] += float((loss(shuffled) - out[held]).sum()) / base / label.size
+    return out, drops
+
+
+def _matrix(columns: Sequence[Column], sheet: Sheet) -> tuple[Matrix, list[str]]:
+    out, kinds = np.empty((sheet.sample.size, len(columns)), dtype=np.float32), []
+    for at, column in enumerate(columns):
+        values = sheet.sampled(column)
+        levels, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+        # Of a text with very many values only how common each is can be learned from a sample.
+        few = column.is_text and levels.size <= MOST_LEVELS
+        kinds.append("c" if few else "q")
+        coded = np.where(np.isfinite(values), codes, np.nan)
+        out[:, at] = coded if few else counts[codes] if column.is_text else values
+    return out, kinds
+
+
+def _finding(name: str, with_all: float, without: float) -> Finding:
+    return Finding(
+        column=name,
+        test="given",
+        sentence=f"with {name} a small model explains {with_all:.0%} of the label, with all other columns together "
+        f"{max(without, 0.0):.0%}",
+        expected=f"at most {LEAST_GAIN:.0%} more than the other columns explain",
+        found=f"{with_all - max(without, 0.0):.0%} more",
+        next_step="find out when its value is known; leave it out unless that is before the outcome",
+        evidence={"skill": with_all, "skill_without": without},
+    )
