@@ -8,9 +8,9 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from demo.raw_data import KEYS, flights, outcomes, weather
+from demo.raw_data import every_column, flights, outcomes, weather
 
-MOST_ROWS = 4000
+MOST_ROWS = 2000
 SHARE = 0.9
 
 
@@ -23,7 +23,7 @@ class Table:
     rows: pd.DataFrame
 
     def draw(self, seed: int) -> pd.DataFrame:
-        """Return nine tenths of the rows, at most 4,000, in an order of the seed."""
+        """Return nine tenths of the rows, at most 2,000, in an order of the seed."""
         size = min(int(SHARE * len(self.rows)), MOST_ROWS)
         drawn = self.rows.sample(n=size, random_state=np.random.RandomState(seed))
         return drawn.reset_index(drop=True)
@@ -42,7 +42,8 @@ def _bunch(name: str) -> pd.DataFrame:
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")(as_frame=True)
-    return bunch.data.assign(label=bunch.target.astype(float))
+    rows: pd.DataFrame = bunch.data
+    return rows.assign(label=bunch.target.astype(float))
 
 
 def _cancer() -> Table:
@@ -101,18 +102,25 @@ def _rain() -> Table:
 
 
 def _late() -> Table:
-    landed = _landed()
+    landed = _landed().copy()
     return Table("late flights", "binary", landed.assign(label=(landed.pop("arr_delay") > 15).astype(float)))
 
 
 def _air_time() -> Table:
     landed = _landed().drop(columns="arr_delay")
-    return Table("air time", "regression", landed.assign(label=outcomes().air_time[landed.index]))
+    return Table("air time", "regression", landed.assign(label=outcomes().loc[landed.index, "air_time"]))
 
 
+@cache
 def _landed() -> pd.DataFrame:
     rows = flights().assign(arr_delay=outcomes().arr_delay)
     rows = rows.merge(weather().drop(columns=["year", "month", "day", "hour"]), how="left", on=["origin", "time_hour"])
     rows = rows[rows.arr_delay.notna()].drop(columns=["time_hour", "tailnum", "year"])
-    assert set(KEYS) - {"year"} <= set(rows)
     return rows
+
+
+def whole_flights() -> pd.DataFrame:
+    """Return all flights with all columns and `label`, which is empty where a flight did not arrive."""
+    rows = every_column()
+    late = (rows.arr_delay > 15).astype(float)
+    return rows.assign(label=late.where(rows.arr_delay.notna()))

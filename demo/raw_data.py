@@ -64,13 +64,13 @@ def damage_distance(path: Path, share: float = 0.05, factor: int = 100, seed: in
 @cache
 def flights() -> pd.DataFrame:
     """Return what is known before departure, one row per flight."""
-    return _all_flights()[BEFORE_DEPARTURE].copy()
+    return every_column()[BEFORE_DEPARTURE].copy()
 
 
 @cache
 def outcomes() -> pd.DataFrame:
     """Return what is known after the day: each flight's status, delay and time in the air."""
-    frame = _all_flights()
+    frame = every_column()
     rows = frame[KEYS].copy()
     landed, left = frame["arr_delay"].notna(), frame["dep_time"].notna()
     rows["status"] = np.select([landed, left], ["landed", "diverted"], default="cancelled")
@@ -88,7 +88,8 @@ def weather() -> pd.DataFrame:
 
 
 @cache
-def _all_flights() -> pd.DataFrame:
+def every_column() -> pd.DataFrame:
+    """Return the flights with all columns, what is known before departure and after."""
     frame = pd.read_csv(_packaged("flights"))
     frame["time_hour"] = pd.to_datetime(frame["time_hour"], utc=True)
     return frame

@@ -156,6 +156,7 @@ class Gates(Strict):
         max_logloss_increase: Largest relative increase of the loss that its upper bound may show.
         calibration_tolerance: Share by which the mean prediction may miss, beyond two errors.
         min_train_rows: Least training rows of a cold start.
+        allow_leaks: Features that a person vouches for: they pass the gate against leaks whatever it finds.
     """
 
     alpha: float = Field(0.01, gt=0, lt=0.5)
@@ -166,6 +167,7 @@ class Gates(Strict):
     max_logloss_increase: float = Field(0.01, ge=0)
     calibration_tolerance: float = Field(0.005, ge=0)
     min_train_rows: int = Field(1000, ge=1)
+    allow_leaks: tuple[str, ...] = ()
 
 
 class Train(Strict):

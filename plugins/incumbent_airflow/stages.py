@@ -122,7 +122,9 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
             store.champion(),
             _request(runtime, request_id),
             rows=gate_rows,
-            training_rows=lambda: _rows(runtime, snapshot, candidate.definition, None, snapshot.train_until),
+            training_rows=lambda: _rows(
+                runtime, snapshot, candidate.definition, None, snapshot.train_until, unlabelled=True
+            ),
             predict=predictor(store),
         )
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
@@ -249,11 +251,14 @@ def _snapshot_pin(request_id: str) -> str:
     return f"train-{request_id}"
 
 
-def _rows(runtime: Runtime, snapshot: Snapshot, definition: str, first: str | None, until: str) -> pa.Table:
+def _rows(
+    runtime: Runtime, snapshot: Snapshot, definition: str, first: str | None, until: str, unlabelled: bool = False
+) -> pa.Table:
     from incumbent.features.rows import labelled_rows
 
     first_day = None if first is None else date.fromisoformat(first)
-    return labelled_rows(runtime.store, runtime.model, snapshot, first_day, date.fromisoformat(until), definition)
+    until_day = date.fromisoformat(until)
+    return labelled_rows(runtime.store, runtime.model, snapshot, first_day, until_day, definition, unlabelled)
 
 
 def _refusal(runtime: Runtime, verdict: str, answer: Mapping[str, Any] | None) -> str:

@@ -35,6 +35,7 @@ COMMANDS = (
     Command(("down",), "stop exactly what was started", "incumbent.cli.stack:down"),
     Command(("doctor",), "what runs, on which port, with how much memory, and why", "incumbent.cli.doctor:doctor"),
     Command(("env",), "print the file to source for the stack's environment", "incumbent.cli.stack:env"),
+    Command(("leaks",), "name the columns of a table that know the label", "incumbent.cli.leaks:leaks"),
     Command(("store", "check"), "look for broken promises in the store", "incumbent.cli.store:check"),
 )
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from incumbent.config import Gates
+from incumbent.leaks import LeakReport
 from incumbent.stats import Difference, auc, paired_auc_difference, relative_difference
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +37,7 @@ class Contest:
         gate_from: First local day of the gate rows.
         degraded: A labelled alarm holds against the champion.
         limits: Thresholds of the model's configuration.
+        leaks: What the candidate's training rows give away; None if nobody looked, then there is no such gate.
     """
 
     task: str
@@ -53,6 +55,7 @@ class Contest:
     baseline: Floats | None = None
     baseline_feature: str = ""
     degraded: bool = False
+    leaks: LeakReport | None = None
 
     @property
     def alpha(self) -> float:

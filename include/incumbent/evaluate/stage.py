@@ -13,6 +13,7 @@ from incumbent.config import Model
 from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.contest import Contest
+from incumbent.evaluate.leaks import look
 from incumbent.evaluate.verdict import judge
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
 from incumbent.store import ModelStore
@@ -50,7 +51,8 @@ def evaluate(
         champion: Head of the ledger; None at a cold start.
         request: Why the candidate was trained.
         rows: Gate rows under a feature definition: keys, features, `label` and `local_date`.
-        training_rows: The candidate's training rows; called at a cold start only.
+        training_rows: The candidate's training rows; rows of the same days whose outcome has no label come too,
+            and theirs is null.
         predict: Predictions of a version for rows of its own definition.
 
     Raises:
@@ -123,12 +125,14 @@ def _contest(
     clusters, unit = cluster_codes(own, model.evaluate.cluster)
     incumbent = store.records.get(ModelVersion, champion.version) if champion else None
     champion_scores, chance, baseline, feature = None, 0.0, None, ""
+    seen = training_rows()
+    found = look(seen, candidate) if candidate.features and seen.num_rows else None
     if incumbent:
         theirs = own if incumbent.definition == candidate.definition else rows(incumbent.definition)
         check_same_rows(own, theirs, model.keys)
         champion_scores = _scores(predict, incumbent, theirs)
     else:
-        training = training_rows()
+        training = seen.filter(seen["label"].is_valid())
         chance = float(np.mean(training["label"].to_numpy())) if training.num_rows else 0.0
         feature, baseline = best_single_feature(training, own, candidate.features, model.task)
     return Contest(
@@ -147,6 +151,7 @@ def _contest(
         baseline=baseline,
         baseline_feature=feature,
         degraded=request.degraded,
+        leaks=found,
     )
 
 

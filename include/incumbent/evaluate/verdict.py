@@ -8,6 +8,7 @@ from typing import Any
 
 from incumbent.evaluate import cold_start, gates
 from incumbent.evaluate.contest import Contest
+from incumbent.evaluate.leaks import leaks
 
 Gate = Callable[[Contest], dict[str, Any]]
 CHALLENGER: tuple[tuple[str, Gate], ...] = (
@@ -24,6 +25,8 @@ COLD_START: tuple[tuple[str, Gate], ...] = (
     ("baseline", cold_start.baseline),
     ("calibration", cold_start.calibration),
 )
+# Last, because the first failure is the verdict's sentence: a leak makes the others pass brilliantly.
+LEAKS: tuple[tuple[str, Gate], ...] = (("leaks", leaks),)
 # Without finite numbers and enough rows, the later gates have nothing to compute with.
 PRECONDITIONS = ("data", "sample")
 
@@ -44,7 +47,8 @@ def judge(contest: Contest) -> Verdict:
     """
     results: list[dict[str, Any]] = []
     blocked = ""
-    for name, gate in COLD_START if contest.champion is None else CHALLENGER:
+    asked = (COLD_START if contest.champion is None else CHALLENGER) + (() if contest.leaks is None else LEAKS)
+    for name, gate in asked:
         if blocked:
             results.append({"gate": name, "passed": None, "sentence": f"not judged: the {blocked} gate comes first"})
             continue

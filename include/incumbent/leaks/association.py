@@ -34,10 +34,15 @@ def strength(column: Column, label: Floats, task: str, folds: Codes) -> Strength
     """Return a column's strength, cross-fitted: the mean label of its levels or of 20 quantile bins."""
     codes = level_codes(column)
     predictions = cross_fitted(codes, label, folds)
-    positive = label if task == "binary" else (label > np.median(label)).astype(np.float64)
-    area = auc(positive, predictions) if 0 < positive.mean() < 1 else 0.5
+    truth = halves(label, task)
+    area = auc(truth, predictions) if 0 < truth.mean() < 1 else 0.5
     share, error = skill(label, predictions, task)
     return Strength(area, share, error)
+
+
+def halves(label: Floats, task: str) -> Floats:
+    """Return a binary label as it is, and of a numeric one whether it lies above the middle."""
+    return label if task == "binary" else (label > np.median(label)).astype(np.float64)
 
 
 def level_codes(column: Column) -> Codes:

@@ -111,7 +111,8 @@ def _read(name: str, values: pa.ChunkedArray) -> Column | None:
     if pa.types.is_temporal(kind) and not (pa.types.is_duration(kind) or pa.types.is_interval(kind)):
         whole = pa.int32() if pa.types.is_date32(kind) or pa.types.is_time32(kind) else pa.int64()
         return Column(name, _numbers(values.cast(whole)), is_moment=True)
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    numeric = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    if any(is_kind(kind) for is_kind in numeric):
         return Column(name, _numbers(values))
     return Column(name, np.full(len(values), np.nan)) if pa.types.is_null(kind) else None
 

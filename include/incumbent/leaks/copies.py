@@ -32,7 +32,7 @@ def copies(sheet: Sheet) -> Iterator[Finding]:
     for column in sheet.columns:
         each = column.take(sheet.sample)
         shapes = [each, *([shape] if (shape := filled(each)) else [])]
-        found = (_binary if sheet.task == "binary" else _numeric)
+        found = _binary if sheet.task == "binary" else _numeric
         if finding := next((said for shape in shapes if (said := found(shape, label))), None):
             yield finding
 
@@ -43,10 +43,8 @@ def _binary(column: Column, label: Floats) -> Finding | None:
     positives = np.bincount(codes, weights=label)
     if levels.size == 2 or (column.is_text and levels.size <= MOST_LEVELS and counts.mean() >= ROWS_A_LEVEL):
         says_yes = positives / counts > label.mean()
-        right = np.where(says_yes, positives, counts - positives)
-        agrees = min(
-            float(right[says_yes].sum() / max(label.sum(), 1)), float(right[~says_yes].sum() / max((1 - label).sum(), 1))
-        )
+        negatives = counts - positives
+        agrees = float(min(positives[says_yes].sum() / label.sum(), negatives[~says_yes].sum() / (1 - label).sum()))
         if agrees >= AGREEMENT and says_yes.any() and not says_yes.all():
             what = f"each of its {levels.size} values stands for one label in {agrees:.1%} of the rows of each class"
             return _finding(column.name, what, "the same value in both classes here and there", {"agreement": agrees})

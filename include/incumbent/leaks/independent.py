@@ -6,7 +6,7 @@ is independent of everything else given the label (Pearl 1988: the label is its 
 classes, or beside a smooth curve of a numeric label, each strong column is regressed on the others.
 
 False alarms: an honest column is named only if its dependence is missed. So a column is judged only where the F
-test sees, with probability 0.99, a column that shares half as much with the others as the middle one
+test sees, with probability 0.8, a column that shares half as much with the others as the middle one
 of this table does. In a table of unrelated columns nothing is seen, and independence accuses nobody.
 """
 
@@ -21,7 +21,7 @@ from scipy.interpolate import BSpline
 from scipy.stats import f as fisher
 from scipy.stats import ncf, norm, rankdata
 
-from incumbent.leaks.association import cross_fitted, fold_codes, level_codes
+from incumbent.leaks.association import cross_fitted, fold_codes, halves, level_codes
 from incumbent.leaks.columns import Column, Floats, filled
 from incumbent.leaks.finding import Finding
 from incumbent.leaks.sheet import Sheet
@@ -30,8 +30,8 @@ from incumbent.stats import auc
 Matrix = npt.NDArray[np.float64]
 LEAST_AUC = 0.7
 LEAST_COLUMNS = 4
-DEPENDENT = 1e-3  # p-value below which a column is seen dependent
-POWER = 0.99
+DEPENDENT = 0.01  # p-value below which a column is seen dependent
+POWER = 0.8
 SAME = 0.999
 MOST_OTHERS = 150
 MOST_TEXT_LEVELS = 50
@@ -48,9 +48,9 @@ def independent(sheet: Sheet) -> Iterator[Finding]:
     names = [shape.name for shape, _ in shapes]
     within = left.T @ left / left.shape[0]
     shared = [_shared(within, names, at, left.shape[0]) for at in range(len(names))]
-    usual = float(np.median([found.share for found in shared]))
     for at in strong:
         found = shared[at]
+        usual = float(np.median([other.share for other in shared if other is not found]))
         if found.p >= DEPENDENT and found.sees(usual / 2) >= POWER:
             yield _finding(names[at], shapes[at][1], found, usual)
 
@@ -84,20 +84,16 @@ class Shared:
 
 def _shapes(sheet: Sheet) -> list[tuple[Column, float]]:
     """Return each column, and whether it is filled, as numbers with the AUC of each."""
-    out = []
+    label, out = sheet.sampled_label, []
+    folds = fold_codes(label, sheet.task, sheet.seed)
     for column in sheet.columns:
         each = column.take(sheet.sample)
         if column.is_text and np.unique(each.values).size > MOST_TEXT_LEVELS:
             continue
         out.append((each, sheet.strength[column.name].auc))
         if shape := filled(each):
-            counts = level_codes(shape)
-            share = cross_fitted(counts, sheet.sampled_label, fold_codes(sheet.sampled_label, sheet.task, sheet.seed))
-            positive = sheet.sampled_label > np.median(sheet.sampled_label) if sheet.task != "binary" else (
-                sheet.sampled_label > 0.5
-            )
-
-            out.append((shape, auc(positive.astype(np.float64), share)))
+            share = cross_fitted(level_codes(shape), label, folds)
+            out.append((shape, auc(halves(label, sheet.task), share)))
     return out
 
 
@@ -105,8 +101,7 @@ def _beside_label(column: Column, sheet: Sheet) -> Floats:
     """Return what is left of a column when the label is known: normal scores, standardised."""
     values, label = column.values, sheet.sampled_label
     if column.is_text:
-        codes = level_codes(column)
-        values = cross_fitted(codes, label, np.zeros(label.size, dtype=np.int64) + (np.arange(label.size) % 2))
+        values = cross_fitted(level_codes(column), label, fold_codes(label, sheet.task, sheet.seed))
     known = np.isfinite(values)
     out = np.zeros(values.size)
     if sheet.task == "binary":

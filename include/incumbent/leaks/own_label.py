@@ -4,12 +4,15 @@ If x is the mean label of the row's group, own row included, then the rows with 
 mean label. An honest column, even a perfectly calibrated score, misses it by sampling error. So the misfit
 of the level means is compared with what sampling alone gives, and is named when it is far too *small*.
 
-With a prior (s + a·m)/(n + a), or a sum instead of a mean, the level mean is linear in x, 1/n and x/n: the fit
-has these. An exact hit needs no p-value: the values of a measured column are no means of this table's label to the
-third digit, in three of three levels or on one line in a third of six or more. False alarms of the inexact: Σ n (mean − fit)² / variance is χ² with levels − 4 degrees of freedom under honest
-sampling, and larger when the fit is wrong, so P(χ² ≤ found) at the sheet's alpha errs on the safe side. A count
-cannot hit its mean exactly, so half a row is added to each misfit. A matched design has equal means by plan;
-they say nothing of x, so x must also explain the means.
+With a prior of a rows with mean m, x = (s + a·m)/(n + a), so x·n − s = a·m − a·x: the values lie on one line. An
+exact hit needs no p-value: the values of a measured column are not the means of this table's label to the third
+digit, in three of three levels, or on one such line in a third of six or more.
+
+An encoding that was made on more rows than these hits inexactly. Its level mean is about linear in x, 1/n and x/n.
+False alarms: Σ n (mean − fit)² / variance is χ² with levels − 4 degrees of freedom under honest sampling, and
+larger when the fit is wrong, so P(χ² ≤ found) at the sheet's alpha errs on the safe side. A count cannot hit
+its mean exactly, so half a row is added to each misfit. A matched design has equal means by plan; they say
+nothing of x, so x must also explain the means.
 """
 
 from __future__ import annotations

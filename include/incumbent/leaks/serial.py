@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from incumbent.leaks.association import cross_fitted, fold_codes, level_codes
+from incumbent.leaks.association import cross_fitted, fold_codes, halves, level_codes
 from incumbent.leaks.columns import Column, Floats
 from incumbent.leaks.finding import ROW_ORDER, Finding
 from incumbent.leaks.sheet import Sheet
@@ -38,8 +38,8 @@ def serials(sheet: Sheet) -> Iterator[Finding]:
             yield Finding(
                 column=column.name,
                 test="serial",
-                sentence=f"{column.name} is a serial number (each row has its own, evenly spread) whose order tells the "
-                f"label with AUC {area:.3f}: it was given after the outcome, or in its order",
+                sentence=f"{column.name} is a serial number (each row has its own, evenly spread) whose order tells "
+                f"the label with AUC {area:.3f}: it was given after the outcome, or in its order",
                 expected=f"an AUC of 0.5, and below {LEAST_AUC} where rates drift",
                 found=f"{area:.3f}",
                 next_step="leave it out: a new row's number says nothing of its outcome",
@@ -80,7 +80,7 @@ def _serial(column: Column) -> Floats | None:
 
 def _order_auc(values: Floats, label: Floats, task: str, seed: int) -> tuple[float, float]:
     """Return how well an order tells the label, by itself or in twenty stretches, and the p-value of that."""
-    positive = label if task == "binary" else (label > np.median(label)).astype(np.float64)
+    positive = halves(label, task)
     share = float(positive.mean())
     if not 0 < share < 1:
         return 0.5, 1.0

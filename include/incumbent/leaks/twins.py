@@ -23,6 +23,9 @@ from incumbent.leaks.sheet import Sheet
 LEAST_GAIN = 0.25
 CLOSE = 0.35  # of a standard deviation: the middle difference of two columns that mean the same
 MOST_PAIRS = 500
+MOST_ROWS = 2000
+LEAST_CORRELATION = 0.5
+LEAST_KNOWN = 20
 
 
 def twins(sheet: Sheet) -> Iterator[Finding]:
@@ -35,6 +38,8 @@ def twins(sheet: Sheet) -> Iterator[Finding]:
             continue
         one, other = sheet.sampled(first), sheet.sampled(second)
         apart = Column("", one - other)
+        if np.isfinite(apart.values).sum() < LEAST_KNOWN:
+            continue
         told = strength(apart, sheet.sampled_label, sheet.task, folds)
         alone = max((sheet.strength[column.name] for column in (first, second)), key=lambda found: found.skill)
         error = float(np.hypot(told.error, alone.error))
@@ -47,24 +52,22 @@ def twins(sheet: Sheet) -> Iterator[Finding]:
 
 def _pairs(sheet: Sheet) -> list[tuple[Column, Column]]:
     """Return pairs of numbers that mean about the same, the closest first."""
-    numbers = [column for column in sheet.columns if not column.is_text]
-    known = [np.sort(values[np.isfinite(values)]) for values in map(sheet.sampled, numbers)]
-    middle = np.array([np.median(values) for values in known])
-    spread = np.array([max(float(values.std()), 1e-12) for values in known])
+    each = [(column, sheet.sampled(column)[:MOST_ROWS]) for column in sheet.columns if not column.is_text]
+    each = [(column, some) for column, some in each if np.isfinite(some).sum() >= LEAST_KNOWN]
+    if len(each) < 2:
+        return []
+    numbers, values = [column for column, _ in each], np.array([some for _, some in each])
+    middle, spread = np.nanmedian(values, axis=1), np.maximum(np.nanstd(values, axis=1), 1e-12)
+    ranks = np.array([rankdata(np.where(np.isnan(some), mid, some)) for some, mid in zip(values, middle, strict=True)])
+    close = np.corrcoef(ranks) > LEAST_CORRELATION
+    ratio = spread[:, None] / spread[None, :]
+    close &= (np.abs(middle[:, None] - middle[None, :]) < CLOSE * spread) & (ratio < 2) & (ratio > 0.5)
     found = []
-    for at in range(len(numbers)):
-        like = np.abs(middle - middle[at]) < CLOSE * spread[at]
-        like &= (spread < 2 * spread[at]) & (spread[at] < 2 * spread)
-        for other in np.nonzero(like)[0]:
-            if other <= at:
-                continue
-            apart = np.abs(sheet.sampled(numbers[at]) - sheet.sampled(numbers[other]))
-            far = float(np.nanmedian(apart)) / spread[at] if np.isfinite(apart).any() else np.inf
-            if 0 < far < CLOSE:
-                found.append((far, at, int(other)))
-        if len(found) >= MOST_PAIRS:
-            break
-    return [(numbers[one], numbers[other]) for _, one, other in sorted(found)]
+    for at, other in zip(*np.nonzero(np.triu(close, 1)), strict=True):
+        far = float(np.nanmedian(np.abs(values[at] - values[other]))) / spread[at]
+        if 0 < far < CLOSE:
+            found.append((far, int(at), int(other)))
+    return [(numbers[one], numbers[other]) for _, one, other in sorted(found)[:MOST_PAIRS]]
 
 
 def _moves(apart: Floats, values: Floats) -> float:

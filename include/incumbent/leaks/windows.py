@@ -23,7 +23,7 @@ Matrix = npt.NDArray[np.float64]
 LAGS = 20
 ROWS_A_LAG = 16
 LEAST_LAGS = 3
-MOST_ROWS = 5000
+MOST_ROWS = 2000
 MADE_OF_LABELS = 0.98
 MORE_THAN_HONEST = 0.05
 
@@ -65,7 +65,7 @@ def _explained(basis: Matrix, values: Floats) -> float:
     """Return the adjusted share of variance that a linear fit explains."""
     centred = values - values.mean()
     share = float(((basis.T @ centred) ** 2).sum() / (centred @ centred))
-    return 1.0 - (1.0 - share) * (values.size - 1) / max(values.size - 1 - basis.shape[1], 1)
+    return 1.0 - (1.0 - share) * (values.size - 1) / max(values.size - 1 - int(basis.shape[1]), 1)
 
 
 def _finding(name: str, share: float, how: str) -> Finding:
