@@ -29,9 +29,9 @@ LEAST_ROWS = 100
 MOST_COLUMNS = 60
 MOST_LEVELS = 255
 MOST_SHUFFLED = 8  # columns with the largest gain
-ROUNDS = 50
+ROUNDS = 30
 PARAMS = {
-    "max_depth": 4, "learning_rate": 0.2, "min_child_weight": 2, "tree_method": "hist", "verbosity": 0, "nthread": 1,
+    "max_depth": 4, "learning_rate": 0.3, "min_child_weight": 2, "tree_method": "hist", "verbosity": 0, "nthread": 1,
 }  # fmt: skip
 OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
 
@@ -42,7 +42,7 @@ def given(sheet: Sheet) -> Iterator[Finding]:
     label = sheet.sampled_label
     if label.size < LEAST_ROWS or len(columns) < 2:
         return
-    folds = fold_codes(label, sheet.task, sheet.seed, 2 if label.size > 2000 else 4)
+    folds = fold_codes(label, sheet.task, sheet.seed, 2 if label.size > 400 else 4)
     base = float(losses(label, np.full(label.size, label.mean()), sheet.task).mean())
     while len(columns) > 1:
         with_all, drops = _fit(columns, sheet, folds, every_drop=True)

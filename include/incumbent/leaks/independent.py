@@ -139,7 +139,7 @@ def _normal_scores(values: Floats) -> Floats:
 
 
 def _standard(values: Floats) -> Floats:
-    spread = float(values.std())
+    spread = float(values.std()) if values.size > 1 else 0.0
     out: Floats = (values - values.mean()) / spread if spread > 1e-9 else np.zeros(values.size)
     return out
 

@@ -25,7 +25,7 @@ CLOSE = 0.35  # of a standard deviation: the middle difference of two columns th
 MOST_PAIRS = 500
 MOST_ROWS = 2000
 LEAST_CORRELATION = 0.5
-LEAST_KNOWN = 20
+LEAST_KNOWN = 20  # different values
 
 
 def twins(sheet: Sheet) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def twins(sheet: Sheet) -> Iterator[Finding]:
 def _pairs(sheet: Sheet) -> list[tuple[Column, Column]]:
     """Return pairs of numbers that mean about the same, the closest first."""
     each = [(column, sheet.sampled(column)[:MOST_ROWS]) for column in sheet.columns if not column.is_text]
-    each = [(column, some) for column, some in each if np.isfinite(some).sum() >= LEAST_KNOWN]
+    each = [(column, some) for column, some in each if np.unique(some[np.isfinite(some)]).size >= LEAST_KNOWN]
     if len(each) < 2:
         return []
     numbers, values = [column for column, _ in each], np.array([some for _, some in each])

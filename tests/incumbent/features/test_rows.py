@@ -2,10 +2,11 @@
 
 import pyarrow as pa
 import pytest
-from small_training import small_model
+from small_training import small_model, small_store
 
 from incumbent.errors import ConfigError
-from incumbent.features.rows import label_rows, outcome_keys
+from incumbent.features.rows import label_rows, labelled_rows, outcome_keys
+from incumbent.snapshot import take
 from incumbent.store import ModelStore, Store
 
 pytestmark = pytest.mark.unit
@@ -44,3 +45,18 @@ def test_a_label_that_cannot_be_computed_names_the_columns(store: ModelStore) ->
     with pytest.raises(ConfigError, match="cannot be computed") as caught:
         label_rows(store, small_model().model_copy(update=labelled(sql="lat > 3")), [KEY])
     assert "row, late, final" in str(caught.value)
+
+
+def test_rows_whose_outcome_has_no_label_come_if_asked_for_and_those_without_an_outcome_never(tmp_path: Path) -> None:
+    store = small_store(tmp_path)[0]
+    truth = store.outcomes("truth").read(["2020-01"]).drop_columns(["partition"])
+    late = [None if row == 3 else value for row, value in enumerate(truth["late"].to_pylist())]
+    changed = truth.set_column(truth.column_names.index("late"), "late", pa.array(late))
+    store.outcomes("truth").replace("2020-01", pa.concat_tables([changed.slice(0, 7), changed.slice(8)]))
+    model, definition = small_model(), store.objects.put(b"SELECT * FROM batch")
+    snapshot = take(store, model, definition, "2020-01", "2020-01-r9", {})
+    without = labelled_rows(store, model, snapshot)
+    everything = labelled_rows(store, model, snapshot, unlabelled=True)
+    assert everything.filter(everything["label"].is_null())["row"].to_pylist() == [3]
+    assert everything.filter(everything["label"].is_valid()).equals(without)
+    assert 7 not in everything["row"].to_pylist()

@@ -1,0 +1,99 @@
+"""The command: a verdict, a reason for each column, and a next step."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from tests.incumbent.leaks.tables import honest, table
+
+from incumbent.cli.main import main
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def rows() -> pa.Table:
+    columns = honest(rows=600)
+    noise = np.random.default_rng(3).normal(size=600)
+    return table({"id": np.arange(600), **columns, "planted": columns["label"] + 0.3 * noise})
+
+
+@pytest.fixture
+def file(tmp_path: Path, rows: pa.Table) -> Path:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(rows, path)
+    return path
+
+
+def test_a_leak_is_named_with_reason_and_next_step(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaks", str(file), "--target", "label", "--key", "id"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("leak: planted tells the label (AUC 0.9")
+    assert f"\n  where: {file}: planted (test: independent)\n  expected: " in out
+    assert "\n  found: " in out
+    assert "\n  next: " in out
+    assert "1 of 8 columns named (binary; 600 labelled rows)" in out
+    assert out.splitlines()[-1].startswith("Next: leave these columns out")
+
+
+def test_without_the_column_all_is_fine(
+    file: Path, tmp_path: Path, rows: pa.Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["leaks", str(file), "--target", "label", "--ignore", "planted"]) == 0
+    assert "0 of 7 columns named" in capsys.readouterr().out
+    as_csv = tmp_path / "rows.csv"
+    pacsv.write_csv(rows.drop_columns(["planted"]), as_csv)
+    assert main(["leaks", str(as_csv), "--target", "label"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Next:")
+
+
+def test_json_has_every_number(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaks", str(file), "--target", "label", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert [finding["column"] for finding in report["findings"]] == ["planted"]
+    assert report["findings"][0]["evidence"]["auc"] > 0.9
+    assert (report["task"], report["rows"], report["overlap"]) == ("binary", 600, None)
+
+
+def test_rows_on_both_sides_are_a_verdict(
+    file: Path, tmp_path: Path, rows: pa.Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "test.parquet"
+    pq.write_table(rows.slice(590), other)
+    words = ["leaks", str(file), "--target", "label", "--ignore", "planted", "--key", "id", "--test"]
+    assert main([*words, str(other)]) == 1
+    assert "overlap: 10 test rows (100.0%) have a key of the first table" in capsys.readouterr().out
+    pq.write_table(rows.slice(590).set_column(0, "id", pa.array(np.arange(9000, 9010))), other)
+    assert main([*words, str(other)]) == 0
+
+
+def test_too_few_rows_are_no_clean_bill(tmp_path: Path, rows: pa.Table, capsys: pytest.CaptureFixture[str]) -> None:
+    few = tmp_path / "few.parquet"
+    pq.write_table(rows.slice(0, 30), few)
+    assert main(["leaks", str(few), "--target", "label"]) == 1
+    assert "too few rows to say: 30 with a label of the 50 needed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.csv", "--target", "label"], "the table cannot be read"),
+        (["rows.xlsx", "--target", "label"], "the table's format is not known"),
+        (["rows.parquet", "--target", "lable"], "a column is not in the table"),
+        (["rows.parquet", "--target", "label", "--ignore", "plan"], "a column is not in the table"),
+        (["rows.parquet", "--target", "label", "--test", "rows.parquet"], "two tables need a key"),
+        (["rows.parquet", "--target", "age", "--task", "binary"], "the label does not fit the task"),
+    ],
+)
+def test_wrong_usage_says_what_and_where(
+    words: list[str], said: str, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(file.parent)
+    assert main(["leaks", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(said)
+    assert "\n  next: " in error
