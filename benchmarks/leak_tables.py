@@ -29,13 +29,23 @@ class Table:
         return drawn.reset_index(drop=True)
 
 
-@cache
-def tables() -> tuple[Table, ...]:
-    """Return every table of the study."""
-    made: tuple[Callable[[], Table], ...] = (
-        _cancer, _wine, _iris, _digits, _diabetes, _affairs, _vote, _visits, _life, _rain, _late, _air_time,
-    )  # fmt: skip
-    return tuple(make() for make in made)
+def tables(*names: str) -> tuple[Table, ...]:
+    """Return the tables of the study, all of them or those that are named."""
+    made: dict[str, Callable[[], Table]] = {
+        "breast cancer": _cancer,
+        "wine": _wine,
+        "iris": _iris,
+        "digits": _digits,
+        "diabetes": _diabetes,
+        "affairs": _affairs,
+        "vote": _vote,
+        "doctor visits": _visits,
+        "life expectancy": _life,
+        "rain": _rain,
+        "late flights": _late,
+        "air time": _air_time,
+    }
+    return tuple(made[name]() for name in names or made)
 
 
 def _bunch(name: str) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from benchmarks.harness import Figure, figure
 from benchmarks.leak_plants import PLANTS, plant
 from benchmarks.leak_tables import Table, tables, whole_flights
 from incumbent.leaks import find_leaks
-from incumbent.leaks.association import fold_codes, strength
+from incumbent.leaks.association import fold_codes, halves, strength
 from incumbent.leaks.columns import Column, read_columns
 from incumbent.stats import auc
 
@@ -120,7 +120,7 @@ def _named(frame: pd.DataFrame, task: str, seed: int) -> Mapping[str, set[str]]:
 def single_aucs(rows: pa.Table, task: str) -> dict[str, float]:
     """Return the AUC of each column by itself: of its order, or of the mean labels of its levels or bins."""
     label = rows["label"].to_numpy()
-    positive = label if task == "binary" else (label > np.median(label)).astype(np.float64)
+    positive = halves(label, task)
     columns, _ = read_columns(rows, [name for name in rows.column_names if name != "label"])
     folds = fold_codes(label, task, 7)
     return {column.name: max(strength(column, label, task, folds).auc, _order(column, positive)) for column in columns}

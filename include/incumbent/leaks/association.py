@@ -42,7 +42,11 @@ def strength(column: Column, label: Floats, task: str, folds: Codes) -> Strength
 
 def halves(label: Floats, task: str) -> Floats:
     """Return a binary label as it is, and of a numeric one whether it lies above the middle."""
-    return label if task == "binary" else (label > np.median(label)).astype(np.float64)
+    if task == "binary":
+        return label
+    above = label > np.median(label)
+    # Where the middle value is also the largest, nothing lies above it.
+    return (above if above.any() else label >= np.median(label)).astype(np.float64)
 
 
 def level_codes(column: Column) -> Codes:

@@ -113,7 +113,7 @@ def _sheet(
 
 
 def _sample(label: Floats, task: str, size: int, seed: int) -> Rows:
-    """Return rows to look at: all, or so many; half of them of the rarer class if there are not enough."""
+    """Return rows to look at: all, or so many; a tenth of them of the rarer class, if there are."""
     if label.size <= size:
         return np.arange(label.size)
     rng = np.random.default_rng(seed)

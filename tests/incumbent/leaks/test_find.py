@@ -145,8 +145,24 @@ def test_a_column_is_named_without_which_most_is_lost() -> None:
     rng = np.random.default_rng(5)
     columns = honest()
     columns["delay"] = 2.0 * columns["label"] + 0.7 * columns["visits"] + 0.5 * rng.normal(size=N)
-    columns = {name: values for name, values in columns.items() if name != "symptom"}
+    columns = {name: columns[name] for name in ("visits", "spending", "shop", "delay", "label")}
     assert said(look(columns)) == [("delay", "given")]
+
+
+def test_a_formula_of_honest_columns_names_none_of_them() -> None:
+    """Without one of them as much is lost, and more is kept."""
+    rng = np.random.default_rng(5)
+    parts = {f"x{number}": rng.random(N) for number in range(5)}
+    first, second, third, fourth, fifth = parts.values()
+    label = 10 * np.sin(np.pi * first * second) + 20 * (third - 0.5) ** 2 + 10 * fourth + 5 * fifth
+    assert look({**parts, "label": label + rng.normal(size=N)}, "regression").findings == ()
+
+
+def test_a_number_whose_middle_value_is_its_largest_can_be_judged() -> None:
+    columns = honest(task="regression")
+    columns["label"] = np.minimum(columns["label"], np.quantile(columns["label"], 0.3))
+    columns["gaps"] = pa.array(columns["age"], mask=columns["income"] > 0)
+    assert look(columns, "regression").findings == ()
 
 
 def test_the_order_of_the_rows_is_named_and_only_if_it_means_anything() -> None:

