@@ -126,7 +126,7 @@ def _contest(
     incumbent = store.records.get(ModelVersion, champion.version) if champion else None
     champion_scores, chance, baseline, feature = None, 0.0, None, ""
     seen = training_rows()
-    found = look(seen, candidate) if candidate.features and seen.num_rows else None
+    found = look(seen, candidate)
     if incumbent:
         theirs = own if incumbent.definition == candidate.definition else rows(incumbent.definition)
         check_same_rows(own, theirs, model.keys)

@@ -65,7 +65,7 @@ def find_leaks(
         ConfigError: The label is missing or does not fit the task.
     """
     truth = label_values(rows, label, task)
-    names = [name for name in (features or rows.column_names) if name not in (label, time)]
+    names = [name for name in (rows.column_names if features is None else features) if name not in (label, time)]
     names = list(dict.fromkeys([*names, *(key for key in keys if key != time)]))
     columns, not_judged = read_columns(rows, names)
     labelled = np.isfinite(truth)

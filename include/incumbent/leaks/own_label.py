@@ -121,9 +121,8 @@ def _too_small(levels: Levels, task: str) -> tuple[float, float, int]:
     # Values met once are no groups: a few of them may be, where groups are small.
     if df < LEAST_DF or n.sum() < LEAST_SHARE * levels.n.sum() or x.std() == 0:
         return 1.0, 1.0, df
-    scaled = (x - x.mean()) / x.std()
+    scaled, weights = (x - x.mean()) / x.std(), np.sqrt(n)
     terms = np.column_stack([np.ones(x.size), scaled, 1 / n, scaled / n])
-    weights = np.sqrt(n)
     fit = terms @ np.linalg.lstsq(terms * weights[:, None], mean * weights, rcond=None)[0]
     if task == "binary":
         inside = np.clip(fit, 1 / (2 * n), 1 - 1 / (2 * n))

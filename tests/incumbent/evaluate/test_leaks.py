@@ -15,7 +15,7 @@ from demo.raw_data import every_column, flights, weather
 from incumbent.config import Gates, load_model
 from incumbent.evaluate import Contest, judge
 from incumbent.evaluate.leaks import leaks, look
-from incumbent.records import ModelVersion
+from incumbent.records import ModelVersion, canonical_json
 
 pytestmark = pytest.mark.unit
 MODELS = Path(__file__).parents[3] / "include" / "models"
@@ -56,6 +56,7 @@ def test_a_candidate_whose_training_rows_leak_is_rejected_with_the_features_name
     assert verdict.sentence.startswith("Not promoted: done is the label under another name")
     assert verdict.sentence.endswith("take it out of features.sql, or vouch for it in gates.allow_leaks.")
     assert verdict.gates[-1]["findings"][0]["column"] == "done"
+    assert b'"column":"done"' in canonical_json(list(verdict.gates))
 
 
 def test_a_team_can_vouch_for_a_feature_by_name() -> None:

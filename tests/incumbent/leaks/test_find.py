@@ -11,6 +11,7 @@ from tests.incumbent.leaks.tables import honest, table
 from incumbent.errors import ConfigError
 from incumbent.leaks import LeakReport, find_leaks
 from incumbent.leaks.finding import ROW_ORDER
+from incumbent.records import canonical_json
 
 pytestmark = pytest.mark.unit
 N = 1200
@@ -64,7 +65,9 @@ PLANTED: dict[str, tuple[str, Plant]] = {
 def test_a_planted_leak_is_named_by_its_test_and_nothing_else_is(kind: str) -> None:
     columns = honest()
     test, leak = PLANTED[kind]
-    assert said(look({**columns, "planted": leak(columns["label"], np.random.default_rng(5))})) == [("planted", test)]
+    report = look({**columns, "planted": leak(columns["label"], np.random.default_rng(5))})
+    assert said(report) == [("planted", test)]
+    assert canonical_json(report.findings[0].evidence), "the gate records these numbers"
 
 
 @pytest.mark.parametrize(
@@ -206,6 +209,7 @@ def test_too_few_rows_say_so_instead_of_guessing() -> None:
 def test_what_cannot_be_judged_is_listed_with_the_reason() -> None:
     columns = honest() | {"constant": np.ones(N), "empty": pa.nulls(N), "lists": [[1]] * N}
     columns["almost"] = [None] * (N - 1) + [1.0]
+    assert look(columns | {"label": honest(task="regression")["label"]}, "regression").findings == ()
     report = look(columns)
     assert report.findings == ()
     assert report.not_judged == {
