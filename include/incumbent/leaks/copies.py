@@ -21,6 +21,7 @@ from incumbent.leaks.sheet import Sheet
 
 AGREEMENT = 0.99
 CORRELATION = 0.999
+OUTSIDE = 0.01  # of a class may lie beyond each end of its heap
 MOST_LEVELS = 10
 ROWS_A_LEVEL = 20
 NEXT = "leave it out; if it is known before the outcome, predict something that is not"
@@ -55,8 +56,9 @@ def _binary(column: Column, label: Floats) -> Finding | None:
 
 def _heaps(name: str, first: Floats, second: Floats) -> Finding | None:
     low, high = (first, second) if np.median(first) < np.median(second) else (second, first)
-    room = float(high.min() - low.max())
-    widest = max(float(np.ptp(low)), float(np.ptp(high)))
+    ends = [np.quantile(heap, (OUTSIDE, 1 - OUTSIDE)) for heap in (low, high)]
+    room = float(ends[1][0] - ends[0][1])
+    widest = max(float(end[1] - end[0]) for end in ends)
     if room <= widest:
         return None
     what = f"the classes lie in two heaps, {room / max(widest, 1e-12):.3g} times as far apart as the wider one is wide"

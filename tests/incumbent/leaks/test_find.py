@@ -49,6 +49,7 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "copy": ("copy", lambda y, rng: np.where(y > 0, "yes", "no")),
     "filled for one class only": ("copy", lambda y, rng: pa.array(rng.normal(size=N), mask=y < 0.5)),
     "two heaps": ("copy", lambda y, rng: 1000 * y + rng.normal(size=N)),
+    "two heaps with a few between": ("copy", lambda y, rng: y + 0.1 * rng.normal(size=N)),
     "noisy copy": ("independent", lambda y, rng: y + 0.5 * rng.normal(size=N)),
     "copy with errors": ("independent", lambda y, rng: np.where(rng.random(N) < 0.1, 1 - y, y)),
     "filled for most of one class": ("independent", lambda y, rng: pa.array(y, mask=rng.random(N) > 0.2 + 0.7 * y)),
@@ -226,6 +227,14 @@ def test_what_cannot_be_judged_is_listed_with_the_reason() -> None:
 def test_a_label_that_cannot_be_used_is_an_error(label: str, task: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         find_leaks(table(honest()), label, task)
+
+
+def test_a_column_that_is_empty_in_the_sample_can_be_judged() -> None:
+    columns = honest(rows=30_000, task="regression")
+    columns = {name: columns[name] for name in ("age", "spending", "visits", "label")}
+    rare = pa.array(columns["age"], mask=np.arange(30_000) > 0)
+    for task, label in (("regression", columns["label"]), ("binary", columns["label"] > 0)):
+        assert look({**columns, "rare": rare, "label": label}, task).findings == ()
 
 
 def test_a_large_table_is_sampled_and_says_so() -> None:
