@@ -35,6 +35,9 @@ SECTIONS = {
     "contract.yaml: sources.NAME": contract.SourceContract,
     "contract.yaml: columns.NAME": contract.Column,
     "contract.yaml: policy": contract.Policy,
+    "contract.yaml: evolution": contract.Evolution,
+    "contract.yaml: freshness": contract.Freshness,
+    "contract.yaml: learned": contract.Learned,
     "contract.yaml: expectations": contract.Expectation,
 }
 

@@ -88,7 +88,15 @@ class ConfigError(PipelineError):
 
 
 class BatchError(PipelineError):
-    """A delivered file cannot be read or does not belong where it was put."""
+    """A delivered file cannot be read or does not belong where it was put.
+
+    Attributes:
+        reason: The code of `incumbent.admit.order.Reason`, for programs; empty where none says it.
+    """
+
+    def __init__(self, what: str, *, reason: str = "", **fields: Any) -> None:
+        super().__init__(what, **fields)
+        self.reason = reason
 
 
 class StoreError(PipelineError):

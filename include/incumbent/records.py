@@ -84,6 +84,8 @@ class Ingest(Record):
         quarantined: Rows set aside.
         failures: Rule id to number of rows, or to a sentence for a rule about the whole batch.
         message: One sentence for a person.
+        reason: Why it was stopped, as a code of `incumbent.admit.order.Reason`; empty when it was not.
+        means: Mean of each column whose usual mean is learned.
     """
 
     kind: ClassVar[str] = "ingests"
@@ -98,6 +100,8 @@ class Ingest(Record):
     digest: str = ""
     failures: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
+    reason: str = ""
+    means: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

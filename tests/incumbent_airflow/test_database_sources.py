@@ -99,8 +99,11 @@ def content(folder: Path) -> pa.Table:
     return pq.read_table(folder / "f.parquet")
 
 
-def contract_of(dtype: str, **policy: Any) -> SourceContract:
-    return SourceContract.model_validate({"key": ["id"], "columns": {"id": {"dtype": dtype}}, "policy": policy})
+def contract_of(dtype: str, added: str = "drop", **policy: Any) -> SourceContract:
+    columns = {"id": {"dtype": dtype}}
+    return SourceContract.model_validate(
+        {"key": ["id"], "columns": columns, "policy": policy, "evolution": {"added": added}}
+    )
 
 
 def test_types_and_values_arrive_as_they_are(reader: Reader, tmp_path: Path) -> None:
@@ -314,7 +317,7 @@ def test_a_column_is_found_by_its_name_in_any_case(airflows: Reader, tmp_path: P
         ("SELECT 1 AS other", {}, "a column is missing"),
         ("SELECT 1 AS other WHERE false", {}, "a column is missing"),
         ("SELECT 1 AS id, 2 AS id", {}, "occurs twice"),
-        ("SELECT 1 AS id, 2 AS other", {"extra_columns": "stop"}, "not in the contract"),
+        ("SELECT 1 AS id, 2 AS other", {"added": "stop"}, "not in the contract"),
         ("SELECT * FROM generate_series(1, 11) AS id", {"max_rows": 10}, "too many rows"),
     ],
 )

@@ -35,7 +35,16 @@ COMMANDS = (
     Command(("down",), "stop exactly what was started", "incumbent.cli.stack:down"),
     Command(("doctor",), "what runs, on which port, with how much memory, and why", "incumbent.cli.doctor:doctor"),
     Command(("env",), "print the file to source for the stack's environment", "incumbent.cli.stack:env"),
+    Command(
+        ("contract", "diff"),
+        "what a changed contract would have done to past deliveries",
+        "incumbent.cli.contract:diff",
+    ),
     Command(("leaks",), "name the columns of a table that know the label", "incumbent.cli.leaks:leaks"),
+    Command(("quarantine", "list"), "what is set aside or held", "incumbent.cli.quarantine:list_aside"),
+    Command(
+        ("quarantine", "show"), "the rows that are set aside, each with its rule", "incumbent.cli.quarantine:show_aside"
+    ),
     Command(("store", "check"), "look for broken promises in the store", "incumbent.cli.store:check"),
 )
 

@@ -181,7 +181,7 @@ def _commit(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Table, 
             found=part.digest[:16],
             next_step="nothing was replaced; take random(), now() and the like out of features.sql",
         )
-    return FeatureBuild(definition, part, None, table.replace(inputs.partition, rows).changed)
+    return FeatureBuild(definition, part, None, table.commit(part).changed)
 
 
 def _history(store: ModelStore, definition: str, partition: str) -> list[Profile]:

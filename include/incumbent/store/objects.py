@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from incumbent.errors import StoreError
 from incumbent.records import digest_of
 from incumbent.store.blobs import Blobs
@@ -27,6 +29,11 @@ class Objects:
         with around("object"):
             self.blobs.create(self.key(digest), data)
         return digest
+
+    def put_file(self, file: Path, digest: str) -> None:
+        """Store a file of the staging folder under the digest of its content; it is gone afterwards."""
+        with around("object"):
+            self.blobs.create_from(self.key(digest), file)
 
     def get(self, digest: str) -> bytes:
         """Return verified bytes.

@@ -8,7 +8,6 @@ single-bit flips and says nothing.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import time
@@ -22,11 +21,11 @@ from incumbent.errors import StoreError
 from incumbent.records import Part
 from incumbent.store.blobs import Blobs, DeltaBlobs
 from incumbent.store.crash_points import around
+from incumbent.store.data_files import Rows, is_text, write
 from incumbent.store.delta_log import DeltaLog
 from incumbent.store.log import PARTITION, Log, LostRace, Version
 from incumbent.store.memory_log import MemoryLog
 
-ROW_GROUP_ROWS = 65_536
 COMMIT_ATTEMPTS = 20
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")
 
@@ -52,24 +51,58 @@ class Table:
         self.name = name
         self.log: Log = DeltaLog(blobs) if isinstance(blobs, DeltaBlobs) else MemoryLog(blobs)
 
-    def replace(self, partition: str, rows: pa.Table) -> Commit:
+    def replace(self, partition: str, rows: Rows) -> Commit:
         """Replace one partition in one atomic commit; the same content commits nothing.
 
         Args:
             partition: Partition key; must be text that is safe in a path.
-            rows: New content, shape (n_rows, n_columns), in the order that is to be kept. The
-                columns must equal the table's, but for the partition column, which is not a
-                column of `rows`.
+            rows: New content, shape (n_rows, n_columns), in the order that is to be kept: a table, or a reader
+                of more than fits into memory. The columns must equal the table's, but for the partition
+                column, which is not a column of `rows`.
 
         Raises:
             StoreError: The columns differ from the table's, or the commit kept losing races.
         """
-        part = self.prepare(partition, rows)
+        return self.commit(self.prepare(partition, rows))
+
+    def prepare(self, partition: str, rows: Rows) -> Part:
+        """Write the file of a content that is to be, and commit nothing: readers see it once it is committed.
+
+        For who must write down what a commit will hold before it is there. The table is made first: data files
+        without a log are then what is left of a lost table, and never of a killed process.
+
+        Raises:
+            StoreError: The columns differ from the table's.
+        """
+        if not _SAFE.match(partition) or PARTITION in rows.schema.names:
+            raise StoreError(
+                "not a partition that can be written",
+                where=f"{self.blobs.url}, partition {partition!r}",
+                expected=f"a key that matches {_SAFE.pattern}, and rows without a column {PARTITION!r}",
+                found=", ".join(rows.schema.names[:8]),
+                next_step="correct the key; the table adds the partition column itself",
+            )
+        newest = self._made(rows.schema)
+        self._check_columns(newest, rows.schema)
+        return self._write_file(partition, rows)
+
+    def commit(self, part: Part) -> Commit:
+        """Put a prepared content in the place of its partition's; the same content commits nothing.
+
+        Raises:
+            StoreError: The commit kept losing races.
+        """
         path = _path(part)
         size = self.blobs.size(path)
         for attempt in range(COMMIT_ATTEMPTS):
-            newest = self._made(rows.schema)
-            if newest.parts.get(partition) == part:
+            newest = self.log.newest()
+            if newest is None:
+                raise StoreError(
+                    "the table of a prepared content is gone",
+                    where=f"{self.blobs.url}, partition {part.partition}",
+                    next_step="run `incumbent store check`; restore the table's log from a backup",
+                )
+            if newest.parts.get(part.partition) == part:
                 return Commit(part, changed=False)
             try:
                 with around(f"commit of {self.name}"):
@@ -79,7 +112,7 @@ class Table:
                 if attempt == COMMIT_ATTEMPTS - 1:
                     raise StoreError(
                         "commit lost every race",
-                        where=f"{self.blobs.url}, partition {partition}",
+                        where=f"{self.blobs.url}, partition {part.partition}",
                         expected=f"success within {COMMIT_ATTEMPTS} attempts",
                         found=error,
                         next_step="find what else writes this table; run the task again",
@@ -87,30 +120,15 @@ class Table:
                 time.sleep(0.05 * (attempt + 1))
         raise AssertionError("unreachable")
 
-    def prepare(self, partition: str, rows: pa.Table) -> Part:
-        """Write the file of a content that is to be, and commit nothing: readers see it once it is replaced.
-
-        For who must write down what a commit will hold before it is there. The table is made first: data files
-        without a log are then what is left of a lost table, and never of a killed process.
-
-        Raises:
-            StoreError: The columns differ from the table's.
-        """
-        if not _SAFE.match(partition) or PARTITION in rows.column_names:
-            raise StoreError(
-                "not a partition that can be written",
-                where=f"{self.blobs.url}, partition {partition!r}",
-                expected=f"a key that matches {_SAFE.pattern}, and rows without a column {PARTITION!r}",
-                found=", ".join(rows.column_names[:8]),
-                next_step="correct the key; the table adds the partition column itself",
-            )
-        self._check_columns(self._made(rows.schema), rows)
-        return self._write_file(partition, rows)
-
     def parts(self) -> dict[str, Part]:
         """Return the current content of each partition, in key order."""
         newest = self.log.newest()
         return {} if newest is None else dict(newest.parts)
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns, without the partition's; none before the table is made."""
+        newest = self.log.newest()
+        return [] if newest is None else [name for name in newest.schema.names if name != PARTITION]
 
     def part(self, partition: str) -> Part | None:
         """Return the current content of one partition, or None."""
@@ -154,9 +172,9 @@ class Table:
         with around(f"making of {self.name}"):
             return self.log.make(schema.append(pa.field(PARTITION, pa.string())).remove_metadata())
 
-    def _check_columns(self, newest: Version, rows: pa.Table) -> None:
+    def _check_columns(self, newest: Version, schema: pa.Schema) -> None:
         known = {field.name: field.type for field in newest.schema if field.name != PARTITION}
-        given = {field.name: field.type for field in rows.schema}
+        given = {field.name: field.type for field in schema}
         if list(known) != list(given) or any(not _same_type(known[name], given[name]) for name in known):
             raise StoreError(
                 "columns differ from the table's",
@@ -166,19 +184,15 @@ class Table:
                 next_step="a changed schema needs a new table: change the model's contract or definition",
             )
 
-    def _write_file(self, partition: str, rows: pa.Table) -> Part:
+    def _write_file(self, partition: str, rows: Rows) -> Part:
         file = self.blobs.staging() / f"{secrets.token_hex(8)}.parquet"
-        schema = rows.schema.remove_metadata()
-        with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True, store_schema=False) as writer:
-            for start in range(0, max(rows.num_rows, 1), ROW_GROUP_ROWS):
-                # Pages end where chunks end: in one chunk, the same rows are the same bytes.
-                group = rows.slice(start, ROW_GROUP_ROWS).replace_schema_metadata(None).combine_chunks()
-                writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
-        with file.open("rb") as handle:
-            part = Part(partition, hashlib.file_digest(handle, "sha256").hexdigest(), rows.num_rows)
-        with around(f"file of {self.name}"):
-            if not self.blobs.create_from(_path(part), file):
-                self.blobs.open_verified(_path(part), part.digest).close()
+        try:
+            part = Part(partition, *write(file, rows))
+            with around(f"file of {self.name}"):
+                if not self.blobs.create_from(_path(part), file):
+                    self.blobs.open_verified(_path(part), part.digest).close()
+        finally:
+            file.unlink(missing_ok=True)
         return part
 
     def _read_file(self, part: Part, columns: Sequence[str] | None) -> pa.Table:
@@ -199,7 +213,6 @@ def _same_type(known: pa.DataType, given: pa.DataType) -> bool:
     """Return whether Delta's type for a column is the one that Arrow type is stored as."""
     if pa.types.is_timestamp(known) and pa.types.is_timestamp(given):
         return bool(known.tz == given.tz)
-    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    if any(test(known) for test in text):
-        return any(test(given) for test in text)
+    if is_text(known):
+        return is_text(given)
     return bool(known == given)

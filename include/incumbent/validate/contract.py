@@ -44,16 +44,60 @@ class Policy(Strict):
 
     Attributes:
         max_quarantine_share: Largest share of rows that may be set aside; more stop the delivery.
-        extra_columns: `drop` columns that the contract does not name, or `stop`.
         min_rows, max_rows: Row count of a delivery.
         max_bytes: Largest file that is opened.
     """
 
     max_quarantine_share: float = Field(0.05, ge=0, le=1)
-    extra_columns: Literal["drop", "stop"] = "drop"
     min_rows: int = Field(1, ge=0)
     max_rows: int = Field(50_000_000, ge=1)
     max_bytes: int = Field(4 * 2**30, ge=1)
+
+
+class Evolution(Strict):
+    """What happens when a delivery has other columns than the contract.
+
+    Attributes:
+        added: A column that the contract does not name: `drop` it, `warn` in the record as well, or `stop`.
+        dropped: A nullable column that is not there: `stop`, or `nulls` in its place. Any other stops.
+        retyped: A column of another type: `cast` if no value changes by it, or `stop`.
+        renamed: Name in the file to name in the contract; files under either name are taken.
+    """
+
+    added: Literal["drop", "warn", "stop"] = "drop"
+    dropped: Literal["stop", "nulls"] = "stop"
+    retyped: Literal["cast", "stop"] = "cast"
+    renamed: dict[str, str] = Field(default_factory=dict)
+
+
+class Freshness(Strict):
+    """How new a delivery's newest row must be; the rule is called `fresh`.
+
+    Attributes:
+        column: The timestamp that says when a row happened.
+        max_age_hours: Hours between it and the end of the partition, at the most.
+    """
+
+    column: str
+    max_age_hours: float = Field(gt=0)
+
+
+class Learned(Strict):
+    """Bounds that past accepted deliveries of the source set.
+
+    Attributes:
+        rows: Largest factor between the row count and the median of the past; the rule is called `usual.rows`.
+        means: Column to the largest distance of its mean from the median of past means, in their robust standard
+            deviations (1.4826 times the median distance); the rules are called `usual.NAME`.
+        history: Least number of past deliveries; with fewer nothing is judged.
+    """
+
+    rows: float | None = Field(None, gt=1)
+    means: dict[str, float] = Field(default_factory=dict)
+    history: int = Field(5, ge=3)
+
+
+Severity = Literal["quarantine", "stop", "warn"]
 
 
 class Expectation(Strict):
@@ -79,6 +123,11 @@ class SourceContract(Strict):
         row_rules: Rule name to SQL that is true for a good row.
         nulls: What a CSV file writes for a missing value.
         policy: What happens to a delivery that is not perfect.
+        severity: Rule name to what breaking it does: `quarantine` the row, `stop` the delivery, or `warn` in the
+            record. Rules about rows quarantine, rules about the whole stop, and `usual` ones warn.
+        evolution: What happens when a delivery has other columns.
+        freshness: How new its newest row must be.
+        learned: Bounds that past deliveries set.
         expectations: The user's own expectations.
     """
 
@@ -87,6 +136,10 @@ class SourceContract(Strict):
     row_rules: dict[str, str] = Field(default_factory=dict)
     nulls: tuple[str, ...] = ("",)
     policy: Policy = Policy()
+    severity: dict[str, Severity] = Field(default_factory=dict)
+    evolution: Evolution = Evolution()
+    freshness: Freshness | None = None
+    learned: Learned = Learned()
     expectations: tuple[Expectation, ...] = ()
 
     @model_validator(mode="after")
@@ -97,6 +150,48 @@ class SourceContract(Strict):
         if nullable := [name for name in self.key if self.columns[name].nullable]:
             raise ValueError(f"key column {nullable[0]!r} is nullable; a key identifies every row")
         return self
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> SourceContract:
+        """Refuse a name that nothing has: a typo would be a rule that is silently off."""
+        named = {
+            "evolution.renamed": self.evolution.renamed.values(),
+            "freshness.column": [self.freshness.column] if self.freshness else [],
+            "learned.means": self.learned.means,
+        }
+        for key, names in named.items():
+            if unknown := [name for name in names if name not in self.columns]:
+                raise ValueError(f"{key} names {unknown[0]!r}, which is not among the columns")
+        if clash := [old for old in self.evolution.renamed if old in self.columns]:
+            raise ValueError(
+                f"evolution.renamed takes {clash[0]!r} for an old name, and it is a column of the contract"
+            )
+        whole = self.whole_rules
+        for rule, severity in self.severity.items():
+            if rule not in whole and rule not in self.named_row_rules:
+                known = ", ".join(sorted({*whole, *self.named_row_rules}))
+                raise ValueError(f"severity names the rule {rule!r}; there are {known}")
+            if rule in whole and severity == "quarantine":
+                raise ValueError(f"severity of {rule!r} cannot be quarantine: the rule is about the whole delivery")
+        return self
+
+    @property
+    def named_row_rules(self) -> set[str]:
+        """Names of the rules about single rows."""
+        kinds = ("required", "finite", "range", "values", "pattern")
+        of_columns = {f"{name}.{kind}" for name in self.columns for kind in kinds}
+        return {*of_columns, "key.unique", "real_date", "in_partition", *self.row_rules}
+
+    @property
+    def whole_rules(self) -> set[str]:
+        """Names of the rules about a whole delivery."""
+        nulls = {f"{name}.nulls" for name in self.columns}
+        return {*nulls, "rows", "fresh", "usual.rows", *(f"usual.{name}" for name in self.learned.means)}
+
+    def severity_of(self, rule: str) -> Severity:
+        """Return what breaking a rule does."""
+        usual: Severity = "warn" if rule.startswith("usual.") else "stop"
+        return self.severity.get(rule, usual if rule in self.whole_rules else "quarantine")
 
     @property
     def digest(self) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from incumbent.admit.columns import ARROW_TYPES
+from incumbent.admit.order import Reason
 from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
 from incumbent.records import Ingest
 from incumbent.store import ModelStore
 from incumbent.store.log import PARTITION
 from incumbent.store.tables import Table
-from incumbent.validate.admission import ARROW_TYPES
 from incumbent.validate.contract import SourceContract
 
 ONCE = "once"
@@ -75,6 +76,7 @@ def refuse_copies(store: ModelStore, model: Model, delivery: Delivery) -> None:
         if record.verdict == "accepted" and is_current(store, model, record):
             raise BatchError(
                 "this file was delivered before, for another partition",
+                reason=Reason.COPY,
                 where=str(delivery.path),
                 expected=f"the rows of {delivery.partition}",
                 found=f"the same bytes as {partition}",

@@ -16,9 +16,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from incumbent.admit.columns import ARROW_TYPES
 from incumbent.errors import BatchError
 from incumbent.store.crash_points import around
-from incumbent.validate.admission import ARROW_TYPES
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.reading import BATCH_ROWS, Rows
 from incumbent.validate.rules import identifier
@@ -102,7 +102,7 @@ def _columns(rows: Rows, contract: SourceContract, where: str, zone: str | None)
     names = rows.column_names
     folded = [name.lower() for name in names]  # Snowflake and Oracle write unquoted names in capitals
     extra = set(folded) - {name.lower() for name in contract.columns}
-    if extra and contract.policy.extra_columns == "stop":
+    if extra and contract.evolution.added == "stop":
         raise _error(where, "a column is not in the contract", sorted(extra)[0], ", ".join(contract.columns), None, "")
     for name, column in contract.columns.items():
         found = [place for place, each in enumerate(names) if each == name]

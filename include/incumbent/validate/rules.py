@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from incumbent.config import Model
 from incumbent.partitions import KEY_FORMATS, end_of, start_of
-from incumbent.validate.contract import Column, SourceContract
+from incumbent.validate.contract import Column, Severity, SourceContract
 
 KEY_RULE = "key.unique"
 DATE = ("year", "month", "day")
@@ -26,6 +26,7 @@ class RowRule:
         column: Column it is about; empty for a rule over several.
         kind: The named expectation that says the same, or `sql`. It is not told from the name:
             a user may call his own rule `unique`.
+        severity: What breaking it does.
     """
 
     name: str
@@ -33,13 +34,15 @@ class RowRule:
     reason: str
     column: str = ""
     kind: Literal["required", "range", "values", "unique", "sql"] = "sql"
+    severity: Severity = "quarantine"
 
 
 def row_rules(contract: SourceContract, model: Model, source: str, partition: str) -> list[RowRule]:
     """Return the rules of a source's rows, in contract order."""
     rules = [rule for name, column in contract.columns.items() for rule in _column_rules(name, column)]
     key = ", ".join(identifier(name) for name in contract.key)
-    good = f"count(*) OVER (PARTITION BY {key}) = 1"
+    lacking = " OR ".join(f"{identifier(name)} IS NULL" for name in contract.key)  # of which `required` speaks
+    good = f"{lacking} OR count(*) OVER (PARTITION BY {key}) = 1"
     reason = "the key occurs more than once: which row is right is not known"
     rules.append(RowRule(KEY_RULE, good, reason, kind="unique"))
     if _has_date(contract):
@@ -47,7 +50,7 @@ def row_rules(contract: SourceContract, model: Model, source: str, partition: st
     if partition:
         rules += _partition_rule(contract, model, partition)
     rules += [RowRule(name, f"({sql})", f"breaks {name}: {sql}") for name, sql in contract.row_rules.items()]
-    return rules
+    return [replace(rule, severity=contract.severity_of(rule.name)) for rule in rules]
 
 
 def identifier(name: str) -> str:

@@ -1,20 +1,24 @@
-"""Compile a contract to a Great Expectations suite, run it in DuckDB and write Data Docs."""
+"""A contract as a Great Expectations suite: its rules judged from one pass, the user's own run by the library."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from incumbent.admit.order import Reason
 from incumbent.errors import ConfigError
 from incumbent.validate.contract import SourceContract
+from incumbent.validate.delivered import TABLE, Tally
 from incumbent.validate.rules import RowRule
+from incumbent.validate.usual import Bounds
 
-LOG = logging.getLogger(__name__)
-TABLE = "batch"
+ROW_COUNT = "expect_table_row_count_to_be_between"
+SUBJECTS = ("column", "column_list")  # what an expectation is about, for its name
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,14 @@ class Judgement:
     """The result of one expectation.
 
     Attributes:
-        rule: Row rule it stands for; empty for one about the whole delivery.
+        rule: Name of the contract's rule; empty for an expectation of the user's own.
         expectation: Its name and what it is about.
-        success: What Great Expectations says.
-        severity: `stop` or `warn`; row rules quarantine.
+        success: Whether it holds.
+        severity: `stop`, `warn`, or `quarantine` for a row rule.
         observed: What was found, in a few words.
+        reason: Code of a stop that comes from it.
+        config: The expectation as Great Expectations writes it.
+        result: Its numbers, under Great Expectations' names.
     """
 
     rule: str
@@ -34,48 +41,80 @@ class Judgement:
     success: bool
     severity: str
     observed: str
+    reason: Reason
+    config: Mapping[str, Any]
+    result: Mapping[str, Any]
 
 
 def judge(
-    database: Path, contract: SourceContract, rules: Sequence[RowRule], name: str, docs: Path | None
+    contract: SourceContract,
+    rules: Sequence[RowRule],
+    tally: Tally,
+    oldest: datetime | None = None,
+    usual: Mapping[str, Bounds] | None = None,
 ) -> list[Judgement]:
-    """Run the suite over the table `batch` of a DuckDB file and return every result.
+    """Say what the contract's own expectations find, from the numbers of one pass.
 
     Args:
-        database: Task-private DuckDB file; nothing else may have it open for writing.
         contract: The source's contract.
         rules: Its row rules.
-        name: Name of the suite and of the page, such as `flights`.
-        docs: Folder of the Data Docs site; None writes none.
+        tally: What was counted.
+        oldest: Oldest time, UTC, that the newest row may have; None if the contract does not ask.
+        usual: Bounds of the learned rules, by name.
+    """
+    out = []
+    for each in rules:
+        broken = tally.broken[each.name]
+        out.append(_counted(_row_rule_config(contract, each), tally.rows, broken, broken == 0, Reason.RULE))
+    for name, column in contract.columns.items():
+        if column.nullable and column.max_null_share < 1:
+            kwargs = {"column": name, "mostly": 1 - column.max_null_share}
+            config = _whole(contract, f"{name}.nulls", "expect_column_values_to_not_be_null", kwargs)
+            nulls, few = tally.nulls[name], tally.nulls[name] <= column.max_null_share * tally.rows
+            out.append(_counted(config, tally.rows, nulls, few, Reason.NULL_SHARE))
+    counted = Bounds(contract.policy.min_rows, contract.policy.max_rows, 0)
+    out.append(_between(contract, "rows", ROW_COUNT, {}, tally.rows, counted, Reason.ROW_COUNT))
+    if oldest is not None and contract.freshness is not None:
+        kwargs = {"column": contract.freshness.column, "min_value": oldest.isoformat(), "max_value": None}
+        config = _whole(contract, "fresh", "expect_column_max_to_be_between", kwargs)
+        fresh = tally.newest is not None and tally.newest >= oldest
+        newest = None if tally.newest is None else tally.newest.isoformat()
+        out.append(_judgement(config, fresh, {"observed_value": newest}, Reason.STALE))
+    for rule, found in (usual or {}).items():
+        out += _usual(contract, rule, tally, found)
+    return out
+
+
+def judge_own(database: Path, contract: SourceContract, source: str) -> list[Judgement]:
+    """Run the user's own expectations through Great Expectations over the table `batch` of a DuckDB file.
 
     Raises:
         ConfigError: An expectation cannot be built or computed.
     """
-    _hush()
+    if not contract.expectations:
+        return []
+    hush()
     import great_expectations as gx
 
     from incumbent.validate import gx_duckdb  # noqa: F401 - registers the datasource
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_duckdb_file("delivery", connection_string=f"duckdb:///{database}")
-    batch = source.add_table_asset(name, table_name=TABLE).add_batch_definition_whole_table("all")
-    suite = context.suites.add(gx.ExpectationSuite(name=name))
-    suite.expectations = [_expectation(config, name) for config in _configs(contract, rules)]
+    data = context.data_sources.add_duckdb_file("delivery", connection_string=f"duckdb:///{database}")
+    batch = data.add_table_asset(source, table_name=TABLE).add_batch_definition_whole_table("all")
+    suite = context.suites.add(gx.ExpectationSuite(name=source))
+    configs = [_config(own.type, own.kwargs, severity=own.severity) for own in contract.expectations]
+    suite.expectations = [expectation(config, source) for config in configs]
     suite.save()
-    definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
-    if docs is not None:
-        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
-        index = {"class_name": "DefaultSiteIndexBuilder"}
-        site = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": backend}
-        context.add_data_docs_site("docs", site)
-    found = definition.run(result_format="SUMMARY")
-    if docs is not None:
-        context.build_data_docs(site_names=["docs"])
-    return [_judgement(result, name) for result in found.results]
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name=source, data=batch, suite=suite))
+    try:
+        return [_own(result, source) for result in definition.run(result_format="SUMMARY").results]
+    finally:
+        data.get_execution_engine().close()  # else nobody may open the file with other settings
+        data.get_engine().dispose()
 
 
-def _hush() -> None:
+def hush() -> None:
     """Keep Great Expectations' two hundred lines about itself out of a log that is about a delivery."""
     warnings.filterwarnings("ignore", module="great_expectations")
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
@@ -83,81 +122,117 @@ def _hush() -> None:
         logging.getLogger(f"great_expectations.{name}").disabled = True
 
 
-def _configs(contract: SourceContract, rules: Sequence[RowRule]) -> list[dict[str, Any]]:
-    configs = [_row_rule_config(contract, rule) for rule in rules]
-    for name, column in contract.columns.items():
-        if column.nullable and column.max_null_share < 1:
-            kwargs = {"column": name, "mostly": 1 - column.max_null_share}
-            configs.append(_config("expect_column_values_to_not_be_null", kwargs, severity="stop"))
-    limits = {"min_value": contract.policy.min_rows, "max_value": contract.policy.max_rows}
-    configs.append(_config("expect_table_row_count_to_be_between", limits, severity="stop"))
-    configs += [_config(own.type, own.kwargs, severity=own.severity) for own in contract.expectations]
-    return configs
-
-
 def _row_rule_config(contract: SourceContract, rule: RowRule) -> dict[str, Any]:
     """Return the named expectation where there is one (it renders best), else the rule's own SQL."""
-    column, kind = rule.column, rule.kind
-    if kind == "required":
-        return _config("expect_column_values_to_not_be_null", {"column": column}, rule=rule.name)
-    if kind == "range":
-        bounds = {"min_value": contract.columns[column].min, "max_value": contract.columns[column].max}
-        return _config("expect_column_values_to_be_between", {"column": column, **bounds}, rule=rule.name)
-    if kind == "values":
+    kind, kwargs = _named(contract, rule)
+    return _config(kind, kwargs, rule=rule.name, severity=rule.severity)
+
+
+def _named(contract: SourceContract, rule: RowRule) -> tuple[str, dict[str, Any]]:
+    column = rule.column
+    if rule.kind == "required":
+        return "expect_column_values_to_not_be_null", {"column": column}
+    if rule.kind == "range":
+        low, high = contract.columns[column].min, contract.columns[column].max
+        return "expect_column_values_to_be_between", {"column": column, "min_value": low, "max_value": high}
+    if rule.kind == "values":
         allowed = list(contract.columns[column].values or ())
-        return _config("expect_column_values_to_be_in_set", {"column": column, "value_set": allowed}, rule=rule.name)
-    if kind == "unique" and len(contract.key) > 1:
-        return _config("expect_compound_columns_to_be_unique", {"column_list": list(contract.key)}, rule=rule.name)
-    if kind == "unique":
-        return _config("expect_column_values_to_be_unique", {"column": contract.key[0]}, rule=rule.name)
+        return "expect_column_values_to_be_in_set", {"column": column, "value_set": allowed}
+    if rule.kind == "unique" and len(contract.key) > 1:
+        return "expect_compound_columns_to_be_unique", {"column_list": list(contract.key)}
+    if rule.kind == "unique":
+        return "expect_column_values_to_be_unique", {"column": contract.key[0]}
     good = rule.good.replace("{", "{{").replace("}", "}}")  # Great Expectations fills in {batch}
     query = f"SELECT * FROM {{batch}} WHERE NOT coalesce({good}, true)"
-    kwargs = {"unexpected_rows_query": query, "description": f"{rule.name}: {rule.reason}"}
-    return _config("unexpected_rows_expectation", kwargs, rule=rule.name)
+    described = f"{rule.name}: {rule.reason}"
+    return "unexpected_rows_expectation", {"unexpected_rows_query": query, "description": described}
 
 
 def _config(kind: str, kwargs: dict[str, Any], *, rule: str = "", severity: str = "quarantine") -> dict[str, Any]:
     return {"type": kind, "kwargs": kwargs, "meta": {"rule": rule, "policy": severity}}
 
 
-def _expectation(config: dict[str, Any], source: str) -> Any:
+def expectation(config: dict[str, Any], source: str) -> Any:
+    """Return an expectation as Great Expectations' own object.
+
+    Raises:
+        ConfigError: There is none of this type, or its arguments do not fit.
+    """
     from great_expectations.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     try:
         return ExpectationConfiguration(**config).to_domain_obj()
     except (GreatExpectationsError, ValueError, TypeError, KeyError) as error:
-        rule = config["meta"]["rule"]
         raise ConfigError(
             "an expectation cannot be built",
-            where=_where(source, rule, f"{config['type']} {config['kwargs']}"),
-            expected=f"SQL for row_rules.{rule}" if rule else "a Great Expectations type with its arguments",
+            where=f"contract.yaml, sources.{source}, {config['type']} {config['kwargs']}",
+            expected="a Great Expectations type with its arguments",
             found=" ".join(str(error).split())[:300],
-            next_step=_next_step(rule) if rule else "look the expectation up in the Great Expectations gallery",
+            next_step="look the expectation up in the Great Expectations gallery",
         ) from error
 
 
-def _judgement(result: Any, source: str) -> Judgement:
-    config = result.expectation_config
-    kwargs = {key: value for key, value in config.kwargs.items() if key in ("column", "column_list")}
-    meta = config.meta or {}
-    rule = meta.get("rule", "")
+def _usual(contract: SourceContract, rule: str, tally: Tally, bounds: Bounds) -> list[Judgement]:
+    """Judge a number by the past; a column without any value has no mean to judge."""
+    column = rule.removeprefix("usual.")
+    if rule == "usual.rows":
+        return [_between(contract, rule, ROW_COUNT, {}, tally.rows, bounds, Reason.UNUSUAL)]
+    if column not in tally.means:
+        return []
+    kind, kwargs = "expect_column_mean_to_be_between", {"column": column}
+    return [_between(contract, rule, kind, kwargs, tally.means[column], bounds, Reason.UNUSUAL)]
+
+
+def _whole(contract: SourceContract, rule: str, kind: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the expectation of a rule about the whole delivery."""
+    return _config(kind, kwargs, rule=rule, severity=contract.severity_of(rule))
+
+
+def _between(
+    contract: SourceContract, rule: str, kind: str, kwargs: dict[str, Any], value: float, bounds: Bounds, reason: Reason
+) -> Judgement:
+    config = _whole(contract, rule, kind, {**kwargs, "min_value": bounds.low, "max_value": bounds.high})
+    return _judgement(config, bounds.low <= value <= bounds.high, {"observed_value": value}, reason)
+
+
+def _counted(config: dict[str, Any], rows: int, broken: int, success: bool, reason: Reason) -> Judgement:
+    result = {
+        "element_count": rows,
+        "unexpected_count": broken,
+        "unexpected_percent": 100 * broken / rows if rows else 0.0,
+        "partial_unexpected_list": [],
+    }
+    return _judgement(config, success, result, reason)
+
+
+def _own(result: Any, source: str) -> Judgement:
+    config = {"type": result.expectation_config.type, "kwargs": dict(result.expectation_config.kwargs)}
+    config["kwargs"].pop("batch_id", None)
+    config["meta"] = result.expectation_config.meta or {}
     if said := _exceptions(result.exception_info or {}):
+        subject = {key: value for key, value in config["kwargs"].items() if key in SUBJECTS}
         raise ConfigError(
             "an expectation cannot be computed",
-            where=_where(source, rule, f"{config.type} {kwargs}"),
+            where=f"contract.yaml, sources.{source}, {config['type']} {subject}",
             expected="a result",
             found=said[0],
-            next_step=_next_step(rule),
+            next_step="correct the expectation's column or SQL",
         )
-    counts = result.result or {}
-    observed = counts.get("unexpected_count", counts.get("observed_value", ""))
+    return _judgement(config, bool(result.success), result.result or {}, Reason.EXPECTATION)
+
+
+def _judgement(config: Mapping[str, Any], success: bool, result: Mapping[str, Any], reason: Reason) -> Judgement:
+    subject = next((value for key, value in config["kwargs"].items() if key in SUBJECTS), "")
     return Judgement(
-        rule=rule,
-        expectation=f"{config.type} {next(iter(kwargs.values()), '')}".strip(),
-        success=bool(result.success),
-        severity=meta.get("policy", "stop"),
-        observed=str(observed),
+        rule=config["meta"].get("rule", ""),
+        expectation=f"{config['type']} {subject}".strip(),
+        success=success,
+        severity=config["meta"].get("policy", "stop"),
+        observed=str(result.get("unexpected_count", result.get("observed_value", ""))),
+        reason=reason,
+        config=config,
+        result=result,
     )
 
 
@@ -166,13 +241,3 @@ def _exceptions(info: dict[str, Any]) -> list[str]:
     found = [each for each in (info, *info.values()) if isinstance(each, dict) and each.get("raised_exception")]
     texts = [" ".join(str(each.get("exception_message", "")).split()) for each in found]
     return [text.split(" [SQL:")[0][:300] for text in texts]
-
-
-def _where(source: str, rule: str, expectation: str) -> str:
-    return f"contract.yaml, sources.{source}, " + (f"rule {rule}" if rule else expectation)
-
-
-def _next_step(rule: str) -> str:
-    if not rule:
-        return "correct the expectation's column or SQL"
-    return f"correct the SQL of row_rules.{rule}, or the entry of the column that the rule is made from"

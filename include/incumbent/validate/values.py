@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from incumbent.validate.admission import ARROW_TYPES
+from incumbent.admit.columns import ARROW_TYPES
 
 NUMERIC = "numeric"  # ADBC hands PostgreSQL's over as digits, in an opaque type of this name
 FIRST_DAY, LAST_DAY = date.min.toordinal() - date(1970, 1, 1).toordinal(), date.max.toordinal() - 719_163

@@ -1,5 +1,7 @@
 """Features and labels are joined row by row, never multiplied."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from small_training import small_model, small_store

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,9 @@ from incumbent.config import Model
 from incumbent.records import Ingest
 from incumbent.store import ModelStore, Store
 from incumbent.validate import ingest
+from incumbent.validate.admission import admit, copied
 from incumbent.validate.contract import SourceContract
+from incumbent.validate.delivered import DeliveredRows
 
 ROWS = 20
 COLUMNS = {"row": {"dtype": "int64"}, "ts": {"dtype": "timestamp"}, "x": {"dtype": "float64"}}
@@ -82,6 +85,18 @@ def write_delivery(folder: Path, partition: str = "2020-01", source: str = "even
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({**given, **columns}), path)
     return path
+
+
+def admitted_rows(path: Path, contract: SourceContract) -> list[dict[str, Any]]:
+    """Return the rows of a file as they are admitted, before anything judges them."""
+    with TemporaryDirectory() as folder:
+        copy, _ = copied(path, Path(folder), contract.policy.max_bytes)
+        rows = DeliveredRows(Path(folder), contract, "events", [])
+        admit(path, copy, contract, rows)
+        rows.set_aside([])
+        with rows.good() as good:
+            found: list[dict[str, Any]] = good.read_all().to_pylist()
+            return found
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.incumbent.validate.conftest import admitted_rows
 
 from incumbent.errors import BatchError
-from incumbent.validate.admission import admit, read_once
 from incumbent.validate.contract import SourceContract
 
 pytestmark = pytest.mark.unit
@@ -22,8 +22,7 @@ Read = Callable[..., list[dict[str, Any]]]
 def read(tmp_path: Path, contract: Callable[..., SourceContract]) -> Read:
     def build(text: str, ending: str) -> list[dict[str, Any]]:
         (path := tmp_path / f"2020-01.{ending}").write_text(text)
-        rows: list[dict[str, Any]] = admit(path, read_once(path), contract(TEXT)).to_pylist()
-        return rows
+        return admitted_rows(path, contract(TEXT))
 
     return build
 
@@ -38,7 +37,7 @@ def test_a_word_in_csv_is_no_null(read: Read) -> None:
 def test_the_contract_says_what_else_is_null(tmp_path: Path, contract: Callable[..., SourceContract]) -> None:
     (path := tmp_path / "2020-01.csv").write_text("row,ts,x,name,day\n1,2020-01-05T12:00Z,NA,NA,-\n")
     lenient = contract(TEXT).model_copy(update={"nulls": ("NA", "-")})
-    (row,) = admit(path, read_once(path), lenient).to_pylist()
+    (row,) = admitted_rows(path, lenient)
     assert (row["x"], row["name"], row["day"]) == (None, None, None)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
-from incumbent.records import Ingest, digest_of
+from incumbent.records import Ingest, Part, digest_of
 from incumbent.store import ModelStore, Store
 from incumbent.store.tables import Table
 from incumbent.validate import ingest, ingest_or_raise
@@ -59,14 +59,14 @@ def test_a_write_that_fails_leaves_no_quarantine_of_rows_that_were_not_committed
 ) -> None:
     deliver(x=ONE_BAD)
     before = store.quarantine("events").parts()
-    replace = Table.replace
+    commit = Table.commit
 
-    def full_disk(table: Table, partition: str, rows: pa.Table) -> Any:
+    def full_disk(table: Table, part: Part) -> Any:
         if table.name.startswith("batches"):
             raise OSError("no space left on device")
-        return replace(table, partition, rows)
+        return commit(table, part)
 
-    monkeypatch.setattr(Table, "replace", full_disk)
+    monkeypatch.setattr(Table, "commit", full_disk)
     with pytest.raises(OSError, match="no space"):
         deliver(x=TWO_BAD)
     assert store.quarantine("events").parts() == before
@@ -90,7 +90,7 @@ def test_a_file_that_is_replaced_meanwhile_is_not_mixed_with_its_successor(
     expected = 20 if ending == "parquet" else 1
     admit = STAGE.admit
 
-    def late(*args: Any) -> pa.Table:
+    def late(*args: Any) -> Any:
         path.write_bytes(b"the next delivery")
         return admit(*args)
 

@@ -1,0 +1,1 @@
+"""Foreign files: judged by what they say of themselves, then read by a process that may die of it."""

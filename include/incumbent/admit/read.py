@@ -1,0 +1,115 @@
+"""Read a foreign file through a child that may die of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Timer
+from typing import IO
+
+import pyarrow as pa
+
+from incumbent.admit.child import REFUSED
+from incumbent.admit.columns import schema_of
+from incumbent.admit.order import Order, Reason, Refused
+
+COMMAND = ("-m", "incumbent.admit.child")
+KEPT = ("PATH", "LANG", "LC_ALL", "TZDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR")
+
+# Arrow's own allocator reserves a gigabyte of addresses at once, and each thread's arena more than a file needs.
+LEAN = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A file as it is read.
+
+    Attributes:
+        rows: Its rows in the contract's columns.
+        notes: What is worth knowing about its columns, by policy: `added`, `dropped`; known once rows were read.
+    """
+
+    rows: pa.RecordBatchReader
+    notes: dict[str, str]
+
+
+@contextmanager
+def admitted(order: Order, limit_s: float) -> Iterator[Admitted]:
+    """Read a file's rows in the contract's columns; what the child refused is raised on leaving.
+
+    The rows count only once this has been left without an error: a file that is cut short gives its first ones.
+
+    Args:
+        order: What to read and as what.
+        limit_s: Seconds until the child is killed.
+
+    Raises:
+        Refused: The file is not what it should be, or its reader died.
+    """
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | LEAN  # and no secret
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            [sys.executable, *COMMAND, order.to_json()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=environment,
+        )  # fmt: skip
+        late = Timer(limit_s, child.kill)
+        late.start()
+        broken: Exception | None = None
+        try:
+            assert child.stdout is not None  # noqa: S101 - told to be a pipe
+            yield _admitted(order, child.stdout)
+        except Exception as error:
+            broken = error
+        finally:
+            if child.stdout is not None:
+                child.stdout.close()
+            code = _wait(child)
+            timed_out = not late.is_alive() and code != 0
+            late.cancel()
+        if code != 0:
+            raise _why(code, said, timed_out, limit_s) from broken
+        if broken is not None:
+            raise broken
+
+
+def _admitted(order: Order, stream: IO[bytes]) -> Admitted:
+    """Return the child's batches, each checked from end to end before anything looks into it."""
+    schema, notes = schema_of(order), dict[str, str]()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with pa.ipc.open_stream(stream) as reader:
+            if not reader.schema.equals(schema):
+                raise pa.ArrowInvalid("the reader of the file sent other columns")
+            told = reader.schema.metadata or {}
+            notes.update({name.decode(): value.decode() for name, value in told.items() if value})
+            for batch in reader:
+                batch.validate(full=True)
+                yield batch.replace_schema_metadata(None)
+
+    return Admitted(pa.RecordBatchReader.from_batches(schema, batches()), notes)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    try:
+        return child.wait(timeout=5)
+    except subprocess.TimeoutExpired:  # its pipe is closed: nobody listens any more
+        child.kill()
+        return child.wait()
+
+
+def _why(code: int, said: IO[bytes], timed_out: bool, limit_s: float) -> Refused:
+    said.seek(0)
+    lines = said.read()[-20_000:].decode(errors="replace").strip().splitlines()
+    if code == REFUSED and lines:
+        return Refused.from_json(lines[-1])
+    if timed_out:
+        return Refused(Reason.OUT_OF_TIME, "the file takes too long to read", expected=f"at most {limit_s:.0f} s")
+    if any("MemoryError" in line or "bad_alloc" in line for line in lines[-3:]):
+        return Refused(Reason.OUT_OF_MEMORY, "the file takes too much memory", found=lines[-1][:300])
+    found = f"signal {-code}" if code < 0 else f"exit code {code}: {' '.join(lines[-1:])[:300]}"
+    return Refused(Reason.CRASHED, "the reader of the file died", expected="rows", found=found)

@@ -1,0 +1,167 @@
+"""CSV and JSON lines: what does not parse as declared is an error, never a guess."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.json as pajson
+
+from incumbent.admit.columns import ARROW_TYPES, choose, conform
+from incumbent.admit.order import Order, Reason, Refused
+
+PACKED = (b"PAR1", b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # Parquet, gzip, zip, …
+BLOCK = 4 * 2**20  # the longest row fits into one block
+QUOTED = ("string", "timestamp", "date")  # what JSON writes as text
+EXAMPLES = {"timestamp": "2013-07-01T05:00:00Z, with its zone", "date": "2013-07-01"}
+
+
+def read_csv(order: Order) -> Iterator[pa.RecordBatch]:
+    """Yield a CSV file's rows in the contract's columns."""
+    header = _header(order)
+    chosen = choose(order, header)
+    # NA is Namibia, and somebody's name is Null: nulls are what the contract says.
+    declared = {theirs: ARROW_TYPES[order.columns[name]] for name, theirs in chosen.names.items()}
+    try:
+        reader = pacsv.open_csv(
+            order.path,
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=BLOCK),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types=declared, include_columns=list(declared), strings_can_be_null=True,
+                null_values=list(order.nulls),
+            ),
+        )  # fmt: skip
+        for batch in reader:
+            yield conform(order, batch, chosen)
+    except pa.ArrowInvalid as error:
+        raise _csv_value(str(error), header, order) or error from error
+
+
+def read_json(order: Order) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of JSON lines in the contract's columns; a key that no row has is a missing column."""
+    keys = _keys(order)
+    # A first object may leave out what it has no value for: what no row has is known at the end.
+    chosen = choose(replace(order, dropped="nulls", nullable=tuple(order.columns)), keys)
+    theirs = {new: old for old, new in order.renamed.items()}
+    wanted = {name: chosen.names.get(name, theirs.get(name, name)) for name in order.columns}
+    taken = replace(chosen, names=wanted)  # what the first object lacks may come later
+    empty = set(order.columns)
+    try:
+        for batch in _json_batches(order, wanted):
+            empty -= {name for name in empty if batch.column(wanted[name]).null_count < batch.num_rows}
+            yield conform(order, _with_times(order, batch, wanted), taken)
+    except pa.ArrowInvalid as error:
+        raise _json_value(str(error), order, wanted) or error from error
+    optional = order.nullable if order.dropped == "nulls" else ()
+    if lacking := [name for name in order.columns if name in empty and name in chosen.dropped and name not in optional]:
+        kind = order.columns[lacking[0]]
+        raise Refused(Reason.COLUMN_MISSING, "a column is missing", column=lacking[0], expected=kind, found="absent")
+
+
+def _json_batches(order: Order, wanted: dict[str, str]) -> Iterator[pa.RecordBatch]:
+    # JSON has no times: Arrow guesses them from text and loses the zone, so text is read as text.
+    kinds = {wanted[name]: pa.string() if kind in QUOTED else ARROW_TYPES[kind] for name, kind in order.columns.items()}
+    options = pajson.ParseOptions(
+        explicit_schema=pa.schema(list(kinds.items())), unexpected_field_behavior="ignore", newlines_in_values=False
+    )
+    read_options = pajson.ReadOptions(use_threads=False, block_size=BLOCK)
+    yield from pajson.open_json(order.path, read_options=read_options, parse_options=options)
+
+
+def _header(order: Order) -> list[str]:
+    """Return the names in a CSV file's first row."""
+    rows = csv.reader(io.StringIO(_beginning(order).lstrip("\r\n")))
+    try:
+        return next(rows, [])
+    except csv.Error as error:
+        raise Refused(Reason.UNREADABLE, "the header cannot be read", expected="CSV", found=error) from error
+
+
+def _keys(order: Order) -> list[str]:
+    """Return the keys of a file's first object."""
+    first = _beginning(order).lstrip().partition("\n")[0]
+    if not first:
+        raise Refused(Reason.EMPTY_INPUT, "the file has no rows", expected="one JSON object a line", found="nothing")
+    try:
+        pairs = json.loads(first, object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
+        found = str(error)[:300]
+        raise Refused(
+            Reason.UNREADABLE, "the file cannot be read", expected="one JSON object a line", found=found
+        ) from error
+    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+        found = str(pairs)[:80]
+        raise Refused(Reason.UNREADABLE, "the file cannot be read", expected="one JSON object a line", found=found)
+    return [name for name, _ in pairs]
+
+
+def _beginning(order: Order) -> str:
+    """Return a file's first block as text.
+
+    Raises:
+        Refused: It is no text, or not UTF-8.
+    """
+    with Path(order.path).open("rb") as file:
+        first = file.read(BLOCK).removeprefix(b"\xef\xbb\xbf")
+    if first.startswith(PACKED) or b"\0" in first[:1024]:
+        found = f"a file that begins with {first[:4]!r}"
+        raise Refused(Reason.UNREADABLE, "the file is no text", expected=f"{order.format} text", found=found)
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(first)  # the block may end within a character
+    except UnicodeDecodeError as error:
+        raise Refused(Reason.ENCODING, "the text is not UTF-8", expected="UTF-8", found=str(error)[:300]) from error
+
+
+def _with_times(order: Order, batch: pa.RecordBatch, wanted: dict[str, str]) -> pa.RecordBatch:
+    """Return a batch whose texts are the times that they say."""
+    arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+    for name, kind in order.columns.items():
+        if kind not in EXAMPLES:
+            continue
+        try:
+            arrays[wanted[name]] = arrays[wanted[name]].cast(ARROW_TYPES[kind])
+        except pa.ArrowException as error:
+            found = " ".join(str(error).split())[:300]
+            raise Refused(
+                Reason.VALUE, "a text is no such time", column=wanted[name], expected=EXAMPLES[kind], found=found
+            ) from error
+    return pa.record_batch(arrays)
+
+
+def _csv_value(said: str, header: list[str], order: Order) -> Refused | None:
+    """Return what Arrow's message means where it names a column: they are numbered."""
+    if "UTF8" in said or "UTF-8" in said:
+        return Refused(Reason.ENCODING, "the text is not UTF-8", expected="UTF-8", found=said[:300])
+    if found := re.search(r"CSV column #(\d+)", said):
+        number = int(found[1])
+        column = header[number] if number < len(header) else f"#{number}"
+        kind = order.columns.get(order.renamed.get(column, column), "")
+        nulls = " or ".join(null or "nothing" for null in order.nulls)
+        return Refused(
+            Reason.VALUE, "a value is none of the column's type", column=column,
+            expected=f"{kind}, missing values written as {nulls}", found=" ".join(said.split())[:300],
+        )  # fmt: skip
+    return None
+
+
+def _json_value(said: str, order: Order, wanted: dict[str, str]) -> Refused | None:
+    """Return what Arrow's message means where it names a column."""
+    shown = " ".join(said.split())[:300]
+    what = "a value is none of the column's type"
+    if found := re.search(r"Failed to convert JSON to (\w+)", said):  # Arrow does not say of which column
+        return Refused(Reason.VALUE, what, expected=found[1], found=shown)
+    found = re.search(r"Column\(/(\w+)", said)
+    name = next((ours for ours, theirs in wanted.items() if found and theirs == found[1]), None)
+    if found is None or name is None:
+        return None
+    expected = EXAMPLES.get(order.columns[name], order.columns[name])
+    return Refused(Reason.VALUE, what, column=found[1], expected=expected, found=shown)

@@ -1,0 +1,198 @@
+"""A delivery's rows in a private DuckDB file, judged in one pass however many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from incumbent.errors import ConfigError
+from incumbent.validate.contract import SourceContract
+from incumbent.validate.rules import RowRule, identifier, literal
+
+TABLE = "batch"
+BATCH_ROWS = 65_536
+ROW, RULE = '"#row"', '"#rule"'  # no column of a delivery has such a name
+MEMORY = "1GB"  # what does not fit is spilled beside the file
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one pass over a delivery's rows counts.
+
+    Attributes:
+        rows: All rows.
+        broken: Rule to the rows that break it; a null value breaks none but `required`.
+        nulls: Column to the rows that lack it.
+        means: Mean of each column whose usual mean is learned, to nine digits: the order of a sum changes the last.
+        newest: Newest time of the column that says how fresh the delivery is; None without such a column.
+    """
+
+    rows: int
+    broken: Mapping[str, int]
+    nulls: Mapping[str, int]
+    means: Mapping[str, float] = field(default_factory=dict)
+    newest: datetime | None = None
+
+
+class DeliveredRows:
+    """The rows of one delivery while they are judged.
+
+    Args:
+        folder: Private folder; whoever made it takes it away.
+        contract: The source's contract.
+        source: Source name.
+        rules: Row rules, in contract order.
+    """
+
+    def __init__(self, folder: Path, contract: SourceContract, source: str, rules: Sequence[RowRule]) -> None:
+        self.folder = folder
+        self.database = folder / "delivery.duckdb"
+        self.contract = contract
+        self.source = source
+        self.rules = rules
+        self.key = ", ".join(identifier(name) for name in contract.key)
+
+    def load(self, rows: pa.RecordBatchReader) -> None:
+        """Take the rows over, in their order."""
+        with self._open() as connection:
+            connection.register("rows", rows)
+            connection.execute(f"CREATE TABLE {TABLE} AS SELECT * FROM rows")
+
+    def tally(self) -> Tally:
+        """Count what every rule says, in one pass.
+
+        Raises:
+            ConfigError: A rule's SQL does not run on these rows.
+        """
+        columns, learned, fresh = (
+            list(self.contract.columns),
+            list(self.contract.learned.means),
+            self.contract.freshness,
+        )
+        plain = [rule for rule in self.rules if rule.kind != "unique"]
+        # Different hashes are different keys: only if two are the same the keys themselves are looked at.
+        asked = ["count(*)", f"count(DISTINCT hash({self.key}))"]
+        asked += [f"count(*) FILTER (WHERE NOT coalesce({rule.good}, true))" for rule in plain]
+        asked += [f"count(*) - count({identifier(name)})" for name in columns]
+        asked += [f"avg({identifier(name)})" for name in learned]
+        asked += [f"max({identifier(fresh.column)})" if fresh else "NULL"]
+        with self._open() as connection:
+            try:
+                found = iter(connection.execute(f"SELECT {', '.join(asked)} FROM {TABLE}").fetchall()[0])
+            except duckdb.Error as error:
+                self._blame(connection, error)
+                raise
+            rows, distinct = next(found), next(found)
+            repeated = 0 if distinct == rows else self._repeated(connection)
+        broken = {rule.name: next(found) for rule in plain}
+        broken |= {rule.name: repeated for rule in self.rules if rule.kind == "unique"}
+        nulls = {name: next(found) for name in columns}
+        means = {name: float(f"{mean:.9g}") for name in learned if (mean := next(found)) is not None}
+        return Tally(rows, broken, nulls, means, next(found))
+
+    def set_aside(self, rules: Sequence[RowRule]) -> int:
+        """Mark the rows that break one of these rules; return how many there are."""
+        queries = [
+            f"SELECT {ROW}, {number} AS {RULE} FROM (SELECT rowid AS {ROW}, {rule.good} AS good FROM {TABLE}) "
+            "WHERE NOT coalesce(good, true)"
+            for number, rule in enumerate(self.rules)
+            if rule in rules
+        ]
+        with self._open() as connection:
+            marked = " UNION ALL ".join(queries) or f"SELECT 0::BIGINT AS {ROW}, 0 AS {RULE} WHERE false"
+            connection.execute(f"CREATE OR REPLACE TABLE aside AS {marked}")
+            return int(connection.execute(f"SELECT count(DISTINCT {ROW}) FROM aside").fetchall()[0][0])
+
+    def aside_before(self, row: int) -> int:
+        """Return how many of the first rows are set aside."""
+        with self._open() as connection:
+            query = f"SELECT count(DISTINCT {ROW}) FROM aside WHERE {ROW} < {row}"
+            return int(connection.execute(query).fetchall()[0][0])
+
+    @contextmanager
+    def good(self) -> Iterator[pa.RecordBatchReader]:
+        """Give the rows that are not set aside, sorted by key."""
+        names = ", ".join(identifier(name) for name in self.contract.columns)
+        left = f"WHERE rowid NOT IN (SELECT {ROW} FROM aside)"
+        with self._open() as connection:
+            query = f"SELECT {names} FROM {TABLE} {left} ORDER BY {self.key}, rowid"
+            yield connection.sql(query).to_arrow_reader(BATCH_ROWS)
+
+    @contextmanager
+    def aside(self, raw_digest: str) -> Iterator[pa.RecordBatchReader]:
+        """Give one quarantine row for each row and rule that it breaks."""
+        with self._open() as connection:
+            yield connection.sql(self._quarantine(raw_digest)).to_arrow_reader(BATCH_ROWS)
+
+    def example(self, rule: RowRule) -> str:
+        """Return the value of the first row that breaks a rule, as text; empty for a rule over several columns."""
+        if not rule.column:
+            return ""
+        value = f"SELECT CAST({identifier(rule.column)} AS VARCHAR) FROM {TABLE}"
+        with self._open() as connection:
+            query = f"{value} WHERE NOT coalesce({rule.good}, true) ORDER BY rowid LIMIT 1"
+            found = connection.execute(query).fetchall()
+        return f"{rule.column} = {found[0][0]}" if found else ""
+
+    def _quarantine(self, raw_digest: str) -> str:
+        key, row = (_as_json(names) for names in (self.contract.key, tuple(self.contract.columns)))
+        by_rule = {
+            "rule": [literal(rule.name) for rule in self.rules],
+            "reason": [literal(rule.reason) for rule in self.rules],
+            '"column"': [literal(rule.column) for rule in self.rules],
+            "value": [f"CAST({identifier(rule.column)} AS VARCHAR)" if rule.column else "NULL" for rule in self.rules],
+        }
+        chosen = [
+            f"CASE {RULE} {' '.join(f'WHEN {at} THEN {value}' for at, value in enumerate(values))} END AS {name}"
+            for name, values in by_rule.items()
+        ]
+        # The rule comes second in the order, so the same delivery gives the same bytes again.
+        return (
+            f"SELECT {literal(self.source)} AS source, {', '.join(chosen)}, {key} AS key, {row} AS row, "
+            f"{ROW} AS line, {literal(raw_digest)} AS raw_digest "
+            f"FROM aside JOIN {TABLE} ON {TABLE}.rowid = {ROW} ORDER BY {ROW}, 2"
+        )
+
+    def _repeated(self, connection: duckdb.DuckDBPyConnection) -> int:
+        whole = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in self.contract.key)
+        query = f"SELECT count(*) AS n FROM {TABLE} WHERE {whole} GROUP BY {self.key} HAVING count(*) > 1"
+        return int(connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({query})").fetchall()[0][0])
+
+    def _blame(self, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
+        """Raise the error of the one rule that does not run."""
+        for rule in self.rules:
+            try:
+                connection.execute(f"SELECT count(*) FILTER (WHERE NOT coalesce(good, true)) FROM "
+                                   f"(SELECT {rule.good} AS good FROM {TABLE})")  # fmt: skip
+            except duckdb.Error as own:
+                raise ConfigError(
+                    "an expectation cannot be computed",
+                    where=f"contract.yaml, sources.{self.source}, rule {rule.name}",
+                    expected="SQL that is true for a good row",
+                    found=" ".join(str(own).partition("LINE 1:")[0].split())[:300],  # without the query
+                    next_step=f"correct the SQL of row_rules.{rule.name}, or the entry of the column that the rule is "
+                    "made from",
+                ) from error
+
+    @contextmanager
+    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = duckdb.connect(str(self.database))
+        try:
+            connection.execute("SET TimeZone='UTC'")  # a rule means the same on every host
+            connection.execute(f"SET memory_limit='{MEMORY}'")
+            connection.execute(f"SET temp_directory={literal(self.folder / 'spilled')}")
+            connection.execute("SET enable_external_access=false")
+            yield connection
+        finally:
+            connection.close()
+
+
+def _as_json(names: Sequence[str]) -> str:
+    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in names)
+    return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)"
