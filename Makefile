@@ -10,7 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3.11
 MONTHS ?= 12
 SEED ?= 7
-BENCH ?=
+ONLY ?=
+ROWS ?= 1000000
 BIN := .venv/bin
 # One process has the stack's tests, which wait a lot, the other the rest.
 PROCESSES := --numprocesses 2
@@ -49,8 +50,8 @@ test: $(STAMP) ## Run the tests a contributor needs
 test-all: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest $(PROCESSES)
 
-bench: $(STAMP) ## Measure, side by side with the peers (BENCH=orchestration)
-	@$(BIN)/python -m benchmarks $(BENCH)
+bench: $(STAMP) ## Measure, side by side with the peers (ONLY=ingest ROWS=1000000)
+	@INCUMBENT_BENCH_ROWS=$(ROWS) $(BIN)/python -m benchmarks $(ONLY)
 
 check: $(STAMP) ## Check format, lint, types and import contracts; changes nothing
 	@$(BIN)/ruff format --check .

@@ -52,7 +52,8 @@ times = [found.duration.total_seconds() for found in bag.dagbag_stats]
 print(max(times), sum(times), len(bag.dags))
 """
 STAGES = {
-    "validate": ("incumbent.validate", "great_expectations.datasource.fluent"),
+    "validate": ("incumbent.validate",),
+    "data_docs": ("incumbent.validate.docs", "great_expectations.render.renderer"),
     "features": ("incumbent.features.build",),
     "snapshot": ("incumbent.snapshot",),
     "train": ("incumbent.train.stage", "ray.job_submission"),

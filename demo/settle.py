@@ -16,6 +16,7 @@ from incumbent.records import Hold
 from incumbent.retrain.requests import unanswered
 from incumbent.store import ModelStore
 from incumbent.validate.arrivals import new_deliveries
+from incumbent.validate.revisits import unanswered as asked_for
 
 QUIET_LOOKS = 3
 LOOK_S = 0.7
@@ -76,6 +77,7 @@ class Settler:
             for source in self.model.sources
             for partition in new_deliveries(self.store, self.model, self.contract_path, source, self.raw)
         ]
+        left += [f"{each.action} {each.id}" for source in self.model.sources for each in asked_for(self.store, source)]
         left += [f"features {key}" for key in self._without_features()]
         return left + [f"request {request.id}" for request in unanswered(self.store)]
 

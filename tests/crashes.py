@@ -12,7 +12,7 @@ from incumbent.store.crash_points import AT, TRACE
 Scenario = Callable[[Path], None]
 LIMIT_S = 120
 # What scenarios use, imported once: each process is a fork of one that has nothing running.
-PRELOADED = ["deltalake", "duckdb", "great_expectations.datasource.fluent", "pyarrow.parquet", "incumbent.validate"]
+PRELOADED = ["deltalake", "duckdb", "pyarrow.parquet", "pytest", "tests.incumbent.validate.conftest"]
 
 
 def finish(scenario: Scenario, root: Path) -> list[str]:
@@ -33,9 +33,13 @@ def killed_at_each_point(scenario: Scenario, folder: Path) -> Iterator[tuple[str
     points = finish(scenario, folder / "whole")
     assert points, "nothing changed any state"
     for number, point in enumerate(points):
-        root = folder / f"killed-{number:03d}"
-        assert _run(scenario, root, {AT: point}) == -signal.SIGKILL, point
-        yield point, root
+        yield point, killed_at(scenario, folder / f"killed-{number:03d}", point)
+
+
+def killed_at(scenario: Scenario, root: Path, point: str) -> Path:
+    """Run a scenario in a process that is killed at a point; return the folder that it left."""
+    assert _run(scenario, root, {AT: point}) == -signal.SIGKILL, point
+    return root
 
 
 def _run(scenario: Scenario, root: Path, environment: dict[str, str]) -> int | None:

@@ -86,6 +86,8 @@ class Ingest(Record):
         message: One sentence for a person.
         reason: Why it was stopped, as a code of `incumbent.admit.order.Reason`; empty when it was not.
         means: Mean of each column whose usual mean is learned.
+        revisit: Id of the replay that it came from; empty for a delivery.
+        results: Digest of the object with the result of each expectation; empty if the rows were not judged.
     """
 
     kind: ClassVar[str] = "ingests"
@@ -102,6 +104,8 @@ class Ingest(Record):
     message: str = ""
     reason: str = ""
     means: Mapping[str, float] = field(default_factory=dict)
+    revisit: str = ""
+    results: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,46 @@ class Hold(Record):
     definition: str
     findings: tuple[Mapping[str, Any], ...]
     message: str
+
+
+@dataclass(frozen=True)
+class Revisit(Record):
+    """What a person asked for about a batch that was judged: to replay its quarantine, or to release it.
+
+    It names exact contents, so that the run which does it finds what the person saw, or nothing to do.
+
+    Attributes:
+        action: `replay` or `release`.
+        source: Source name.
+        partition: Partition key; empty for a once-only source.
+        raw_digest: The delivery that the rows came with.
+        contract_digest: Contract that replayed rows are judged by.
+        accepted: Content of the partition: partition, digest and rows.
+        aside: Content of its quarantine; empty for a release.
+        rule: Rule whose rows are replayed; empty for all.
+        corrections: Digest of an object with corrected rows, as JSON lines of `line` and `row`; empty for none.
+        reason: Why, in a sentence of the person.
+        by: Who asked.
+    """
+
+    kind: ClassVar[str] = "revisits"
+
+    action: str
+    source: str
+    partition: str
+    raw_digest: str
+    contract_digest: str
+    accepted: Mapping[str, Any]
+    aside: Mapping[str, Any]
+    rule: str
+    corrections: str
+    reason: str
+    by: str
+
+    @property
+    def id(self) -> str:
+        """Name of what was asked for: the same again is no second order."""
+        return digest_of(self)[:16]
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 import pytest
 from tests.crashes import killed_at_each_point
 from tests.databases import PASSWORD, Postgres, Reader, duckdb_reader, postgres, postgres_reader, sqlite_reader
+from tests.incumbent.validate.conftest import admitted_rows
 
 from incumbent.errors import BatchError, ConfigError, PipelineError, UnavailableError
 from incumbent.validate import reading
-from incumbent.validate.admission import admit
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.extract import Extraction, extract
 from incumbent.validate.reading import Database, Reading
@@ -116,8 +116,7 @@ def test_types_and_values_arrive_as_they_are(reader: Reader, tmp_path: Path) -> 
     expected = [tuple(float(each) if isinstance(each, Decimal) else each for each in row) for row in sorted(ROWS)]
     assert [tuple(row.values()) for row in table.to_pylist()] == expected
     assert (found.rows, found.is_new) == (len(ROWS), True)
-    raw = (tmp_path / "f.parquet").read_bytes()
-    assert admit(tmp_path / "f.parquet", raw, CONTRACT).num_rows == len(ROWS), "what is written is what is admitted"
+    assert len(admitted_rows(tmp_path / "f.parquet", CONTRACT)) == len(ROWS), "what is written is what is admitted"
 
 
 def test_not_a_number_is_no_null(reader: Reader, tmp_path: Path) -> None:
@@ -134,7 +133,7 @@ def test_no_rows_are_a_file_with_the_columns(reader: Reader, tmp_path: Path) -> 
     assert read(reader, MONTH, tmp_path).rows == 0
     assert content(tmp_path).schema.names == list(CONTRACT.columns)
     with pytest.raises(BatchError, match="has no rows"):
-        admit(tmp_path / "f.parquet", (tmp_path / "f.parquet").read_bytes(), CONTRACT)
+        admitted_rows(tmp_path / "f.parquet", CONTRACT)
 
 
 def test_an_interval_has_its_start_and_not_its_end(reader: Reader, tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """A delivery that cannot be believed: one failed run with one clear message, and nothing of it to be seen."""
 
+import json
+from collections import Counter
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from tests.integration.conftest import Stack
@@ -9,6 +13,7 @@ from incumbent.store.check import check
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 NAME = "air_weekly"
 WEEKS = ("2013-03-04", "2013-03-11", "2013-03-18")
+ODD, FAR = "2013-03-25", "2013-04-01"  # a week with a row that cannot be, and one in another unit
 SAID = {
     WEEKS[0]: ["the file is empty", f"{WEEKS[0]}.parquet", "expected: rows", "found: 0 bytes", "next: "],
     WEEKS[1]: ["the file cannot be read", f"{WEEKS[1]}.parquet", "expected: Parquet", "found: ", "next: "],
@@ -41,3 +46,48 @@ def test_each_says_what_to_do_and_a_corrected_file_goes_on(running: Stack) -> No
         assert running.api.wait(run["dag_id"], run["dag_run_id"]) == "success"
     running.settler(NAME).wait("the corrected files")
     assert set(WEEKS) <= set(running.store(NAME).batches("flights").parts())
+
+
+def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None:
+    running.drop(NAME, "flights", ODD)
+    file = running.settings.raw / NAME / "flights" / f"{ODD}.parquet"
+    whole = pd.read_parquet(file)
+    _deliver(file, whole.assign(distance=whole["distance"].where(whole.index != 7, -5)))
+    running.settler(NAME).wait("a week with a distance below zero")
+    words = (NAME, "flights", ODD)
+    (entry,) = map(json.loads, running.call("incumbent", "quarantine", "show", *words, "--json").splitlines())
+    assert (entry["line"], entry["rule"], entry["value"]) == (8, "distance.range", "-5")
+    rows = running.settings.root / "corrected.jsonl"
+    rows.write_text(json.dumps({"line": 8, "row": {**entry["row"], "distance": int(whole["distance"][7])}}))
+    runs = _runs(running, ODD)
+    said = running.call("incumbent", "quarantine", "replay", *words, "--rows", str(rows), "--reason", "sign")
+    assert "1 rows are good now, 0 stay set aside" in said
+    running.settler(NAME).wait("the replay")
+    assert {dag: count - runs[dag] for dag, count in _runs(running, ODD).items() if count != runs.get(dag)} == {
+        f"{NAME}.ingest_flights": 1,
+        f"{NAME}.features": 1,
+    }
+    (features,) = (table for name, table in running.store(NAME).tables().items() if name.startswith("features/"))
+    assert features.part(ODD).rows == running.store(NAME).batches("flights").part(ODD).rows == len(whole)
+
+    running.drop(NAME, "flights", FAR)
+    file = file.with_name(f"{FAR}.parquet")
+    whole = pd.read_parquet(file)
+    _deliver(file, whole.assign(distance=whole["distance"] * 1000))
+    running.settler(NAME).wait("a week in another unit")
+    assert FAR not in features.parts()
+    held = running.execute("incumbent", "batch", "show", NAME, FAR)
+    assert (held.returncode, "Held, nothing announced: distance" in held.stdout) == (1, True), held.stdout
+    running.call("incumbent", "batch", "release", NAME, FAR, "--reason", "they fly in metres now")
+    running.settler(NAME).wait("the release")
+    assert features.part(FAR).rows == len(whole)
+    assert check(running.settings.open_store()) == []
+
+
+def _deliver(file: Path, rows: pd.DataFrame) -> None:
+    rows.to_parquet(file.with_suffix(".tmp"))
+    file.with_suffix(".tmp").rename(file)
+
+
+def _runs(running: Stack, week: str) -> Counter[str]:
+    return Counter(run["dag_id"] for run in running.api.runs() if run["partition_key"] == week)

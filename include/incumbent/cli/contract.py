@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from incumbent.cli.main import FINE, VERDICT_NO
-from incumbent.embedded.settings import Settings
+from incumbent.cli.stored import opened
 
 if TYPE_CHECKING:
     from incumbent.store import ModelStore
@@ -33,13 +32,11 @@ def diff(arguments: argparse.Namespace) -> int:
 
     The verdict is no when a row that was accepted would be set aside, or a delivery stopped.
     """
-    from incumbent.config import load_model
     from incumbent.validate import load_contract
     from incumbent.validate.contract import source_contract
 
-    settings = Settings.from_env(os.environ)
-    folder = load_model(settings.models / arguments.model)
-    store, contract = settings.open_store().model(folder.model.name), load_contract(folder.contract_path)
+    folder, store = opened(arguments.model)
+    contract = load_contract(folder.contract_path)
     found = {
         source: _compare(store, folder.model, source, source_contract(contract, folder.model, source), arguments.last)
         for source in ([arguments.source] if arguments.source else folder.model.sources)

@@ -35,6 +35,8 @@ COMMANDS = (
     Command(("down",), "stop exactly what was started", "incumbent.cli.stack:down"),
     Command(("doctor",), "what runs, on which port, with how much memory, and why", "incumbent.cli.doctor:doctor"),
     Command(("env",), "print the file to source for the stack's environment", "incumbent.cli.stack:env"),
+    Command(("batch", "show"), "what became of each delivery of a batch", "incumbent.cli.batch:show"),
+    Command(("batch", "release"), "let a held batch go on as it is", "incumbent.cli.batch:release"),
     Command(
         ("contract", "diff"),
         "what a changed contract would have done to past deliveries",
@@ -45,6 +47,7 @@ COMMANDS = (
     Command(
         ("quarantine", "show"), "the rows that are set aside, each with its rule", "incumbent.cli.quarantine:show_aside"
     ),
+    Command(("quarantine", "replay"), "judge rows again that are set aside", "incumbent.cli.quarantine:replay"),
     Command(("store", "check"), "look for broken promises in the store", "incumbent.cli.store:check"),
 )
 

@@ -15,7 +15,7 @@ from incumbent.features.compute import RESERVED, compute, stored_sql
 from incumbent.features.inputs import Inputs, delivered, inputs_with, missing_sources, pinned_inputs
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
-from incumbent.records import Hold, ModelVersion, Part, canonical_json, digest_of
+from incumbent.records import Hold, ModelVersion, Part, Revisit, canonical_json, digest_of
 from incumbent.store import ModelStore
 from incumbent.store.log import PARTITION
 
@@ -56,22 +56,21 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
     A batch is judged once, by the first definition that is built from it: a finding on an important
     column holds it. Nothing is committed then, the hold is recorded with its reasons, and the caller
     announces nothing; it stands for every definition, whoever is champion meanwhile, until the batch is
-    corrected or the tolerances are changed. A batch that was let through stays so: judged again beside
+    corrected or released, or the tolerances are changed. A batch that was let through stays so: judged again beside
     another history, or by a definition with new columns, a month that was scored long ago could be held.
     """
     inputs = pinned_inputs(store, model, partition)
     if part := committed(store, definition, inputs):
         return FeatureBuild(definition, part, None, changed=False)
-    accepted = _accepted(store, inputs)
-    if not accepted and (held := _held(store, model, inputs)):
-        return FeatureBuild(definition, None, held, changed=False)
+    accepted = _accepted(store, inputs) or is_released(store, model.batch_source, inputs.batch)
+    if not accepted and (known := _held(store, model, inputs)):
+        return FeatureBuild(definition, None, known, changed=False)
     rows = compute(store, model, stored_sql(store, definition), inputs)
     found = profile(rows, feature_columns(model, rows))
     if not accepted:
         failed = findings(found, _history(store, definition, partition), _importance(store), model.integrity)
         if any(finding["holds"] for finding in failed):
-            held = _hold(store, model, inputs, definition, failed)
-            return FeatureBuild(definition, None, held, changed=False)
+            return FeatureBuild(definition, None, _hold(store, model, inputs, definition, failed), changed=False)
     return _commit(store, definition, inputs, rows, found)
 
 
@@ -134,6 +133,33 @@ def rows_beside(store: ModelStore, model: Model, definition: str, other: str, pa
         made = Part(part.partition, store.records.get_plain(PROFILES, name)["features"], part.rows)
         return store.features(definition).read_parts([made]).drop_columns([PARTITION])
     return compute(store, model, stored_sql(store, definition), inputs)
+
+
+def is_released(store: ModelStore, source: str, batch: Part) -> bool:
+    """Return whether a person has released this content of a batch, whatever the integrity tests find in it."""
+    names = store.records.names(Revisit.kind, f"{source}/{batch.partition}/")
+    orders = (store.records.get(Revisit, name) for name in names if name.endswith("/open"))
+    return any(order.action == "release" and order.accepted["digest"] == batch.digest for order in orders)
+
+
+def held(store: ModelStore, source: str) -> list[Hold]:
+    """Return the holds that stand: the batch is the one that is there, nobody released it, nothing was built from it.
+
+    Args:
+        store: The model's store.
+        source: The batch source.
+    """
+    parts = store.batches(source).parts()
+    holds = [hold for hold in store.records.all(Hold) if _is_there(parts.get(hold.partition), hold)]
+    if not holds:
+        return []
+    built = {store.records.get_plain(PROFILES, name)["batch"] for name in store.records.names(PROFILES)}
+    waiting = {hold.batch_digest: hold for hold in holds if hold.batch_digest not in built}
+    return [hold for hold in waiting.values() if not is_released(store, source, parts[hold.partition])]
+
+
+def _is_there(part: Part | None, hold: Hold) -> bool:
+    return part is not None and part.digest == hold.batch_digest
 
 
 def feature_columns(model: Model, rows: pa.Table) -> list[str]:
@@ -211,7 +237,8 @@ def _hold(store: ModelStore, model: Model, inputs: Inputs, definition: str, fail
         batch_digest=inputs.batch.digest,
         definition=definition,
         findings=tuple(failed),
-        message=f"Held, nothing announced: {sentences}. Next: deliver a corrected file for {inputs.partition}.",
+        message=f"Held, nothing announced: {sentences}. Next: deliver a corrected file for {inputs.partition}, "
+        f'or incumbent batch release {model.name} {inputs.partition} --reason "…".',
     )
     name = _hold_name(model, inputs)
     store.records.claim(Hold.kind, name, hold.to_json())

@@ -24,6 +24,8 @@ def check_ingest(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[V
     record = Ingest.from_json(plain)
     if record.verdict == "stopped":
         yield from walk.object(record.raw_digest, where, "the delivered file")
+    if record.results:
+        yield from walk.object(record.results, where, "the results of the expectations")
     if record.verdict != "accepted":
         return
     _, source, partition, _ = where.split("/")

@@ -6,10 +6,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from incumbent.records import GateReport, Ingest, ModelVersion, RetrainRequest, Snapshot, Training, canonical_json
+from incumbent.records import (
+    GateReport,
+    Ingest,
+    ModelVersion,
+    RetrainRequest,
+    Revisit,
+    Snapshot,
+    Training,
+    canonical_json,
+)
 from incumbent.store.check_deliveries import check_ingest
 from incumbent.store.check_features import check_profile
 from incumbent.store.check_requests import check_pin, check_request
+from incumbent.store.check_revisits import check_revisit
 from incumbent.store.check_training import check_gate_report, check_snapshot, check_training, check_version
 from incumbent.store.check_verdicts import check_baseline, check_reference, check_verdict
 from incumbent.store.check_walk import Walk
@@ -27,6 +37,7 @@ KINDS: Mapping[str, Check] = {
     Ingest.kind: check_ingest,
     ModelVersion.kind: check_version,
     RetrainRequest.kind: check_request,
+    Revisit.kind: check_revisit,
     Snapshot.kind: check_snapshot,
     Training.kind: check_training,
 }

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
-from incumbent.admit.columns import ARROW_TYPES
 from incumbent.config import Model
 from incumbent.errors import ConfigError
 from incumbent.records import Ingest, Part
@@ -20,7 +18,8 @@ from incumbent.store import ModelStore, Table
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.delivered import BATCH_ROWS, DeliveredRows
 from incumbent.validate.delivery import ONCE, is_current
-from incumbent.validate.rules import identifier, literal, row_rules
+from incumbent.validate.past_rows import in_turn, rebuilt, schema_of
+from incumbent.validate.rules import row_rules
 
 
 @dataclass(frozen=True)
@@ -146,30 +145,11 @@ def _past_rows(
     store: ModelStore, contract: SourceContract, source: str, table: Table, part: Part
 ) -> pa.RecordBatchReader:
     """Return the rows that were accepted, then those that were set aside, once each."""
-    schema = pa.schema([(name, ARROW_TYPES[column.dtype]) for name, column in contract.columns.items()])
-    names = list(contract.columns)
-    accepted = table.read_parts([part], names).cast(schema)
-    found = store.quarantine(source)
-    aside = found.read([part.partition], ["line", "row"]) if found.part(part.partition) else None
-    batches = accepted.to_batches(BATCH_ROWS)
-    if aside is not None and aside.num_rows:
-        batches += _rebuilt(aside, names, schema).to_batches(BATCH_ROWS)
-    return pa.RecordBatchReader.from_batches(schema, batches)
-
-
-def _rebuilt(aside: pa.Table, names: list[str], schema: pa.Schema) -> pa.Table:
-    """Return rows that were kept as JSON, in the contract's types."""
-    kinds = {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "bool": "BOOLEAN", "date32[day]": "DATE"}
-    shape = json.dumps({field.name: kinds.get(str(field.type), "TIMESTAMPTZ") for field in schema})
-    columns = ", ".join(f"kept.{identifier(name)} AS {identifier(name)}" for name in names)
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone='UTC'")
-        connection.register("aside", aside)
-        query = (
-            f"SELECT {columns} FROM (SELECT json_transform(any_value(row), {literal(shape)}) AS kept "
-            "FROM aside GROUP BY line ORDER BY line)"
-        )
-        return connection.sql(query).to_arrow_table().cast(schema)
+    names, aside = list(contract.columns), store.quarantine(source)
+    past = [table.read_parts([part], names).cast(schema_of(contract))]
+    if (kept := aside.part(part.partition)) and kept.rows:
+        past.append(rebuilt(aside.read_parts([kept], ["line", "row"]), contract))
+    return in_turn(past, BATCH_ROWS)
 
 
 def _flat(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -57,12 +56,19 @@ class DeliveredRows:
         self.source = source
         self.rules = rules
         self.key = ", ".join(identifier(name) for name in contract.key)
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def close(self) -> None:
+        """Let go of the file, so that others may open it; the next question opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def load(self, rows: pa.RecordBatchReader) -> None:
         """Take the rows over, in their order."""
-        with self._open() as connection:
-            connection.register("rows", rows)
-            connection.execute(f"CREATE TABLE {TABLE} AS SELECT * FROM rows")
+        connection = self._opened()
+        connection.register("rows", rows)
+        connection.execute(f"CREATE TABLE {TABLE} AS SELECT * FROM rows")
 
     def tally(self) -> Tally:
         """Count what every rule says, in one pass.
@@ -82,62 +88,65 @@ class DeliveredRows:
         asked += [f"count(*) - count({identifier(name)})" for name in columns]
         asked += [f"avg({identifier(name)})" for name in learned]
         asked += [f"max({identifier(fresh.column)})" if fresh else "NULL"]
-        with self._open() as connection:
-            try:
-                found = iter(connection.execute(f"SELECT {', '.join(asked)} FROM {TABLE}").fetchall()[0])
-            except duckdb.Error as error:
-                self._blame(connection, error)
-                raise
-            rows, distinct = next(found), next(found)
-            repeated = 0 if distinct == rows else self._repeated(connection)
+        connection = self._opened()
+        try:
+            found = iter(connection.execute(f"SELECT {', '.join(asked)} FROM {TABLE}").fetchall()[0])
+        except duckdb.Error as error:
+            self._blame(connection, error)
+            raise
+        rows, distinct = next(found), next(found)
+        repeated = 0 if distinct == rows else self._repeated(connection)
         broken = {rule.name: next(found) for rule in plain}
         broken |= {rule.name: repeated for rule in self.rules if rule.kind == "unique"}
         nulls = {name: next(found) for name in columns}
         means = {name: float(f"{mean:.9g}") for name in learned if (mean := next(found)) is not None}
         return Tally(rows, broken, nulls, means, next(found))
 
-    def set_aside(self, rules: Sequence[RowRule]) -> int:
-        """Mark the rows that break one of these rules; return how many there are."""
+    def set_aside(self, rules: Sequence[RowRule], first: int = 0) -> int:
+        """Mark the rows that break one of these rules; return how many there are.
+
+        Args:
+            rules: Some of the rules.
+            first: Number of rows at the beginning that stay, whatever they break.
+        """
         queries = [
             f"SELECT {ROW}, {number} AS {RULE} FROM (SELECT rowid AS {ROW}, {rule.good} AS good FROM {TABLE}) "
-            "WHERE NOT coalesce(good, true)"
+            f"WHERE {ROW} >= {first} AND NOT coalesce(good, true)"
             for number, rule in enumerate(self.rules)
             if rule in rules
         ]
-        with self._open() as connection:
-            marked = " UNION ALL ".join(queries) or f"SELECT 0::BIGINT AS {ROW}, 0 AS {RULE} WHERE false"
-            connection.execute(f"CREATE OR REPLACE TABLE aside AS {marked}")
-            return int(connection.execute(f"SELECT count(DISTINCT {ROW}) FROM aside").fetchall()[0][0])
+        connection = self._opened()
+        marked = " UNION ALL ".join(queries) or f"SELECT 0::BIGINT AS {ROW}, 0 AS {RULE} WHERE false"
+        connection.execute(f"CREATE OR REPLACE TABLE aside AS {marked}")
+        return int(connection.execute(f"SELECT count(DISTINCT {ROW}) FROM aside").fetchall()[0][0])
 
     def aside_before(self, row: int) -> int:
         """Return how many of the first rows are set aside."""
-        with self._open() as connection:
-            query = f"SELECT count(DISTINCT {ROW}) FROM aside WHERE {ROW} < {row}"
-            return int(connection.execute(query).fetchall()[0][0])
+        connection = self._opened()
+        query = f"SELECT count(DISTINCT {ROW}) FROM aside WHERE {ROW} < {row}"
+        return int(connection.execute(query).fetchall()[0][0])
 
-    @contextmanager
-    def good(self) -> Iterator[pa.RecordBatchReader]:
+    def good(self) -> pa.RecordBatchReader:
         """Give the rows that are not set aside, sorted by key."""
         names = ", ".join(identifier(name) for name in self.contract.columns)
         left = f"WHERE rowid NOT IN (SELECT {ROW} FROM aside)"
-        with self._open() as connection:
-            query = f"SELECT {names} FROM {TABLE} {left} ORDER BY {self.key}, rowid"
-            yield connection.sql(query).to_arrow_reader(BATCH_ROWS)
+        connection = self._opened()
+        query = f"SELECT {names} FROM {TABLE} {left} ORDER BY {self.key}, rowid"
+        return connection.sql(query).to_arrow_reader(BATCH_ROWS)
 
-    @contextmanager
-    def aside(self, raw_digest: str) -> Iterator[pa.RecordBatchReader]:
+    def aside(self, raw_digest: str) -> pa.RecordBatchReader:
         """Give one quarantine row for each row and rule that it breaks."""
-        with self._open() as connection:
-            yield connection.sql(self._quarantine(raw_digest)).to_arrow_reader(BATCH_ROWS)
+        connection = self._opened()
+        return connection.sql(self._quarantine(raw_digest)).to_arrow_reader(BATCH_ROWS)
 
     def example(self, rule: RowRule) -> str:
         """Return the value of the first row that breaks a rule, as text; empty for a rule over several columns."""
         if not rule.column:
             return ""
         value = f"SELECT CAST({identifier(rule.column)} AS VARCHAR) FROM {TABLE}"
-        with self._open() as connection:
-            query = f"{value} WHERE NOT coalesce({rule.good}, true) ORDER BY rowid LIMIT 1"
-            found = connection.execute(query).fetchall()
+        connection = self._opened()
+        query = f"{value} WHERE NOT coalesce({rule.good}, true) ORDER BY rowid LIMIT 1"
+        found = connection.execute(query).fetchall()
         return f"{rule.column} = {found[0][0]}" if found else ""
 
     def _quarantine(self, raw_digest: str) -> str:
@@ -155,7 +164,7 @@ class DeliveredRows:
         # The rule comes second in the order, so the same delivery gives the same bytes again.
         return (
             f"SELECT {literal(self.source)} AS source, {', '.join(chosen)}, {key} AS key, {row} AS row, "
-            f"{ROW} AS line, {literal(raw_digest)} AS raw_digest "
+            f"{ROW} + 1 AS line, {literal(raw_digest)} AS raw_digest "
             f"FROM aside JOIN {TABLE} ON {TABLE}.rowid = {ROW} ORDER BY {ROW}, 2"
         )
 
@@ -180,17 +189,15 @@ class DeliveredRows:
                     "made from",
                 ) from error
 
-    @contextmanager
-    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        connection = duckdb.connect(str(self.database))
-        try:
-            connection.execute("SET TimeZone='UTC'")  # a rule means the same on every host
-            connection.execute(f"SET memory_limit='{MEMORY}'")
-            connection.execute(f"SET temp_directory={literal(self.folder / 'spilled')}")
-            connection.execute("SET enable_external_access=false")
-            yield connection
-        finally:
-            connection.close()
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        """Return the one connection; to open the file anew takes longer than most of what is asked."""
+        if self._connection is None:
+            self._connection = duckdb.connect(str(self.database))
+            self._connection.execute("SET TimeZone='UTC'")  # a rule means the same on every host
+            self._connection.execute(f"SET memory_limit='{MEMORY}'")
+            self._connection.execute(f"SET temp_directory={literal(self.folder / 'spilled')}")
+            self._connection.execute("SET enable_external_access=false")
+        return self._connection
 
 
 def _as_json(names: Sequence[str]) -> str:

@@ -38,8 +38,12 @@ class Delivery:
     @property
     def record_name(self) -> str:
         """Name of the ingest record: the same file under the same contract is the same work."""
-        digests = f"{self.raw_digest[:16]}-{self.contract.digest[:16]}"
-        return f"{self.source}/{self.table_partition}/{digests}"
+        return f"{self.file_name}-{self.contract.digest[:16]}"
+
+    @property
+    def file_name(self) -> str:
+        """What the names of all records of this file begin with, under whatever contract."""
+        return f"{self.source}/{self.table_partition}/{self.raw_digest[:16]}"
 
 
 def table_of(store: ModelStore, model: Model, delivery: Delivery) -> Table:

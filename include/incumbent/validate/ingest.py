@@ -6,28 +6,21 @@ import logging
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from incumbent.admit.order import Reason
 from incumbent.config import Model
 from incumbent.errors import BatchError, parts_of
-from incumbent.partitions import end_of
-from incumbent.records import Ingest, canonical_json
+from incumbent.records import Ingest, Part, canonical_json
 from incumbent.store import ModelStore
 from incumbent.validate.admission import admit, copied
 from incumbent.validate.contract import SourceContract, load_contract, source_contract
 from incumbent.validate.delivered import DeliveredRows
 from incumbent.validate.delivery import Delivery, is_current, refuse_copies, same_columns, table_of
-from incumbent.validate.docs import write_docs
 from incumbent.validate.intents import intend, settle
 from incumbent.validate.rules import row_rules
-from incumbent.validate.suite import Judgement, judge, judge_own
-from incumbent.validate.usual import usual
+from incumbent.validate.verdict import decide
 
 LOG = logging.getLogger(__name__)
 
@@ -76,11 +69,9 @@ def ingest(
     with tempfile.TemporaryDirectory(prefix="incumbent-") as folder:
         copy, digest = copied(path, Path(folder), contract.policy.max_bytes)
         delivery = Delivery(source, partition, path, digest, contract)
-        if store.records.has(Ingest.kind, delivery.record_name):
-            known = store.records.get(Ingest, delivery.record_name)
-            if is_current(store, model, known):
-                settle(store, delivery, known)  # the process that wrote it may have been killed before it did
-                return known
+        if known := _known(store, model, delivery):
+            settle(store, delivery, known)  # the process that wrote it may have been killed before it did
+            return known
         try:
             refuse_copies(store, model, delivery)
         except BatchError as error:
@@ -109,6 +100,17 @@ def ingest(
     return stands
 
 
+def _known(store: ModelStore, model: Model, delivery: Delivery) -> Ingest | None:
+    """Return the verdict on this file that stands: under this contract, or with the rows that were replayed since.
+
+    What a person replayed is not judged again from the file: the corrected rows are not in it.
+    """
+    names = store.records.names(Ingest.kind, delivery.file_name)
+    known = {name: store.records.get(Ingest, name) for name in names}
+    standing = [record for name, record in known.items() if record.revisit or name == delivery.record_name]
+    return next((record for record in standing if is_current(store, model, record)), None)
+
+
 def _keep(store: ModelStore, copy: Path, digest: str) -> None:
     """Keep the bytes of a stopped file: it can be looked at, and judged again, after it is replaced."""
     if digest not in store.objects:
@@ -121,42 +123,17 @@ def _keep(store: ModelStore, copy: Path, digest: str) -> None:
 
 
 def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: DeliveredRows) -> Ingest:
-    tally = rows.tally()
-    bounds = usual(store, model, delivery)
-    judgements = judge(delivery.contract, rows.rules, tally, _oldest(model, delivery), bounds)
-    judgements += judge_own(rows.database, delivery.contract, delivery.source)
-    write_docs(judgements, delivery.source, store.reports() / "data_docs" / delivery.source)
-    failures = _failures(judgements)
-    stop = next((found for found in judgements if found.severity == "stop" and not found.success), None)
-    if stop is not None:
-        name = f"{stop.rule}, {stop.expectation}," if stop.rule else stop.expectation
-        said = f"Stopped: {name} does not hold (found {stop.observed})."
-        return _record(delivery, "stopped", failures=failures, message=said, reason=stop.reason)
-    broken = [rule for rule in rows.rules if tally.broken[rule.name] and rule.severity == "quarantine"]
-    bad = rows.set_aside(broken)
-    share, limit = bad / tally.rows, delivery.contract.policy.max_quarantine_share
-    if share > limit or bad == tally.rows:
-        most = max(broken, key=lambda rule: tally.broken[rule.name])
-        said = (
-            f"Stopped: {bad} of {tally.rows} rows break a rule ({share:.1%}, at most {limit:.1%} are set aside); "
-            f"most often: {most.name}, {most.reason}{_such_as(rows.example(most))}."
-        )
-        reason = Reason.QUARANTINE_SHARE
-        return _record(delivery, "stopped", failures=failures, quarantined=bad, message=said, reason=reason)
-    accepted = _commit(store, model, delivery, rows, bad)
-    return replace(accepted, failures=failures, means=dict(tally.means))
+    found = decide(store, model, delivery, rows)
+    known: dict[str, Any] = {"failures": found.failures, "results": found.results, "quarantined": found.aside}
+    if found.message:
+        return _record(delivery, "stopped", message=found.message, reason=found.reason, **known)
+    part = _commit(store, model, delivery, rows)
+    message = f"Accepted {part.rows} rows of {delivery.source} {delivery.partition}, {found.aside} in quarantine."
+    means = dict(found.means)
+    return _record(delivery, "accepted", rows=part.rows, digest=part.digest, message=message, means=means, **known)
 
 
-def _oldest(model: Model, delivery: Delivery) -> datetime | None:
-    """Return the oldest time, UTC, that a delivery's newest row may have; None if nobody asks or there is no end."""
-    fresh = delivery.contract.freshness
-    if fresh is None or not delivery.partition:
-        return None
-    end = end_of(delivery.partition, model.grain).replace(tzinfo=ZoneInfo(model.timezone))
-    return (end - timedelta(hours=fresh.max_age_hours)).astimezone(UTC)
-
-
-def _commit(store: ModelStore, model: Model, delivery: Delivery, rows: DeliveredRows, bad: int) -> Ingest:
+def _commit(store: ModelStore, model: Model, delivery: Delivery, rows: DeliveredRows) -> Part:
     """Commit the good rows, then those that are set aside.
 
     The good rows first: a write that fails must not leave a quarantine of rows that were never delivered.
@@ -168,23 +145,7 @@ def _commit(store: ModelStore, model: Model, delivery: Delivery, rows: Delivered
     table.commit(part)
     with rows.aside(delivery.raw_digest) as aside:
         store.quarantine(delivery.source).replace(partition, aside)
-    message = f"Accepted {part.rows} rows of {delivery.source} {delivery.partition}, {bad} in quarantine."
-    return _record(delivery, "accepted", rows=part.rows, quarantined=bad, digest=part.digest, message=message)
-
-
-def _such_as(example: str) -> str:
-    return f", such as {example}" if example else ""
-
-
-def _failures(judgements: Sequence[Judgement]) -> dict[str, object]:
-    """Return what did not hold: a rule whose rows are set aside with their number, others with what was found."""
-    broken = [found for found in judgements if not found.success]
-    return {
-        found.rule or found.expectation: found.result["unexpected_count"]
-        if found.severity == "quarantine"
-        else f"{found.severity}: {found.observed}"
-        for found in broken
-    }
+    return part
 
 
 def _stopped(delivery: Delivery, error: BatchError) -> Ingest:

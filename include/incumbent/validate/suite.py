@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ class Judgement:
     reason: Reason
     config: Mapping[str, Any]
     result: Mapping[str, Any]
+
+
+def results_of(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
+    """Return results as plain data for the record; a number that JSON has not is told in words."""
+    text = json.dumps([asdict(found) for found in judgements], default=str)
+    plain: list[dict[str, Any]] = json.loads(text, parse_constant=str)
+    return plain
 
 
 def judge(

@@ -1,7 +1,7 @@
 """Finds what landed and says which partition of which source it is.
 
-**Reads** the drop folder, contracts, and requests that were written outside Airflow. **Emits** one RAW asset
-per source, and REQUEST, with the partition key.
+**Reads** the drop folder, contracts, and what was asked for outside Airflow: retraining, replays of a
+quarantine, releases. **Emits** one RAW asset per source, and REQUEST, with the partition key.
 
 **Normal:** a run of a few seconds after each drop; the sources with nothing new are skipped.
 **Worry** when a file lies in the drop folder and no run starts: look at the triggerer.
@@ -34,8 +34,9 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     """
     assets = ModelAssets(model)
     # In a bucket they are not watched: `incumbent.maintenance` finds them.
-    requests = f"{settings.store}/{model.name}/records/requests/*/open.json"
-    watched = [] if requests.startswith("s3://") else [requests]
+    records = f"{settings.store}/{model.name}/records"
+    asked_for = [f"{records}/requests/*/open.json", f"{records}/revisits/*/*/*/open.json"]
+    watched = [] if records.startswith("s3://") else asked_for
     files = [str(settings.raw / source.path.replace("{partition}", "*")) for source in model.sources.values()]
     contracts = str(settings.models / "*" / "contract.yaml")  # all: one may extend another's
     dag = DAG(
@@ -48,16 +49,16 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     def find() -> list[str]:
         from incumbent.retrain.requests import start_pending
         from incumbent.validate.arrivals import claim_deliveries
+        from incumbent.validate.revisits import claim_revisits
 
         runtime, context = Runtime.open(model.name), get_current_context()
+        store, contract, raw = runtime.store, runtime.folder.contract_path, runtime.settings.raw
         owner, now = context["run_id"], datetime.now(UTC)
-        found = {
-            source: claim_deliveries(
-                runtime.store, model, runtime.folder.contract_path, source, runtime.settings.raw, owner, now
-            )
-            for source in model.sources
-        }
-        found[REQUESTS] = sorted({request.partition for request in start_pending(runtime.store)})
+        found = {}
+        for source in model.sources:
+            landed = claim_deliveries(store, model, contract, source, raw, owner, now)
+            found[source] = sorted({*landed, *claim_revisits(store, source, owner, now)})
+        found[REQUESTS] = sorted({request.partition for request in start_pending(store)})
         context["ti"].xcom_push(key=FOUND, value=found)
         return [f"announce_{name}" for name, partitions in found.items() if partitions]
 

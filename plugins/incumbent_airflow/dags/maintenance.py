@@ -1,14 +1,16 @@
 """Repairs what events and services lost, every five minutes.
 
-**Reads** requests, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an idle Ray
-head. **Emits** REQUEST for requests that no run has claimed, for each of them ever more rarely.
+**Reads** requests, replays, releases, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an
+idle Ray head. **Emits** REQUEST and RAW for what was asked for and no run has taken up, ever more rarely.
 
-**Normal:** the `requests` tasks are skipped, the `registry` tasks find the alias in place. **Worry** when a task
-fails: its message names what in that model's store it could not use; the other models are looked at all the
-same. **Re-run:** safe at any time.
+**Normal:** the `requests` and `revisits` tasks are skipped, the `registry` tasks find the alias in place. **Worry**
+when a task fails: its message names what in that model's store it could not use; the other models are looked at
+all the same. **Re-run:** safe at any time.
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, get_current_context, task
 
@@ -35,6 +37,7 @@ def maintenance_dag(models: list[Model]) -> DAG:
     with dag:
         for model in models:
             _requests(model)
+            _revisits(model)
             _reconcile(model.name)
         _stop_idle_ray()
     return dag
@@ -56,6 +59,25 @@ def _requests(model: Model) -> None:
         return found
 
     requests()
+
+
+def _revisits(model: Model) -> None:
+    raw = {source: ModelAssets(model).raw(source) for source in model.sources if not model.sources[source].once}
+
+    @task(task_id=f"revisits_{model.name}", outlets=list(raw.values()))
+    def revisits() -> list[str]:
+        from incumbent.validate.revisits import claim_revisits
+
+        runtime, context, now = Runtime.open(model.name), get_current_context(), datetime.now(UTC)
+        found = {source: claim_revisits(runtime.store, source, context["run_id"], now) for source in raw}
+        if not any(found.values()):
+            raise skip("Nothing was asked for about a batch, or it was announced a short while ago.")
+        for source, partitions in found.items():
+            for partition in partitions:
+                emit(context, raw[source], partition)
+        return [f"{source} {partition}" for source, partitions in found.items() for partition in partitions]
+
+    revisits()
 
 
 def _reconcile(model: str) -> None:

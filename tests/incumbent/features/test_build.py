@@ -1,6 +1,7 @@
 """Features are made once from what was known then; a held batch stays out, whoever is champion."""
 
 import itertools
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError
-from incumbent.features.build import build, build_window, committed, rows_beside
+from incumbent.features.build import build, build_window, committed, held, rows_beside
 from incumbent.features.compute import compute
 from incumbent.features.inputs import looking_back, pinned_inputs
-from incumbent.records import Hold, ModelVersion, Part, Promotion, digest_of
+from incumbent.records import Hold, ModelVersion, Part, Promotion, Revisit, digest_of
 from incumbent.store import ModelStore, Store, generation_name
 from incumbent.store.check import check_model
 from incumbent.store.delta_log import DeltaLog
@@ -109,6 +110,24 @@ def test_other_tolerances_judge_a_held_batch_again(store: ModelStore, definition
     lenient = Model.model_validate({**PLAIN, "integrity": {"out_of_range": 1, "importance": 1}})
     seat(store, 1, definition, {"x": 0.5, "seen": 0.5})
     assert build(store, lenient, definition, MONTHS[2]).part is not None
+
+
+def test_a_released_batch_is_built_by_every_definition_and_its_correction_is_judged_again(
+    store: ModelStore, definition: str
+) -> None:
+    build_window(store, MODEL, definition, MONTHS[1])
+    deliver(store, MONTHS[2], scale=100)
+    assert build(store, MODEL, definition, MONTHS[2]).hold is not None
+    (hold,) = held(store, "events")
+    batch = store.batches("events").parts()[MONTHS[2]]
+    assert (hold.partition, hold.batch_digest) == (MONTHS[2], batch.digest)
+    revisit = Revisit("release", "events", MONTHS[2], "", "", asdict(batch), {}, "", "", "we sell in cents now", "ann")
+    store.records.put(f"events/{MONTHS[2]}/{revisit.id}/open", revisit)
+    assert held(store, "events") == []
+    assert all(build(store, MODEL, each, MONTHS[2]).part for each in (definition, store.objects.put(RENAMED)))
+    deliver(store, MONTHS[2], scale=100_000)
+    assert build(store, MODEL, definition, MONTHS[2]).hold is not None
+    assert [each.batch_digest for each in held(store, "events")] != [batch.digest]
 
 
 def test_what_one_definition_holds_no_other_trains_on(store: ModelStore, definition: str) -> None:

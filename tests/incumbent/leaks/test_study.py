@@ -1,4 +1,4 @@
-"""The promise on public tables, with three seeds; `make bench BENCH=leaks` has twenty."""
+"""The promise on public tables, with three seeds; `make bench ONLY=leaks` has twenty."""
 
 from functools import cache
 

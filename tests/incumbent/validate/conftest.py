@@ -1,16 +1,24 @@
 """A small model whose deliveries fit in a few lines: rows of January 2020, one number each."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from incumbent.admit.child import READERS
+from incumbent.admit.columns import schema_of
+from incumbent.admit.order import Order
+from incumbent.admit.read import Admitted
+from incumbent.cli.main import main
 from incumbent.config import Model
 from incumbent.records import Ingest
 from incumbent.store import ModelStore, Store
@@ -25,6 +33,7 @@ FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 Contract = Callable[..., SourceContract]
 Write = Callable[..., Path]
 Deliver = Callable[..., Ingest]
+Command = Callable[..., int]
 
 
 @pytest.fixture
@@ -97,6 +106,42 @@ def admitted_rows(path: Path, contract: SourceContract) -> list[dict[str, Any]]:
         with rows.good() as good:
             found: list[dict[str, Any]] = good.read_all().to_pylist()
             return found
+
+
+@contextmanager
+def read_here() -> Iterator[None]:
+    """Read delivered files in this process, for scenarios that are killed a hundred times.
+
+    The child that reads them touches nothing that is stored; to start it takes most of a second.
+    """
+
+    @contextmanager
+    def admitted(order: Order, limit_s: float) -> Iterator[Admitted]:
+        batches = (batch.replace_schema_metadata(None) for batch in READERS[order.format](order))
+        yield Admitted(pa.RecordBatchReader.from_batches(schema_of(order), batches), {})
+
+    with patch("incumbent.validate.admission.admitted", admitted):
+        yield
+
+
+@pytest.fixture
+def command(store: ModelStore, small: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `incumbent …` over the same store, with a contract that all sources share; return the exit status."""
+    if not hasattr(store.blobs, "folder"):
+        pytest.skip("the command's store is named by the environment: a folder is enough")
+    folder = tmp_path / "models" / store.name
+    folder.mkdir(parents=True)
+    plain = small.model_copy(update={"name": store.name}).model_dump(mode="json", exclude_defaults=True)
+    (folder / "model.yaml").write_text(json.dumps(plain))
+    monkeypatch.setenv("INCUMBENT_MODELS", str(folder.parent))
+    monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
+
+    def run(contract: SourceContract, *words: str) -> int:
+        sources = {name: contract.model_dump(mode="json", exclude_defaults=True) for name in small.sources}
+        (folder / "contract.yaml").write_text(json.dumps({"sources": sources}))
+        return main(words)
+
+    return run
 
 
 @pytest.fixture

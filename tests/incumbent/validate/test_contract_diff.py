@@ -1,14 +1,12 @@
 """A changed contract says what has changed, and what it would have done to deliveries that are here already."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.incumbent.validate.conftest import ROWS, Deliver, build_contract
+from tests.incumbent.validate.conftest import ROWS, Command, Deliver, build_contract
 
-from incumbent.cli.main import main
 from incumbent.config import Model
 from incumbent.errors import ConfigError
 from incumbent.store import ModelStore
@@ -77,28 +75,13 @@ def test_a_key_that_past_rows_lack_cannot_be_tried(store: ModelStore, small: Mod
 
 
 def test_the_command_prints_both_and_says_no(
-    store: ModelStore,
-    small: Model,
-    deliver: Deliver,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    store: ModelStore, deliver: Deliver, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if not hasattr(store.blobs, "folder"):
-        pytest.skip("the command's store is named by the environment: a folder is enough")
     deliver(ranged(100))
-    folder = tmp_path / "models" / store.name
-    folder.mkdir(parents=True)
-    plain = small.model_copy(update={"name": store.name}).model_dump(mode="json", exclude_defaults=True)
-    (folder / "model.yaml").write_text(json.dumps(plain))
-    sources = {name: ranged(14).model_dump(mode="json", exclude_defaults=True) for name in small.sources}
-    (folder / "contract.yaml").write_text(json.dumps({"sources": sources}))
-    monkeypatch.setenv("INCUMBENT_MODELS", str(folder.parent))
-    monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
-    assert main(["contract", "diff", store.name]) == 1
+    assert command(ranged(14), "contract", "diff", store.name) == 1
     printed = capsys.readouterr().out
     assert "  columns.x.max: 100.0 -> 14.0" in printed
     assert printed.splitlines()[3].split() == ["2020-01", "20", "5", "0", "x.range", "5"]
     assert "truth: nothing has changed" in printed and "Next: look at the rules above" in printed
-    assert main(["contract", "diff", store.name, "--source", "truth", "--json"]) == 0
+    assert command(ranged(14), "contract", "diff", store.name, "--source", "truth", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"truth": {"changes": [], "effects": []}}

@@ -1,0 +1,227 @@
+"""Rows that were set aside are judged again when a person asks, and what is good joins its batch, once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from tests.crashes import killed_at_each_point
+from tests.incumbent.validate.conftest import (
+    ROWS,
+    Command,
+    Deliver,
+    Write,
+    build_contract,
+    read_here,
+    small_model,
+    write_delivery,
+)
+from tests.incumbent.validate.test_killed import content, store_in
+
+from incumbent.config import Model
+from incumbent.errors import BatchError
+from incumbent.records import Revisit
+from incumbent.store import ModelStore
+from incumbent.store.check import check_model
+from incumbent.validate import do_unanswered, ingest
+from incumbent.validate.contract import SourceContract
+from incumbent.validate.replay import replay_of
+from incumbent.validate.revisits import answer, order, unanswered
+
+pytestmark = pytest.mark.unit
+MONTH = "2020-01"
+TWICE = pa.array([0, 0, *range(2, ROWS)], pa.int64())
+
+
+def ranged(high: float, **given: Any) -> SourceContract:
+    return build_contract({"x": {"dtype": "float64", "min": 0, "max": high}}, **given)
+
+
+def ask(store: ModelStore, contract: SourceContract, rule: str = "", corrected: bytes = b"", why: str = "r") -> Revisit:
+    model = small_model()
+    revisit = replay_of(store, model, contract, "events", MONTH, rule=rule, corrections=corrected, reason=why, by="ann")
+    order(store, revisit)
+    return revisit
+
+
+def aside(store: ModelStore) -> list[tuple[int, str]]:
+    rows = store.quarantine("events").read([MONTH], ["line", "rule"]).to_pylist()
+    return [(row["line"], row["rule"]) for row in rows]
+
+
+def digest(store: ModelStore) -> str:
+    return store.batches("events").parts()[MONTH].digest
+
+
+def test_a_wider_contract_gives_what_the_file_would_have_given(
+    store: ModelStore, small: Model, deliver: Deliver, contract: Any
+) -> None:
+    whole = deliver(ranged(100)).digest
+    # Gives the same rows as the next one, and another quarantine.
+    deliver(ranged(14), x=pa.array([*map(float, range(ROWS - 1)), 19.5]))
+    deliver(ranged(14))
+    assert (store.batches("events").parts()[MONTH].rows, len(aside(store))) == (15, 5)
+    revisit = ask(store, ranged(100))
+    record = do_unanswered(store, small, "events", MONTH)
+    assert record is not None and (record.rows, record.quarantined) == (ROWS, 0)
+    assert (digest(store), aside(store)) == (whole, [])
+    assert (answer(store, revisit) or {})["verdict"] == "done"
+    assert check_model(store) == []
+
+
+def test_a_replay_is_done_once_and_the_file_does_not_undo_it(
+    store: ModelStore, small: Model, deliver: Deliver, write: Write
+) -> None:
+    deliver(ranged(14))
+    ask(store, ranged(100))
+    assert do_unanswered(store, small, "events", MONTH) is not None
+    replayed = digest(store)
+    assert do_unanswered(store, small, "events", MONTH) is None
+    for again in (ranged(14), ranged(100), ranged(16)):  # a cleared run, also under another contract
+        assert ingest(store, small, again, "events", MONTH, write()).digest == replayed
+    assert digest(store) == replayed
+
+
+def test_only_rows_of_a_rule_are_replayed_and_rows_that_were_accepted_stay(
+    store: ModelStore, small: Model, deliver: Deliver
+) -> None:
+    deliver(ranged(14), row=TWICE)
+    assert aside(store) == [(1, "key.unique"), (2, "key.unique"), *((line, "x.range") for line in range(16, 21))]
+    narrow = build_contract({"x": {"dtype": "float64", "min": 10, "max": 17}})  # sets accepted rows aside, if asked
+    ask(store, narrow, rule="x.range")
+    record = do_unanswered(store, small, "events", MONTH)
+    assert record is not None and (record.rows, record.quarantined) == (16, 4)
+    assert aside(store) == [(1, "key.unique"), (2, "key.unique"), (19, "x.range"), (20, "x.range")]
+    assert record.failures == {"key.unique": 2, "x.range": 2}
+
+
+def test_a_row_whose_key_was_accepted_meanwhile_stays_aside(store: ModelStore, small: Model, deliver: Deliver) -> None:
+    deliver(ranged(14))
+    corrected = json.dumps({"line": 20, "row": {"row": 0, "ts": "2020-01-01T00:00:00Z", "x": 1.0}}).encode()
+    ask(store, ranged(14), corrected=corrected)
+    record = do_unanswered(store, small, "events", MONTH)
+    assert record is not None and (record.rows, (20, "key.unique") in aside(store)) == (15, True)
+
+
+def test_corrected_rows_join(store: ModelStore, small: Model, deliver: Deliver) -> None:
+    deliver(ranged(14))
+    corrected = json.dumps({"line": 20, "row": {"row": 19, "ts": "2020-01-01T19:00:00Z", "x": 1.5}}).encode()
+    ask(store, ranged(14), corrected=corrected)
+    assert do_unanswered(store, small, "events", MONTH) is not None
+    assert [line for line, _ in aside(store)] == [16, 17, 18, 19]
+    rows = store.batches("events").read([MONTH]).to_pylist()
+    assert {row["row"]: row["x"] for row in rows}[19] == 1.5
+
+
+def test_values_that_no_json_number_is_stay_what_they_were(store: ModelStore, small: Model, deliver: Deliver) -> None:
+    odd = [float("inf"), float("nan"), 0.1 + 0.2, *map(float, range(3, ROWS))]
+    bad = build_contract({"x": {"dtype": "float64", "min": 3}})
+    deliver(bad, x=pa.array(odd))
+    assert len({line for line, _ in aside(store)}) == 3
+    ask(store, build_contract())
+    record = do_unanswered(store, small, "events", MONTH)
+    assert record is not None and record.failures == {"x.finite": 2}
+    assert store.batches("events").read([MONTH]).to_pylist()[0]["x"] == 0.1 + 0.2
+
+
+def test_other_rows_that_came_since_leave_nothing_to_replay(store: ModelStore, small: Model, deliver: Deliver) -> None:
+    deliver(ranged(14))
+    revisit = ask(store, ranged(100))
+    new = deliver(ranged(14), x=pa.array([1.0] * ROWS))
+    assert do_unanswered(store, small, "events", MONTH) == new
+    assert (answer(store, revisit) or {})["verdict"] == "stale"
+    assert (digest(store), unanswered(store, "events"), check_model(store)) == (new.digest, [], [])
+
+
+def test_an_expectation_of_the_users_own_decides_over_the_whole_batch(
+    store: ModelStore, small: Model, deliver: Deliver
+) -> None:
+    deliver(ranged(14))
+    before, mean = (
+        digest(store),
+        {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "x", "max_value": 8}},
+    )
+    revisit = ask(store, ranged(100, expectations=[mean]))
+    with pytest.raises(BatchError, match="would not hold"):
+        do_unanswered(store, small, "events", MONTH)
+    assert (answer(store, revisit) or {})["verdict"] == "stopped"
+    assert digest(store) == before
+
+
+def replayed(root: Path) -> None:
+    """Deliver a file with bad rows, then replay them under a wider contract."""
+    store = store_in(root)
+    with read_here():
+        ingest(store, small_model(), ranged(14), "events", MONTH, write_delivery(root))
+    if not store.records.names(Revisit.kind):
+        ask(store, ranged(100))
+    do_unanswered(store, small_model(), "events", MONTH)
+
+
+def test_killed_anywhere_the_next_run_finishes_it(tmp_path: Path) -> None:
+    for point, root in killed_at_each_point(replayed, tmp_path):
+        assert check_model(store_in(root)) == [], point
+        replayed(root)  # the next run; what this process keeps in memory is of other folders
+        assert check_model(store_in(root)) == [], point
+        assert content(root) == content(tmp_path / "whole"), point
+
+
+def test_the_commands_say_what_a_replay_gives_and_ask_for_it(
+    store: ModelStore, deliver: Deliver, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deliver(ranged(14))
+    words = (store.name, "events", MONTH)
+    assert command(ranged(14), "quarantine", "list", store.name) == 0
+    assert "2020-01      x.range 5" in capsys.readouterr().out
+    assert command(ranged(14), "quarantine", "show", *words, "--limit", "1") == 0
+    shown = capsys.readouterr().out
+    assert 'row 16, key {"row":15}: x.range, outside 0 to 14, x = 15.0' in shown and "1 of 5 entries" in shown
+    assert command(ranged(14), "quarantine", "replay", *words, "--reason", "no change") == 1
+    assert "0 rows are good now, 5 stay set aside: x.range 5" in capsys.readouterr().out
+    assert command(ranged(17), "quarantine", "replay", *words, "--reason", "try", "--dry-run") == 0
+    assert unanswered(store, "events") == []
+    assert command(ranged(17), "quarantine", "replay", *words, "--reason", "two units more") == 0
+    assert "3 rows are good now, 2 stay set aside: x.range 2" in capsys.readouterr().out
+    assert [each.reason for each in unanswered(store, "events")] == ["two units more"]
+    assert do_unanswered(store, small_model(), "events", MONTH) is not None
+
+    assert command(ranged(17), "quarantine", "show", *words, "--json") == 0
+    entries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for entry in entries:
+        entry["row"]["x"] = 17
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("\n".join(json.dumps(entry) for entry in entries))
+    assert command(ranged(17), "quarantine", "replay", *words, "--reason", "typed wrong", "--rows", str(rows)) == 0
+    assert "2 rows are good now, 0 stay set aside" in capsys.readouterr().out
+    do_unanswered(store, small_model(), "events", MONTH)
+    assert command(ranged(17), "batch", "show", store.name, MONTH) == 0
+    assert "(typed wrong): done. Replayed 2 rows into events 2020-01, 0 stay" in capsys.readouterr().out
+    assert command(ranged(17), "quarantine", "show", *words) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("no json", "this is no corrected row"),
+        ('{"line": 3, "row": {"row": 1, "ts": null, "x": 1}}', "stands for none"),
+        ('{"line": 16, "row": {"row": 1, "x": 1}}', "not in both: ts"),
+        ('{"line": 16, "row": {"row": 1, "ts": "2020-01-01T00:00:00Z", "x": "much"}}', "does not fit its column"),
+    ],
+)
+def test_corrected_rows_that_cannot_be_are_refused(
+    store: ModelStore,
+    deliver: Deliver,
+    command: Command,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    said: str,
+) -> None:
+    deliver(ranged(14))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(line)
+    words = ("quarantine", "replay", store.name, "events", MONTH, "--reason", "r", "--rows", str(rows))
+    assert command(ranged(14), *words) == 2
+    assert said in capsys.readouterr().err
+    assert unanswered(store, "events") == []
