@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 import deltalake
 import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, CommitProperties
+from deltalake.transaction import AddAction, CommitProperties, PostCommitHookProperties
 from typing_extensions import override
 
 from incumbent.errors import StoreError
 from incumbent.records import Part
 from incumbent.store.blobs import DeltaBlobs
-from incumbent.store.log import PARTITION, Log, LostRace, Version
+from incumbent.store.log import PARTITION, Log, LostRace, Moment, Version
 
 FOLDER = "_delta_log"
 _LOST = (CommitFailedError, DeltaError, FileExistsError)
+# Delta cleans entries of 30 days away with every checkpoint, and what a table held then is not known any more.
+KEPT = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 
 
 class DeltaLog(Log):
@@ -43,7 +46,12 @@ class DeltaLog(Log):
         full = deltalake.Schema.from_arrow(schema)
         try:
             table = deltalake.DeltaTable.create(
-                address, schema=full, mode="ignore", partition_by=[PARTITION], storage_options=options
+                address,
+                schema=full,
+                mode="ignore",
+                partition_by=[PARTITION],
+                storage_options=options,
+                configuration=KEPT,
             )
             table.update_incremental()
         except _LOST:
@@ -76,15 +84,34 @@ class DeltaLog(Log):
                     custom_metadata={"incumbent": json.dumps({path: part.digest}, sort_keys=True)},
                     max_commit_retries=0,
                 ),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except _LOST as error:
             raise LostRace(str(error)) from error
 
-    def _open(self) -> deltalake.DeltaTable | None:
+    @override
+    def moments(self) -> list[Moment]:
+        table = self._open()
+        commits = [] if table is None else table.history()
+        # Of the commits themselves: a folder that was copied or restored has files of another time.
+        found = [Moment(each["version"], datetime.fromtimestamp(each["timestamp"] / 1000, UTC)) for each in commits]
+        return sorted(found, key=lambda each: each.number)
+
+    @override
+    def version(self, number: int) -> Version:
+        table = self._open(number)
+        if table is None:
+            raise StoreError(
+                "table has no log", where=self.blobs.url, expected=f"version {number}", found="none",
+                next_step="run `incumbent store check`; restore the table's _delta_log from a backup",
+            )  # fmt: skip
+        return _version(table)
+
+    def _open(self, number: int | None = None) -> deltalake.DeltaTable | None:
         address, options = self.blobs.delta()
         for again in (False, True):
             try:
-                return deltalake.DeltaTable(address, storage_options=options)
+                return deltalake.DeltaTable(address, version=number, storage_options=options)
             except (TableNotFoundError, DeltaError) as error:
                 if not any(name.endswith(".json") for name in self.blobs.names(FOLDER)):
                     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -32,8 +33,16 @@ class Version:
     parts: Mapping[str, Part]
 
 
+@dataclass(frozen=True)
+class Moment:
+    """When a version of a table was committed, in UTC."""
+
+    number: int
+    at: datetime
+
+
 class Log(ABC):
-    """The log of one table."""
+    """The log of one table, from its making on: no entry is ever cleaned away."""
 
     @abstractmethod
     def newest(self) -> Version | None:
@@ -56,3 +65,31 @@ class Log(ABC):
         Raises:
             LostRace: Another commit came first.
         """
+
+    @abstractmethod
+    def moments(self) -> list[Moment]:
+        """Return when each version was committed, in version order; none before the table is made."""
+
+    @abstractmethod
+    def version(self, number: int) -> Version:
+        """Return what the table held after one of its commits."""
+
+    def known_at(self, moment: datetime) -> Version | None:
+        """Return what the table held at a moment; None if it was not made yet.
+
+        Clocks of writers differ: what follows a commit in the log was not known before it.
+        """
+        number = -1
+        for found in self.moments():
+            if found.at > moment:
+                break
+            number = found.number
+        return None if number < 0 else self.version(number)
+
+    def held_since(self, moment: datetime) -> set[Part]:
+        """Return every content that the table held at a moment or at any time after it."""
+        then = self.known_at(moment)
+        first = -1 if then is None else then.number
+        later = [self.version(found.number) for found in self.moments() if found.number > first]
+        versions = later if then is None else [then, *later]
+        return {part for version in versions for part in version.parts.values()}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from threading import Lock
 
@@ -19,14 +21,21 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no clock: the same calls leave the s
 class MemoryBlobs(Blobs):
     """A mapping from names to bytes; views of it share it."""
 
-    def __init__(self, held: dict[str, bytes] | None = None, prefix: str = "") -> None:
+    def __init__(
+        self, held: dict[str, bytes] | None = None, prefix: str = "", ticks: Iterator[int] | None = None
+    ) -> None:
         self.held: dict[str, bytes] = {} if held is None else held
         self.prefix = prefix
+        self.ticks = count(1) if ticks is None else ticks
         self.url = f"memory://{id(self.held)}/{prefix}"
 
     @override
     def below(self, folder: str) -> MemoryBlobs:
-        return MemoryBlobs(self.held, f"{self.prefix}{folder}/")
+        return MemoryBlobs(self.held, f"{self.prefix}{folder}/", self.ticks)
+
+    def now(self) -> datetime:
+        """Return the time of this place: a second passes with each question."""
+        return EPOCH + timedelta(seconds=next(self.ticks))
 
     @override
     def create(self, name: str, data: bytes) -> bool:

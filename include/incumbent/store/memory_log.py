@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 from typing_extensions import override
 
 from incumbent.records import Part, canonical_json
-from incumbent.store.blobs import Blobs
-from incumbent.store.log import Log, LostRace, Version
+from incumbent.store.log import Log, LostRace, Moment, Version
+from incumbent.store.memory import MemoryBlobs
 
 FOLDER = "_delta_log"
 
@@ -22,7 +24,7 @@ class MemoryLog(Log):
         blobs: The table's folder.
     """
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: MemoryBlobs) -> None:
         self.blobs = blobs
 
     @override
@@ -30,10 +32,7 @@ class MemoryLog(Log):
         names = self.blobs.names(FOLDER)
         if not names:
             return None
-        plain = json.loads(self.blobs.read(names[-1]))
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(plain["schema"])))
-        parts = {key: Part(key, *found) for key, found in plain["parts"].items()}
-        return Version(plain["number"], schema, parts)
+        return _version(json.loads(self.blobs.read(names[-1])))
 
     @override
     def make(self, schema: pa.Schema) -> Version:
@@ -46,10 +45,29 @@ class MemoryLog(Log):
         if not self._write(Version(after.number + 1, after.schema, parts)):
             raise LostRace
 
+    @override
+    def moments(self) -> list[Moment]:
+        entries = (json.loads(self.blobs.read(name)) for name in self.blobs.names(FOLDER))
+        return [Moment(plain["number"], datetime.fromisoformat(plain["at"])) for plain in entries]
+
+    @override
+    def version(self, number: int) -> Version:
+        return _version(json.loads(self.blobs.read(_name(number))))
+
     def _write(self, version: Version) -> bool:
         plain = {
             "number": version.number,
+            "at": self.blobs.now().isoformat(),
             "schema": base64.b64encode(version.schema.serialize()).decode(),
             "parts": {key: [part.digest, part.rows] for key, part in version.parts.items()},
         }
-        return self.blobs.create(f"{FOLDER}/{version.number:020d}.json", canonical_json(plain))
+        return self.blobs.create(_name(version.number), canonical_json(plain))
+
+
+def _name(number: int) -> str:
+    return f"{FOLDER}/{number:020d}.json"
+
+
+def _version(plain: dict[str, Any]) -> Version:
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(plain["schema"])))
+    return Version(plain["number"], schema, {key: Part(key, *found) for key, found in plain["parts"].items()})

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ from incumbent.store.crash_points import around
 from incumbent.store.data_files import Rows, is_text, write
 from incumbent.store.delta_log import DeltaLog
 from incumbent.store.log import PARTITION, Log, LostRace, Version
+from incumbent.store.memory import MemoryBlobs
 from incumbent.store.memory_log import MemoryLog
 
 COMMIT_ATTEMPTS = 20
@@ -49,7 +51,7 @@ class Table:
     def __init__(self, blobs: Blobs, name: str) -> None:
         self.blobs = blobs
         self.name = name
-        self.log: Log = DeltaLog(blobs) if isinstance(blobs, DeltaBlobs) else MemoryLog(blobs)
+        self.log = _log(blobs)
 
     def replace(self, partition: str, rows: Rows) -> Commit:
         """Replace one partition in one atomic commit; the same content commits nothing.
@@ -120,10 +122,14 @@ class Table:
                 time.sleep(0.05 * (attempt + 1))
         raise AssertionError("unreachable")
 
-    def parts(self) -> dict[str, Part]:
-        """Return the current content of each partition, in key order."""
-        newest = self.log.newest()
-        return {} if newest is None else dict(newest.parts)
+    def parts(self, known_at: datetime | None = None) -> dict[str, Part]:
+        """Return the content of each partition, in key order: the current one, or what was known at a moment.
+
+        Args:
+            known_at: Moment, in UTC; what was committed after it is not seen.
+        """
+        found = self.log.newest() if known_at is None else self.log.known_at(known_at)
+        return {} if found is None else dict(found.parts)
 
     def columns(self) -> list[str]:
         """Return the names of the columns, without the partition's; none before the table is made."""
@@ -202,6 +208,14 @@ class Table:
         if columns is None or PARTITION in columns:
             rows = rows.append_column(PARTITION, pa.array([part.partition] * rows.num_rows, pa.string()))
         return rows
+
+
+def _log(blobs: Blobs) -> Log:
+    if isinstance(blobs, DeltaBlobs):
+        return DeltaLog(blobs)
+    if isinstance(blobs, MemoryBlobs):
+        return MemoryLog(blobs)
+    raise TypeError(f"{blobs.url}: no log is kept in such a place")
 
 
 def _path(part: Part) -> str:
