@@ -12,7 +12,14 @@ from incumbent.store.crash_points import AT, TRACE
 Scenario = Callable[[Path], None]
 LIMIT_S = 120
 # What scenarios use, imported once: each process is a fork of one that has nothing running.
-PRELOADED = ["deltalake", "duckdb", "pyarrow.parquet", "pytest", "tests.incumbent.validate.conftest"]
+PRELOADED = [
+    "deltalake",
+    "duckdb",
+    "pyarrow.parquet",
+    "pytest",
+    "incumbent.erase",
+    "tests.incumbent.validate.conftest",
+]
 
 
 def finish(scenario: Scenario, root: Path) -> list[str]:
@@ -28,9 +35,15 @@ def finish(scenario: Scenario, root: Path) -> list[str]:
     return points
 
 
-def killed_at_each_point(scenario: Scenario, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each point of a scenario, and the folder that a process left which was killed there."""
-    points = finish(scenario, folder / "whole")
+def killed_at_each_point(scenario: Scenario, folder: Path, *, each_time: bool = True) -> Iterator[tuple[str, Path]]:
+    """Yield each point of a scenario, and the folder that a process left which was killed there.
+
+    Args:
+        scenario: What is run.
+        folder: Where the folders are made.
+        each_time: At a point that comes by several times, each time; else the first.
+    """
+    points = [each for each in finish(scenario, folder / "whole") if each_time or each.endswith("#1")]
     assert points, "nothing changed any state"
     for number, point in enumerate(points):
         yield point, killed_at(scenario, folder / f"killed-{number:03d}", point)

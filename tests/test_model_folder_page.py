@@ -32,6 +32,7 @@ SECTIONS = {
     "monitor": config.Monitor,
     "retrain": config.Retrain,
     "approvals": config.Approvals,
+    "retention": config.Retention,
     "contract.yaml: sources.NAME": contract.SourceContract,
     "contract.yaml: columns.NAME": contract.Column,
     "contract.yaml: policy": contract.Policy,

@@ -263,6 +263,16 @@ class Retrain(Strict):
     min_new_rows: int = Field(200, ge=0)
 
 
+class Retention(Strict):
+    """How long replaced data is kept that nothing needs.
+
+    Attributes:
+        keep_days: Days for which everything is kept that a table has held; nothing is removed when absent.
+    """
+
+    keep_days: float | None = Field(None, ge=0)
+
+
 class Approvals(Strict):
     """Whether a person must agree before a promotion.
 
@@ -309,6 +319,7 @@ class Model(Strict):
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     approvals: Approvals = Approvals()
+    retention: Retention = Retention()
 
     @field_validator("start", "end", mode="before")
     @classmethod

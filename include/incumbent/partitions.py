@@ -8,7 +8,7 @@ relies on: "up to this partition" is `key <= partition`.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -122,3 +122,27 @@ def example_key(grain: Grain) -> str:
 def days_before(key: str, grain: Grain, days: int) -> str:
     """Return the key of the partition that holds the moment `days` before this one starts."""
     return key_of(start_of(key, grain) - timedelta(days=days), grain)
+
+
+def moment_of(text: str) -> datetime:
+    """Return a moment that a person wrote, in UTC.
+
+    Raises:
+        ConfigError: It is no moment, or has no zone: at another place it would be another one.
+
+    >>> moment_of("2013-07-01T02:00+02:00").isoformat()
+    '2013-07-01T00:00:00+00:00'
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ConfigError(
+            "not a moment",
+            where=f"known at {text!r}",
+            expected="date, time and zone, such as 2013-07-01T00:00Z",
+            found=text or "nothing",
+            next_step="write it like 2013-07-01T00:00Z",
+        )
+    return found.astimezone(UTC)

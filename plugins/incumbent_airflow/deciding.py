@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from incumbent_airflow.judging import VERDICTS, drift_name, performance_name
+from incumbent.verdict_names import VERDICTS, drift_name, performance_name
 from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from incumbent.verdict_names import VERDICTS, drift_name, performance_name
 from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
     from incumbent.features.profile import Profile
     from incumbent.monitor import PerformanceVerdict
     from incumbent.records import ModelVersion, Part, Promotion
-
-VERDICTS = "verdicts"
 
 
 def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def _scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersio
     from incumbent.records import ModelVersion, Part
 
     part = runtime.store.predictions.part(partition)
-    if part is None:
+    if part is None or not part.rows:  # all of them may have been erased
         return None
     columns = ["generation", "features_digest"]
     first = runtime.store.predictions.read([partition], columns).slice(0, 1).to_pylist()[0]
@@ -130,9 +129,10 @@ def _feature_profile(runtime: Runtime, definition: str, part: Part) -> Profile:
 
 
 def _training_parts(runtime: Runtime, version: ModelVersion) -> list[Any]:
+    from incumbent.features.rows import as_kept
     from incumbent.records import Part, Snapshot
 
-    snapshot = runtime.store.records.get(Snapshot, version.snapshot)
+    snapshot = as_kept(runtime.store, runtime.model, runtime.store.records.get(Snapshot, version.snapshot))
     return [Part(**part) for part in snapshot.features]
 
 
@@ -171,7 +171,7 @@ def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> 
 
     from incumbent.estimators import predictor
     from incumbent.evaluate.stage import cluster_codes
-    from incumbent.features.rows import labelled_rows
+    from incumbent.features.rows import as_kept, labelled_rows
     from incumbent.monitor import baseline
     from incumbent.records import GateReport, Snapshot
 
@@ -179,24 +179,10 @@ def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> 
     if store.records.has("baselines", promotion.gate_report):
         return dict(store.records.get_plain("baselines", promotion.gate_report))
     report = store.records.get(GateReport, promotion.gate_report)
-    snapshot = store.records.get(Snapshot, report.snapshot)
+    snapshot = as_kept(store, model, store.records.get(Snapshot, report.snapshot))
     first, until = date.fromisoformat(snapshot.gate_from), date.fromisoformat(snapshot.gate_until)
     rows = labelled_rows(store, model, snapshot, first, until, version.definition)
     codes, _ = cluster_codes(rows, model.evaluate.cluster)
     labels = np.asarray(rows["label"], dtype=np.float64)
     made = baseline(model.task, labels, predictor(store)(version, rows), codes)
     return dict(store.records.claim("baselines", promotion.gate_report, made))
-
-
-def drift_name(partition: str, predictions: Part | None, version: str) -> str:
-    """Return the name of the verdict about exactly these predictions."""
-    from incumbent.records import digest_of
-
-    return f"{partition}/drift-{digest_of([predictions and predictions.digest, version])[:16]}"
-
-
-def performance_name(partition: str, predictions: Part | None, outcomes: Part) -> str:
-    """Return the name of the verdict about exactly these predictions and outcomes."""
-    from incumbent.records import digest_of
-
-    return f"{partition}/performance-{digest_of([predictions and predictions.digest, outcomes.digest])[:16]}"

@@ -27,20 +27,25 @@ REFUSED_BEFORE = "Not promoted: this request was refused before; open a new requ
 LEASE_S = RUN_TIMEOUT.total_seconds()  # a run cannot hold a request for longer than it may last
 
 
-def claim_request(runtime: Runtime, partition: str, owner: str, reason: str) -> str | None:
+def claim_request(runtime: Runtime, partition: str, owner: str, reason: str, known_at: str = "") -> str | None:
     """Claim the partition's unanswered request for this run; a run started by hand writes one first.
 
     A run that is cleared gets its own request back, also when it is answered: every later task then
-    finds its work done and changes nothing.
+    finds its work done and changes nothing. One that asks for a moment gets a request of that moment.
     """
+    from incumbent.partitions import moment_of
     from incumbent.retrain.requests import announce, claim, claimed_by, open_request, unanswered
 
     now = datetime.now(UTC)
     if own := claimed_by(runtime.store, partition, owner):
         return own
+    evidence = {"known_at": moment_of(known_at).isoformat()} if known_at else {}
     waiting = [request for request in unanswered(runtime.store) if request.partition == partition]
+    if known_at:
+        reason = reason or f"By hand, on what was known at {evidence['known_at']}."
+        waiting = []
     if not waiting and reason:
-        request, _ = open_request(runtime.store, partition, "manual", {}, degraded=False, message=reason)
+        request, _ = open_request(runtime.store, partition, "manual", evidence, degraded=False, message=reason)
         announce(runtime.store, request.id)
         waiting = [request]
     for request in waiting:
@@ -72,9 +77,12 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
     """Compute the features that the request's window lacks, and pin the training set.
 
     A request that has its snapshot gets it back before anything is read: `features.sql` may say something else,
-    or nothing that runs, by the time a run is cleared.
+    or nothing that runs, by the time a run is cleared. One that a person made for a moment sees what was known then.
     """
     from incumbent.features.build import build_window, serving_definition
+    from incumbent.features.known import build_known
+    from incumbent.partitions import moment_of
+    from incumbent.retrain.requests import MANUAL
     from incumbent.snapshot import take
     from incumbent.validate import contract_digests
 
@@ -87,8 +95,11 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
         # The champion's first: a batch is judged by the definition that serves.
         for each in dict.fromkeys([serving_definition(store, definition), definition]):
             build_window(store, model, each, request.partition)
+        known_at = moment_of(request.evidence["known_at"]) if request.reason == MANUAL and request.evidence else None
+        if known_at is not None:
+            build_known(store, model, definition, request.partition, known_at)
         contracts = contract_digests(runtime.folder.contract_path, model)
-        return take(store, model, definition, request.partition, request_id, contracts).id
+        return take(store, model, definition, request.partition, request_id, contracts, known_at).id
 
 
 def train_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
@@ -201,6 +212,19 @@ def lost_requests(runtime: Runtime, run: str) -> list[str]:
     from incumbent.retrain.lost import announce_lost
 
     return sorted({request.partition for request in announce_lost(runtime.store, run, datetime.now(UTC))})
+
+
+def vacuum_daily(runtime: Runtime, run: str) -> str | None:
+    """Remove what retention no longer keeps, by the first run of the day; None when another run does."""
+    from incumbent.store.vacuum import vacuum
+
+    keep_days, now = runtime.model.retention.keep_days, datetime.now(UTC)
+    if keep_days is None:
+        return None
+    stands = runtime.store.records.claim("vacuums", now.date().isoformat(), {"run": run})
+    if stands["run"] != run:
+        return None
+    return f"{len(vacuum(runtime.store, keep_days, now))} data files removed"
 
 
 def stop_ray_if_idle(settings: Settings) -> str:

@@ -12,8 +12,8 @@ from incumbent.promote import rollback
 from incumbent.records import ModelVersion, Promotion
 from incumbent.retrain.requests import MANUAL, fail, finish, open_request, unanswered
 from incumbent.store import generation_name
+from incumbent.verdict_names import VERDICTS, drift_name
 from incumbent_airflow.deciding import decide, history
-from incumbent_airflow.judging import VERDICTS, drift_name
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit

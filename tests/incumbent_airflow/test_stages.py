@@ -1,8 +1,10 @@
 """Each request gets an answer, and a finished one keeps it: whatever is cleared, fails or is edited later."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 from small_training import small_model, small_settings, small_store
 from tests.s3_server import BUCKET
 
-from incumbent.config import Approvals, ModelFolder
-from incumbent.errors import FeatureError, StoreError, UnavailableError
+from incumbent.config import Approvals, ModelFolder, Retention
+from incumbent.errors import ConfigError, FeatureError, StoreError, UnavailableError
 from incumbent.features.build import build
 from incumbent.promote import rollback
-from incumbent.records import ModelVersion
+from incumbent.records import ModelVersion, Snapshot
 from incumbent.retrain.requests import fail, finish, is_answered, open_request, verdict_of
 from incumbent_airflow import stages
 from incumbent_airflow.operators.approve import ApproveOperator
@@ -104,6 +106,29 @@ def test_a_finished_run_that_is_cleared_reads_its_snapshot(runtime: Runtime) -> 
     assert stages.take_snapshot(runtime, request) == taken
     assert run(runtime, request)["kind"] == "already"
     assert (set(runtime.store.tables()), answers(runtime, request)) == (tables, {"done"})
+
+
+def test_a_backfilled_training_sees_the_data_as_known_then(runtime: Runtime) -> None:
+    """On request only; what a request was pinned to stays."""
+    build(runtime.store, runtime.model, runtime.store.objects.put(SQL.encode()), KEY)
+    time.sleep(0.003)
+    moment = datetime.now(UTC).isoformat()
+    time.sleep(0.003)
+    late = runtime.store.outcomes("truth").read([KEY]).drop_columns(["partition"])
+    runtime.store.outcomes("truth").replace(KEY, late.slice(0, 2000))
+    claimed = stages.claim_request(runtime, KEY, "a run", "look again", moment)
+    assert claimed and stages.claim_request(runtime, KEY, "a run", "", "") == claimed
+    assert outcomes_of(runtime, claimed) == 3000
+    finish(runtime.store, claimed, "reject", 0, "")
+    other = stages.claim_request(runtime, KEY, "another run", "look again")
+    assert other and outcomes_of(runtime, other) == 2000
+    with pytest.raises(ConfigError, match="not a moment"):
+        stages.claim_request(runtime, KEY, "a third run", "look again", "2013-07-01")
+
+
+def outcomes_of(runtime: Runtime, request: str) -> int:
+    snapshot = runtime.store.records.get(Snapshot, stages.take_snapshot(runtime, request))
+    return sum(part["rows"] for part in snapshot.outcomes)
 
 
 def test_a_request_that_cannot_be_met_is_answered(runtime: Runtime) -> None:
@@ -255,6 +280,17 @@ def test_a_broken_challenger_does_not_stop_the_champion(runtime: Runtime) -> Non
     assert stages.build_challenger_features(runtime, KEY) == "2900 rows"
     edit(runtime, SQL)
     assert "the definition that serves" in stages.build_challenger_features(runtime, KEY)
+
+
+def test_retention_runs_once_a_day_and_only_when_it_is_asked_for(runtime: Runtime) -> None:
+    assert stages.vacuum_daily(runtime, "a run") is None
+    model = runtime.model.model_copy(update={"retention": Retention(keep_days=0)})
+    keeping = replace(runtime, folder=runtime.folder.model_copy(update={"model": model}))
+    truth = runtime.store.outcomes("truth")
+    truth.replace(KEY, truth.read([KEY]).drop_columns(["partition"]).slice(1))
+    assert stages.vacuum_daily(keeping, "a run") == "1 data files removed"
+    assert stages.vacuum_daily(keeping, "a run") == "0 data files removed"
+    assert stages.vacuum_daily(keeping, "another run") is None
 
 
 def test_a_rollback_belongs_to_its_run(runtime: Runtime) -> None:

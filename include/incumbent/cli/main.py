@@ -42,13 +42,19 @@ COMMANDS = (
         "what a changed contract would have done to past deliveries",
         "incumbent.cli.contract:diff",
     ),
+    Command(("erase",), "take the rows of a key out of everything that is stored", "incumbent.cli.erase:erase"),
     Command(("leaks",), "name the columns of a table that know the label", "incumbent.cli.leaks:leaks"),
     Command(("quarantine", "list"), "what is set aside or held", "incumbent.cli.quarantine:list_aside"),
     Command(
         ("quarantine", "show"), "the rows that are set aside, each with its rule", "incumbent.cli.quarantine:show_aside"
     ),
     Command(("quarantine", "replay"), "judge rows again that are set aside", "incumbent.cli.quarantine:replay"),
+    Command(
+        ("snapshot", "show"), "a training set: its rows, who uses it, can it be rebuilt", "incumbent.cli.snapshot:show"
+    ),
+    Command(("snapshot", "diff"), "what differs between two training sets", "incumbent.cli.snapshot:diff"),
     Command(("store", "check"), "look for broken promises in the store", "incumbent.cli.store:check"),
+    Command(("store", "vacuum"), "remove replaced data that nothing needs", "incumbent.cli.store:vacuum"),
 )
 
 

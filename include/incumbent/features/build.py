@@ -62,7 +62,7 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
     inputs = pinned_inputs(store, model, partition)
     if part := committed(store, definition, inputs):
         return FeatureBuild(definition, part, None, changed=False)
-    accepted = _accepted(store, inputs) or is_released(store, model.batch_source, inputs.batch)
+    accepted = is_accepted(store, inputs) or is_released(store, model.batch_source, inputs.batch)
     if not accepted and (known := _held(store, model, inputs)):
         return FeatureBuild(definition, None, known, changed=False)
     rows = compute(store, model, stored_sql(store, definition), inputs)
@@ -128,7 +128,7 @@ def rows_beside(store: ModelStore, model: Model, definition: str, other: str, pa
             found="none",
             next_step="run `incumbent store check`",
         )
-    name = _built_name(definition, inputs)
+    name = built_name(definition, inputs)
     if store.records.has(PROFILES, name):  # one row for each of the batch, under every definition
         made = Part(part.partition, store.records.get_plain(PROFILES, name)["features"], part.rows)
         return store.features(definition).read_parts([made]).drop_columns([PARTITION])
@@ -178,21 +178,34 @@ def stored_profile(store: ModelStore, definition: str, partition: str, features:
 
 
 def _was_made_from(store: ModelStore, definition: str, inputs: Inputs, part: Part | None) -> bool:
-    name = _built_name(definition, inputs)
+    name = built_name(definition, inputs)
     if part is None or not store.records.has(PROFILES, name):
         return False
     return bool(store.records.get_plain(PROFILES, name)["features"] == part.digest)
 
 
-def _accepted(store: ModelStore, inputs: Inputs) -> bool:
-    """Return whether any definition was built from these inputs."""
+def is_accepted(store: ModelStore, inputs: Inputs) -> bool:
+    """Return whether any definition was built from these inputs: the batch was let through."""
     return any(name.endswith(f"/{_of(inputs)}") for name in store.records.names(PROFILES))
+
+
+def build_from(store: ModelStore, model: Model, definition: str, inputs: Inputs) -> Part:
+    """Compute what a definition gives for past inputs, and write it down beside what the table holds now.
+
+    For a training on what was known at a moment. That the batch was let through is for the caller to say.
+    """
+    rows = compute(store, model, stored_sql(store, definition), inputs)
+    return _write_down(store, definition, inputs, rows, profile(rows, feature_columns(model, rows)))
 
 
 def _commit(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Table, found: Profile) -> FeatureBuild:
     """Write down what the inputs gave, then let readers see it: killed between, the next build finds the same."""
-    table, name = store.features(definition), _built_name(definition, inputs)
-    part = table.prepare(inputs.partition, rows)
+    part = _write_down(store, definition, inputs, rows, found)
+    return FeatureBuild(definition, part, None, store.features(definition).commit(part).changed)
+
+
+def _write_down(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Table, found: Profile) -> Part:
+    part, name = store.features(definition).prepare(inputs.partition, rows), built_name(definition, inputs)
     plain = {
         "inputs": inputs.digest,
         "batch": inputs.batch.digest,
@@ -207,7 +220,7 @@ def _commit(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Table, 
             found=part.digest[:16],
             next_step="nothing was replaced; take random(), now() and the like out of features.sql",
         )
-    return FeatureBuild(definition, part, None, table.commit(part).changed)
+    return part
 
 
 def _history(store: ModelStore, definition: str, partition: str) -> list[Profile]:
@@ -226,7 +239,7 @@ def _importance(store: ModelStore) -> dict[str, float] | None:
 
 
 def _held(store: ModelStore, model: Model, inputs: Inputs) -> Hold | None:
-    name = _hold_name(model, inputs)
+    name = hold_name(model, inputs)
     return store.records.get(Hold, name) if store.records.has(Hold.kind, name) else None
 
 
@@ -240,17 +253,19 @@ def _hold(store: ModelStore, model: Model, inputs: Inputs, definition: str, fail
         message=f"Held, nothing announced: {sentences}. Next: deliver a corrected file for {inputs.partition}, "
         f'or incumbent batch release {model.name} {inputs.partition} --reason "…".',
     )
-    name = _hold_name(model, inputs)
+    name = hold_name(model, inputs)
     store.records.claim(Hold.kind, name, hold.to_json())
     return store.records.get(Hold, name)
 
 
-def _hold_name(model: Model, inputs: Inputs) -> str:
+def hold_name(model: Model, inputs: Inputs) -> str:
+    """Return the name of the record that holds some inputs under the model's tolerances."""
     settings = model.integrity.model_dump(mode="json")
     return f"{inputs.partition}-{digest_of([inputs.digest, settings])[:16]}"
 
 
-def _built_name(definition: str, inputs: Inputs) -> str:
+def built_name(definition: str, inputs: Inputs) -> str:
+    """Return the name of the profile record of what a definition gave for some inputs."""
     return f"{definition[:16]}/{_of(inputs)}"
 
 

@@ -14,6 +14,7 @@ from incumbent.config import Model
 from incumbent.errors import FeatureError, StoreError
 from incumbent.features.inputs import Inputs
 from incumbent.store import ModelStore
+from incumbent.store.removals import kept
 
 RESERVED = ("partition", "label", "local_date", "score")  # columns that stages add to feature rows
 
@@ -34,7 +35,8 @@ def compute(store: ModelStore, model: Model, sql: str, inputs: Inputs) -> pa.Tab
             if source not in model.sources:  # it was, when the inputs were pinned
                 continue
             table = store.source(model.sources[source].role, source)
-            rows = table.read_parts(parts).drop_columns(["partition"])
+            left = [kept(store.records, table.name, part) for part in parts]  # of rows that were erased since
+            rows = table.read_parts(left).drop_columns(["partition"])
             connection.register("batch" if source == model.batch_source else source, rows)
         rows = _run(connection, sql, model.name, partition)
         connection.register("result", rows)

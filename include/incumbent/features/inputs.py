@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from incumbent.config import Model
@@ -33,12 +34,13 @@ class Inputs:
 
 
 Delivered = Mapping[str, Mapping[str, Part]]
+Seen = Mapping[str, Sequence[Part]]
 
 
-def delivered(store: ModelStore, model: Model) -> Delivered:
-    """Return the current contents of each source, by source and partition, for a walk over many partitions."""
+def delivered(store: ModelStore, model: Model, known_at: datetime | None = None) -> Delivered:
+    """Return the contents of each source, by source and partition, now or at a moment, for a walk over many."""
     sources = (model.batch_source, *model.context_sources)
-    return {source: store.source(model.sources[source].role, source).parts() for source in sources}
+    return {source: store.source(model.sources[source].role, source).parts(known_at) for source in sources}
 
 
 def pinned_inputs(store: ModelStore, model: Model, partition: str, now: Delivered | None = None) -> Inputs:
@@ -68,17 +70,32 @@ def pinned_inputs(store: ModelStore, model: Model, partition: str, now: Delivere
             found="none",
             next_step=f"deliver the file; if it was delivered, look at the last run of ingest_{missing[0]}",
         )
-    seen = {source: _seen(model, source, partition, now[source]) for source in now}
+    seen = _all_seen(model, partition, now)
+    stands = store.records.claim(PINS, pin_name(model, partition, seen), plain_pin(seen))
+    return inputs_of(model, partition, stands)
+
+
+def pinned(store: ModelStore, model: Model, partition: str, now: Delivered) -> Inputs | None:
+    """Return the inputs that a build has pinned for a partition of what was delivered, or None; see `pinned_inputs`."""
+    name = pin_name(model, partition, _all_seen(model, partition, now))
+    return inputs_of(model, partition, store.records.get_plain(PINS, name)) if store.records.has(PINS, name) else None
+
+
+def pin_name(model: Model, partition: str, seen: Seen) -> str:
+    """Return the name of the pin of some contents; those that come once are pinned by it and not named."""
     keyed = {key: [part.digest for part in found] for key, found in seen.items() if not model.sources[key].once}
-    name = f"inputs/{partition}-{digest_of({'keyed': keyed, 'sources': sorted(now)})[:16]}"
-    stands = store.records.claim(PINS, name, {key: [asdict(part) for part in found] for key, found in seen.items()})
-    return _inputs(model, partition, stands)
+    return f"inputs/{partition}-{digest_of({'keyed': keyed, 'sources': sorted(seen)})[:16]}"
+
+
+def plain_pin(seen: Seen) -> dict[str, Any]:
+    """Return the pin of some contents as it is stored."""
+    return {key: [asdict(part) for part in found] for key, found in seen.items()}
 
 
 def inputs_with(store: ModelStore, model: Model, partition: str, digests: Collection[str]) -> Inputs | None:
     """Return the pinned inputs of a partition that have one of these digests, or None."""
     for name in store.records.names(PINS, f"inputs/{partition}-"):
-        found = _inputs(model, partition, store.records.get_plain(PINS, name))
+        found = inputs_of(model, partition, store.records.get_plain(PINS, name))
         if found.digest in digests:
             return found
     return None
@@ -99,10 +116,15 @@ def missing_sources(store: ModelStore, model: Model, partition: str, now: Delive
     return [source for source in now if (ONCE if model.sources[source].once else partition) not in now[source]]
 
 
-def _inputs(model: Model, partition: str, pin: Mapping[str, Any]) -> Inputs:
+def inputs_of(model: Model, partition: str, pin: Mapping[str, Any]) -> Inputs:
+    """Return the inputs that a pin names."""
     parts = {key: tuple(Part(**plain) for plain in found) for key, found in pin.items()}
     digest = digest_of({key: [part.digest for part in found] for key, found in parts.items()})
     return Inputs(partition, parts[model.batch_source][0], parts, digest)
+
+
+def _all_seen(model: Model, partition: str, now: Delivered) -> Seen:
+    return {source: _seen(model, source, partition, now[source]) for source in now}
 
 
 def _seen(model: Model, source: str, partition: str, parts: Mapping[str, Part]) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import date
 
 import duckdb
@@ -16,6 +17,7 @@ from incumbent.partitions import end_of
 from incumbent.records import Part, Snapshot
 from incumbent.store import ModelStore, Table
 from incumbent.store.log import PARTITION
+from incumbent.store.removals import kept
 
 
 def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
@@ -89,6 +91,16 @@ def labelled_rows(
 def as_snapped(model: Model, snapshot: Snapshot) -> Model:
     """Return the model with the label that the snapshot was taken for: an edit since is for the next one."""
     return model.model_copy(update={"label": Label.model_validate(snapshot.label)})
+
+
+def as_kept(store: ModelStore, model: Model, snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot with what erasures have left of its contents: to look at, never to train on."""
+    features, outcomes = store.features(snapshot.definition).name, store.outcomes(model.outcome_source).name
+    return replace(
+        snapshot,
+        features=tuple(asdict(kept(store.records, features, Part(**part))) for part in snapshot.features),
+        outcomes=tuple(asdict(kept(store.records, outcomes, Part(**part))) for part in snapshot.outcomes),
+    )
 
 
 def join_labels(model: Model, rows: pa.Table, labels: pa.Table) -> pa.Table:

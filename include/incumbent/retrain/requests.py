@@ -17,6 +17,7 @@ from incumbent.store import ModelStore
 
 KIND = RetrainRequest.kind
 MANUAL = "manual"
+KNOWN_AT = "known_at"  # of the evidence of a request by hand
 
 
 def open_request(
@@ -26,6 +27,7 @@ def open_request(
 
     A request of a partition whose earlier ones are answered gets the next number. What the policy asked for
     in the same words is not asked for again: a cleared run adds nothing. A person who asks again means it.
+    What is to be trained as known at another moment is another request.
     """
     number = 1
     while True:
@@ -35,8 +37,9 @@ def open_request(
             if created or reason != MANUAL or not is_answered(store, request.id):
                 return request, created
         except RecordConflict:
-            if not is_answered(store, request.id):
-                return get_request(store, request.id), False
+            stands = get_request(store, request.id)
+            if not is_answered(store, request.id) and stands.evidence.get(KNOWN_AT) == evidence.get(KNOWN_AT):
+                return stands, False
         number += 1
 
 

@@ -113,6 +113,8 @@ def _scored(store: ModelStore, inputs: Inputs) -> ScoreResult | None:
     part = store.predictions.part(inputs.partition)
     if part is None:
         return None
+    if not part.rows:
+        return ScoreResult(inputs.partition, 0, "", 0, changed=False, message="Every row of it was erased.")
     columns = ["generation", "version", "definition", "features_digest", "batch_digest"]
     first = store.predictions.read([inputs.partition], columns).slice(0, 1).to_pylist()[0]
     features = committed(store, first["definition"], inputs)

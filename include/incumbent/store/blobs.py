@@ -45,6 +45,9 @@ class Blobs(ABC):
         """Return a local folder for files that will be given to `create_from`."""
         return Path(tempfile.gettempdir())
 
+    def clear_staging(self, before: datetime) -> None:  # noqa: B027 (a place without a staging folder has nothing to do)
+        """Remove what killed processes left in a staging folder of this place before a moment."""
+
     @abstractmethod
     def read(self, name: str) -> bytes:
         """Return a blob.
@@ -85,7 +88,10 @@ class Blobs(ABC):
             except FileNotFoundError as error:
                 raise self.missing(name, digest) from error
             _VERIFIED.add((self.url, name, digest))
-        return self.open(name)
+        try:
+            return self.open(name)
+        except FileNotFoundError as error:
+            raise self.missing(name, digest) from error
 
     @abstractmethod
     def names(self, folder: str = "") -> list[str]:
@@ -102,7 +108,11 @@ class Blobs(ABC):
     def missing(self, name: str, digest: str) -> StoreError:
         """Return the error of a blob that is gone."""
         return StoreError(
-            "data file is missing", where=f"{self.url}/{name}", expected=f"SHA-256 {digest}", next_step=NEXT
+            "data file is missing",
+            where=f"{self.url}/{name}",
+            expected=f"SHA-256 {digest}",
+            next_step="if `incumbent store check` finds nothing, it was removed on purpose: work with what is there "
+            f"now; else {NEXT}",
         )
 
     def check(self, name: str, digest: str, found: str) -> None:

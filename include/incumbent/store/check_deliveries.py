@@ -12,6 +12,7 @@ from incumbent.records import Ingest
 from incumbent.store.check_quarantine import check_quarantine
 from incumbent.store.check_tables import CAN_BE_READ
 from incumbent.store.check_walk import THERE, Walk
+from incumbent.store.removals import ERASURE, OBJECTS, Removal
 from incumbent.store.tables import Table
 from incumbent.store.violation import Violation, guarded
 
@@ -22,9 +23,9 @@ RECORDED = "accepted rows are named by the record of their delivery"
 def check_ingest(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield the violations of one delivery's record; one that was not accepted names no rows, but its file."""
     record = Ingest.from_json(plain)
-    if record.verdict == "stopped":
+    if record.verdict == "stopped" and not walk.is_removed(OBJECTS, "", record.raw_digest):
         yield from walk.object(record.raw_digest, where, "the delivered file")
-    if record.results:
+    if record.results and not walk.is_removed(OBJECTS, "", record.results):
         yield from walk.object(record.results, where, "the results of the expectations")
     if record.verdict != "accepted":
         return
@@ -51,9 +52,25 @@ def _parts(walk: Walk, name: str, table: Table) -> Iterator[Violation]:
     source = name.split("/")[1]
     # The records last: what is no longer under way when it is looked for is on record by then.
     known = _under_way(walk, source) | _accepted(walk, source)
+    erased = _erased(walk, name)
     for part in parts.values():
-        if (part.partition, part.digest) not in known:
+        digest = part.digest
+        while digest in erased and (part.partition, digest) not in known:
+            digest = erased[digest]
+        if (part.partition, digest) not in known:
             yield Violation(RECORDED, f"{name}, partition {part.partition}", f"no ingest record names {part.digest}")
+
+
+def _erased(walk: Walk, name: str) -> dict[str, str]:
+    """Return what rows were erased from, by the digest of what was left."""
+    records, found = walk.store.records, {}
+    for each in records.names(Removal.kind, f"{ERASURE}/{name}/"):
+        try:
+            removal = records.get(Removal, each)
+        except Exception:  # noqa: S112 (the check of this record reports it)
+            continue
+        found[removal.successor] = removal.digest
+    return found
 
 
 def _under_way(walk: Walk, source: str) -> set[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 from incumbent.records import ModelVersion, Part
 from incumbent.store.check_tables import CAN_BE_READ
 from incumbent.store.check_walk import Walk
+from incumbent.store.removals import ERASURE, Removal
 from incumbent.store.violation import Violation, guarded
 
 MADE_BY = "predictions name the generation that made them"
@@ -30,12 +31,16 @@ def _partitions(walk: Walk) -> Iterator[Violation]:
 def _partition(walk: Walk, part: Part, where: str) -> Iterator[Violation]:
     rows = walk.store.predictions.read_parts([part], PROVENANCE)
     made = rows.group_by(PROVENANCE).aggregate([([], "count_all")]).to_pylist()
-    if not made:
+    if not made and not any(removal.successor == part.digest for removal in _erased(walk, part.partition)):
         yield Violation(MADE_BY, where, "no rows")
     if len(made) > 1:
         yield Violation(ONE, where, f"{len(made)} generations or inputs")
     for found in made:
         yield from _provenance(walk, part.partition, found, where)
+
+
+def _erased(walk: Walk, partition: str) -> list[Removal]:
+    return walk.store.records.all(Removal, f"{ERASURE}/predictions/{partition}/")
 
 
 def _provenance(walk: Walk, partition: str, made: Mapping[str, Any], where: str) -> Iterator[Violation]:

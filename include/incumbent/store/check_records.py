@@ -18,17 +18,20 @@ from incumbent.records import (
 )
 from incumbent.store.check_deliveries import check_ingest
 from incumbent.store.check_features import check_profile
+from incumbent.store.check_removals import check_erasure, check_removal
 from incumbent.store.check_requests import check_pin, check_request
 from incumbent.store.check_revisits import check_revisit
 from incumbent.store.check_training import check_gate_report, check_snapshot, check_training, check_version
 from incumbent.store.check_verdicts import check_baseline, check_reference, check_verdict
 from incumbent.store.check_walk import Walk
+from incumbent.store.removals import Removal
 from incumbent.store.violation import Violation, guarded
 
 Check = Callable[[Walk, str, Mapping[str, Any]], Iterator[Violation]]
 CANONICAL = "a record is canonical JSON"
 KINDS: Mapping[str, Check] = {
     "baselines": check_baseline,
+    "erasures": check_erasure,
     "pins": check_pin,
     "profiles": check_profile,
     "references": check_reference,
@@ -36,6 +39,7 @@ KINDS: Mapping[str, Check] = {
     GateReport.kind: check_gate_report,
     Ingest.kind: check_ingest,
     ModelVersion.kind: check_version,
+    Removal.kind: check_removal,
     RetrainRequest.kind: check_request,
     Revisit.kind: check_revisit,
     Snapshot.kind: check_snapshot,

@@ -7,6 +7,8 @@ from typing import Any
 
 from incumbent.records import Revisit
 from incumbent.store.check_walk import Walk
+from incumbent.store.live import ROLES
+from incumbent.store.removals import OBJECTS
 from incumbent.store.violation import Violation
 
 
@@ -21,11 +23,10 @@ def check_revisit(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
     if revisit.id != order:
         yield Violation("a record lies under its own name", where, f"it is order {revisit.id}")
     yield from walk.object(revisit.contract_digest, where, "the contract")
-    if revisit.corrections:
+    if revisit.corrections and not walk.is_removed(OBJECTS, "", revisit.corrections):
         yield from walk.object(revisit.corrections, where, "the corrected rows")
     if walk.store.records.has(kind, f"{name}/done"):
         return
-    tables = [f"{role}/{source}" for role in ("batches", "context", "outcomes")]
-    yield from walk.content(tables, partition, revisit.accepted["digest"], where)
+    yield from walk.content([f"{role}/{source}" for role in ROLES], partition, revisit.accepted["digest"], where)
     if revisit.aside:
         yield from walk.content([f"quarantine/{source}"], partition, revisit.aside["digest"], where)

@@ -29,4 +29,5 @@ def check_log(walk: Walk, name: str) -> Iterator[Violation]:
 def _parts(walk: Walk, name: str, table: Table) -> Iterator[Violation]:
     for part in table.parts().values():
         where = f"{name}, partition {part.partition}"
-        yield from guarded(CAN_BE_READ, where, walk.data([name], part.partition, part.digest, part.rows, where))
+        held = walk.data([name], part.partition, part.digest, part.rows, where, is_current=True)
+        yield from guarded(CAN_BE_READ, where, held)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 import pyarrow.parquet as pq
 
 from incumbent.store.log import PARTITION
+from incumbent.store.removals import removal_of
 from incumbent.store.store import TABLES, ModelStore
 from incumbent.store.violation import Violation
 
@@ -69,19 +70,27 @@ class Walk:
         return f"{TABLES}/{table}/{PARTITION}={partition}"
 
     def data(
-        self, tables: Iterable[str], partition: str, digest: str, rows: int | None, where: str
+        self,
+        tables: Sequence[str],
+        partition: str,
+        digest: str,
+        rows: int | None,
+        where: str,
+        *,
+        is_current: bool = False,
     ) -> Iterator[Violation]:
         """Yield a violation unless one of some tables holds this content, whole and with so many rows."""
-        file = yield from self.content(tables, partition, digest, where)
+        file = yield from self.content(tables, partition, digest, where, is_current=is_current)
         if file is not None and (found := pq.ParquetFile(self.store.blobs.open(file)).metadata.num_rows) != rows:
             yield Violation(ROWS, where, f"{digest}.parquet has {found} rows, expected {rows}")
 
     def content(
-        self, tables: Iterable[str], partition: str, digest: str, where: str
+        self, tables: Sequence[str], partition: str, digest: str, where: str, *, is_current: bool = False
     ) -> Generator[Violation, None, str | None]:
         """Yield a violation unless one of some tables holds this content whole, and return its file.
 
-        Contents are looked up by name: a replaced one stays although no table refers to it.
+        Contents are looked up by name: a replaced one stays although no table refers to it, unless a record says
+        that it was taken away on purpose. What a table holds now is never taken away.
         """
         if not _DIGEST.fullmatch(digest):
             yield Violation(THERE, where, f"{digest!r} is no digest")
@@ -90,12 +99,17 @@ class Walk:
         names = (f"{folder}/{digest}.parquet" for folder in below)
         file = next((name for name in names if self.store.blobs.has(name)), None)
         if file is None:
-            yield Violation(THERE, where, f"{digest}.parquet is missing")
+            if is_current or not any(self.is_removed(table, partition, digest) for table in tables):
+                yield Violation(THERE, where, f"{digest}.parquet is missing")
         elif self.sha256(file) != digest:
             yield Violation(UNCHANGED, where, f"{digest}.parquet has other content")
         else:
             return file
         return None
+
+    def is_removed(self, table: str, partition: str, digest: str) -> bool:
+        """Return whether a record says that a content was taken away on purpose."""
+        return removal_of(self.store.records, table, partition, digest) is not None
 
     def sha256(self, name: str) -> str:
         """Return a blob's digest as it was when this walk first came by."""

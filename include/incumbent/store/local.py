@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +60,14 @@ class LocalBlobs(DeltaBlobs):
         # On the same file system: what is linked into its place is not copied.
         self._staging.mkdir(parents=True, exist_ok=True)
         return self._staging
+
+    @override
+    def clear_staging(self, before: datetime) -> None:
+        left = [*self._staging.glob("*"), *self.folder.rglob(".*.tmp")]
+        for file in left:
+            with suppress(FileNotFoundError):
+                if file.is_file() and file.stat().st_mtime < before.timestamp():
+                    file.unlink()
 
     def path(self, name: str) -> Path:
         """Return where a blob lies or would lie."""

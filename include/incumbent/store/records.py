@@ -113,7 +113,7 @@ class Records:
         return self.blobs.modified(self.key(kind, name))
 
     def remove(self, kind: str, name: str) -> None:
-        """Take a record away: for intents only, which end when what they speak of is on record."""
+        """Take a record away: an intent, which ends when what it speaks of is on record, or one that names a person."""
         with around(f"removal of {self.what} {kind}"):
             self.blobs.remove(self.key(kind, name))
 

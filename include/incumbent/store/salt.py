@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from incumbent.records import canonical_json
 from incumbent.store.blobs import Blobs
@@ -30,7 +30,13 @@ def pseudonym(blobs: Blobs, values: Sequence[object]) -> str:
     >>> pseudonym(store, ["ann"]) == pseudonym(store, ["ann"]) != pseudonym(MemoryBlobs(), ["ann"])
     True
     """
-    return hmac.new(salt(blobs), canonical_json(list(values)), hashlib.sha256).hexdigest()
+    return pseudonyms(blobs, [values])[0]
+
+
+def pseudonyms(blobs: Blobs, keys: Iterable[Sequence[object]]) -> list[str]:
+    """Return the pseudonym of each of many keys; see `pseudonym`."""
+    secret = salt(blobs)
+    return [hmac.new(secret, canonical_json(list(values)), hashlib.sha256).hexdigest() for values in keys]
 
 
 def salt(blobs: Blobs) -> bytes:

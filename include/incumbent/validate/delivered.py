@@ -70,6 +70,18 @@ class DeliveredRows:
         connection.register("rows", rows)
         connection.execute(f"CREATE TABLE {TABLE} AS SELECT * FROM rows")
 
+    def keys(self, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of all rows, in file order, before any was left out."""
+        names = ", ".join(identifier(name) for name in columns)
+        return self._opened().sql(f"SELECT {names} FROM {TABLE} ORDER BY rowid").to_arrow_table()
+
+    def leave_out(self, rows: Sequence[int]) -> int:
+        """Take rows out by their place in the file; return how many."""
+        connection = self._opened()
+        connection.register("gone", pa.table({"place": pa.array(rows, pa.int64())}))
+        connection.execute(f"DELETE FROM {TABLE} WHERE rowid IN (SELECT place FROM gone)")
+        return len(rows)
+
     def tally(self) -> Tally:
         """Count what every rule says, in one pass.
 

@@ -11,9 +11,10 @@ from incumbent.admit.columns import ARROW_TYPES
 from incumbent.admit.order import Reason
 from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
-from incumbent.records import Ingest
+from incumbent.records import Ingest, Part
 from incumbent.store import ModelStore
 from incumbent.store.log import PARTITION
+from incumbent.store.removals import kept
 from incumbent.store.tables import Table
 from incumbent.validate.contract import SourceContract
 
@@ -54,12 +55,17 @@ def table_of(store: ModelStore, model: Model, delivery: Delivery) -> Table:
 def is_current(store: ModelStore, model: Model, record: Ingest) -> bool:
     """Return whether a recorded verdict still says what the table holds.
 
-    A file that comes back after another one took its place is judged and committed again.
+    A file that comes back after another one took its place is judged and committed again. Rows that were erased
+    since do not count: what was left of it is still that file's.
     """
     if record.verdict != "accepted":
         return True
-    part = store.source(model.sources[record.source].role, record.source).part(record.partition or ONCE)
-    return part is not None and part.digest == record.digest
+    table, partition = store.source(model.sources[record.source].role, record.source), record.partition or ONCE
+    part = table.part(partition)
+    if part is None or part.digest == record.digest:
+        return part is not None
+    left = kept(store.records, table.name, Part(partition, record.digest, record.rows))
+    return part.digest == left.digest
 
 
 def refuse_copies(store: ModelStore, model: Model, delivery: Delivery) -> None:

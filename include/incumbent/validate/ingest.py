@@ -18,6 +18,7 @@ from incumbent.validate.admission import admit, copied
 from incumbent.validate.contract import SourceContract, load_contract, source_contract
 from incumbent.validate.delivered import DeliveredRows
 from incumbent.validate.delivery import Delivery, is_current, refuse_copies, same_columns, table_of
+from incumbent.validate.erased import keeps, leave_out
 from incumbent.validate.intents import intend, settle
 from incumbent.validate.rules import row_rules
 from incumbent.validate.verdict import decide
@@ -79,16 +80,17 @@ def ingest(
             LOG.warning("%s", error)
             return _stopped(delivery, error)
         rules = row_rules(contract, model, source, partition)
-        rows = DeliveredRows(Path(folder), contract, source, rules)
+        rows, erased = DeliveredRows(Path(folder), contract, source, rules), None
         try:
             noted = admit(path, copy, contract, rows)
         except BatchError as error:
             record = _stopped(delivery, error)
         else:
             same_columns(table_of(store, model, delivery), delivery)
+            erased = leave_out(store, contract, rows)
             record = _judge(store, model, delivery, rows)
-            record = replace(record, failures={**record.failures, **noted})
-        if record.verdict == "stopped" and copy is not None:
+            record = replace(record, failures={**record.failures, **noted, **erased})
+        if record.verdict == "stopped" and copy is not None and keeps(store, contract, digest, erased):
             _keep(store, copy, digest)
     if contract.digest not in store.objects:  # a record names it: it can be read and tried again
         store.objects.put(canonical_json(contract.model_dump(mode="json")))

@@ -19,11 +19,13 @@ import pyarrow.compute as pc
 from incumbent.config import Model
 from incumbent.errors import BatchError
 from incumbent.records import Ingest, Part, Revisit, canonical_json
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Table
+from incumbent.store.removals import OBJECTS, kept, removal_of
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.corrections import check_corrections, with_corrections
 from incumbent.validate.delivered import BATCH_ROWS, DeliveredRows
 from incumbent.validate.delivery import ONCE, Delivery, is_current, same_columns, table_of
+from incumbent.validate.erased import leave_out
 from incumbent.validate.intents import intend, settle
 from incumbent.validate.past_rows import in_turn, rebuilt, schema_of
 from incumbent.validate.revisits import REPLAY, finish, unanswered
@@ -161,6 +163,9 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
     table, partition = table_of(store, model, delivery), delivery.table_partition
     accepted = Part(**revisit.accepted)
     same_columns(table, delivery)
+    if _is_erased(store, table, revisit):
+        finish(store, revisit, STALE, "Nothing was replayed: some of its rows were erased since it was asked for.")
+        return None
     with tempfile.TemporaryDirectory(prefix="incumbent-") as folder:
         rows, found = judged_again(store, model, revisit, Path(folder))
         if found.stops:
@@ -230,6 +235,7 @@ def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path
         folder, contract, revisit.source, row_rules(contract, model, revisit.source, revisit.partition)
     )
     rows.load(in_turn([past, rebuilt(corrected, contract)], BATCH_ROWS))
+    erased = leave_out(store, contract, rows).get("erased", 0)
     broken = [rule for rule in rows.rules if rule.severity != "warn"]
     rows.set_aside(broken, first=accepted.rows)
     with rows.aside(revisit.raw_digest) as reader:
@@ -243,11 +249,20 @@ def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path
     rows.close()  # the library opens the file itself
     own = [found for found in judge_own(rows.database, contract, revisit.source) if found.severity == "stop"]
     return rows, Replayed(
-        joins=len(lines) - pc.count_distinct(again["line"]).as_py(),
+        joins=len(lines) - pc.count_distinct(again["line"]).as_py() - erased,
         left=stays,
         rules=dict(Counter(left["rule"].to_pylist()).most_common()),
         stops="; ".join(found.expectation for found in own if not found.success),
         quarantine=left,
+    )
+
+
+def _is_erased(store: ModelStore, table: Table, revisit: Revisit) -> bool:
+    """Return whether a key was erased from what a replay starts from."""
+    records, quarantine = store.records, store.quarantine(revisit.source)
+    started = [(table, Part(**revisit.accepted)), (quarantine, Part(**revisit.aside))]
+    return any(kept(records, each.name, part) != part for each, part in started) or (
+        removal_of(records, OBJECTS, "", revisit.corrections) is not None
     )
 
 

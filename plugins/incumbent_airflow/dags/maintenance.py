@@ -1,7 +1,8 @@
 """Repairs what events and services lost, every five minutes.
 
 **Reads** requests, replays, releases, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an
-idle Ray head. **Emits** REQUEST and RAW for what was asked for and no run has taken up, ever more rarely.
+idle Ray head; once a day removes replaced data that nothing needs, of models with `retention`. **Emits** REQUEST
+and RAW for what was asked for and no run has taken up, ever more rarely.
 
 **Normal:** the `requests` and `revisits` tasks are skipped, the `registry` tasks find the alias in place. **Worry**
 when a task fails: its message names what in that model's store it could not use; the other models are looked at
@@ -39,6 +40,8 @@ def maintenance_dag(models: list[Model]) -> DAG:
             _requests(model)
             _revisits(model)
             _reconcile(model.name)
+            if model.retention.keep_days is not None:
+                _vacuum(model.name)
         _stop_idle_ray()
     return dag
 
@@ -88,6 +91,19 @@ def _reconcile(model: str) -> None:
         return register_champion(Runtime.open(model))
 
     registry()
+
+
+def _vacuum(model: str) -> None:
+    @task(task_id=f"vacuum_{model}")
+    def vacuum() -> str:
+        from incumbent_airflow.stages import vacuum_daily
+
+        done = vacuum_daily(Runtime.open(model), get_current_context()["run_id"])
+        if done is None:
+            raise skip("It was done today.")
+        return done
+
+    vacuum()
 
 
 def _stop_idle_ray() -> None:

@@ -7,7 +7,7 @@ report and, when the gates passed, the ledger and MLflow. **Emits** CHAMPION.
 not get the seat. **Worry** when `train` fails: the message names the remedy. **Re-run:** safe; the
 snapshot is pinned by the request, a finished training is found and not repeated, and a killed one
 goes on from its last checkpoint. An answered request keeps its answer, a person's "no" too: to have a
-challenger judged again, trigger the DAG with a reason.
+challenger judged again, trigger the DAG with a reason. With a moment as well, its snapshot holds what was known then.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from incumbent_airflow.operators.approve import ApproveOperator
 from incumbent_airflow.runtime import Runtime, emit, partition_of, skip
 
 REASON = Param("", type="string", maxLength=500, title="Reason", description="Why, for the ledger.")
+KNOWN_AT = Param(
+    "", type="string", maxLength=40, title="Known at", description="What came later is not seen: 2013-07-01T00:00Z."
+)
 
 
 def train_dag(model: Model, pool: str) -> DAG:
     """Return `<model>.train`, started by a retrain request only."""
     assets = ModelAssets(model)
-    params = {"partition": partition_param(model), "reason": REASON}
+    params = {"partition": partition_param(model), "reason": REASON, "known_at": KNOWN_AT}
     dag = DAG(
         f"{model.name}.train",
         schedule=partitioned(assets.request, model.grain),
@@ -40,7 +43,8 @@ def train_dag(model: Model, pool: str) -> DAG:
         from incumbent_airflow.stages import claim_request
 
         runtime, context = Runtime.open(model.name), get_current_context()
-        claimed = claim_request(runtime, partition_of(context, model), context["run_id"], context["params"]["reason"])
+        reason, known_at = (context["params"][name] for name in ("reason", "known_at"))
+        claimed = claim_request(runtime, partition_of(context, model), context["run_id"], reason, known_at)
         if claimed is None:
             raise skip("The request is answered by another run, or was answered before.")
         return claimed

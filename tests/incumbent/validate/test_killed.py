@@ -41,9 +41,10 @@ def store_in(root: Path) -> ModelStore:
     return Store(root / "store").model("small")
 
 
-def test_killed_anywhere_no_promise_is_broken_and_the_next_run_finishes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("each_time", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_killed_anywhere_no_promise_is_broken_and_the_next_run_finishes(tmp_path: Path, each_time: bool) -> None:
     points = []
-    for point, root in killed_at_each_point(one_bad_then_corrected, tmp_path):
+    for point, root in killed_at_each_point(one_bad_then_corrected, tmp_path, each_time=each_time):
         points.append(point)
         assert check_model(store_in(root)) == [], point
         one_bad_then_corrected(root)  # the next run; what this process keeps in memory is of other folders

@@ -159,8 +159,9 @@ def replayed(root: Path) -> None:
     do_unanswered(store, small_model(), "events", MONTH)
 
 
-def test_killed_anywhere_the_next_run_finishes_it(tmp_path: Path) -> None:
-    for point, root in killed_at_each_point(replayed, tmp_path):
+@pytest.mark.parametrize("each_time", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_killed_anywhere_the_next_run_finishes_it(tmp_path: Path, each_time: bool) -> None:
+    for point, root in killed_at_each_point(replayed, tmp_path, each_time=each_time):
         assert check_model(store_in(root)) == [], point
         replayed(root)  # the next run; what this process keeps in memory is of other folders
         assert check_model(store_in(root)) == [], point

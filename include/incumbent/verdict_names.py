@@ -1,0 +1,17 @@
+"""The names of verdicts: whoever looks for one about what the tables hold now computes the same."""
+
+from __future__ import annotations
+
+from incumbent.records import Part, digest_of
+
+VERDICTS = "verdicts"
+
+
+def drift_name(partition: str, predictions: Part | None, version: str) -> str:
+    """Return the name of the verdict about exactly these predictions."""
+    return f"{partition}/drift-{digest_of([predictions and predictions.digest, version])[:16]}"
+
+
+def performance_name(partition: str, predictions: Part | None, outcomes: Part) -> str:
+    """Return the name of the verdict about exactly these predictions and outcomes."""
+    return f"{partition}/performance-{digest_of([predictions and predictions.digest, outcomes.digest])[:16]}"

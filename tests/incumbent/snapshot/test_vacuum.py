@@ -1,0 +1,93 @@
+"""What retention takes away is what nothing needs: a training set in use is had again to the byte."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from tests.incumbent.snapshot.conftest import MODEL, accept, built, deliver, now, snapped
+
+from incumbent.features.rows import labelled_rows
+from incumbent.records import Ingest, Part, RetrainRequest
+from incumbent.snapshot.take import compose
+from incumbent.store import ModelStore
+from incumbent.store.check import check_model
+from incumbent.store.removals import Removal
+from incumbent.store.vacuum import vacuum
+
+pytestmark = pytest.mark.unit
+REQUEST = "2020-02-r1"
+
+
+def tomorrow() -> datetime:
+    return datetime.now(UTC) + timedelta(days=2)
+
+
+def asked(store: ModelStore) -> None:
+    store.records.put(f"{REQUEST}/open", RetrainRequest(REQUEST, "2020-02", "manual", {}, False, "why"))
+
+
+def test_a_training_set_is_rebuilt_after_thirty_commits_a_restatement_and_a_vacuum(anywhere: ModelStore) -> None:
+    asked(anywhere)
+    deliver(anywhere, "2020-01")
+    deliver(anywhere, "2020-02")
+    past = snapped(anywhere, "2020-02", REQUEST)
+    rows = labelled_rows(anywhere, MODEL, past)
+    moment = now()
+    deliver(anywhere, "2020-01", shift=0.25, weather=2)
+    built(anywhere, "2020-01")
+    for number in range(30):
+        accept(anywhere, "context", "weather", "2020-03", pa.table({"hour": [number]}))
+    assert len(vacuum(anywhere, 0, tomorrow())) == 29
+    again = compose(anywhere, MODEL, past.definition, "2020-02", {}, moment)
+    assert again.id == past.id
+    assert labelled_rows(anywhere, MODEL, again).equals(rows)
+    assert check_model(anywhere) == []
+
+
+def test_once_nobody_needs_it_it_goes_and_the_store_says_so(store: ModelStore) -> None:
+    asked(store)
+    deliver(store, "2020-01")
+    past = snapped(store, "2020-01", REQUEST)
+    deliver(store, "2020-01", shift=0.25)
+    built(store, "2020-01")
+    store.records.put_plain("requests", f"{REQUEST}/failed", {"message": "it was not to be"})
+    assert vacuum(store, 30, tomorrow()) == []
+    trial = vacuum(store, 0, tomorrow(), is_trial=True)
+    assert [removal.table.split("/")[0] for removal in trial] == ["batches", "features"]
+    assert all(store.blobs.has(f"tables/{each.table}/partition=2020-01/{each.digest}.parquet") for each in trial)
+    assert vacuum(store, 0, tomorrow()) == trial == store.records.all(Removal)
+    assert vacuum(store, 0, tomorrow()) == []
+    assert check_model(store) == []
+    store.records.blobs.remove(f"removals/{trial[1].name}.json")
+    found = [violation.where for violation in check_model(store)]
+    assert f"snapshots/{past.id}, features 2020-01" in found
+
+
+def test_what_comes_back_is_written_again_and_may_go_again(store: ModelStore) -> None:
+    for shift in (0.0, 0.25, 0.0, 0.25):
+        deliver(store, "2020-01", shift)
+        vacuum(store, 0, tomorrow())
+        assert check_model(store) == []
+    assert [removal.rows for removal in store.records.all(Removal)] == [120, 120]
+
+
+def test_files_of_killed_processes_go_after_a_day(store: ModelStore) -> None:
+    deliver(store, "2020-01")
+    table = store.batches("events")
+    left = table.prepare("2020-01", table.read(["2020-01"]).drop_columns(["partition"]).slice(1))
+    assert vacuum(store, 0, datetime.now(UTC)) == []
+    intent = {"source": "events", "partition": "2020-01", "raw_digest": "1" * 64, "digest": left.digest}
+    store.intents.put_plain(Ingest.kind, "events/2020-01/x", intent)
+    assert vacuum(store, 0, tomorrow()) == []
+    store.intents.remove(Ingest.kind, "events/2020-01/x")
+    (removal,) = vacuum(store, 0, tomorrow())
+    assert Part(removal.partition, removal.digest, removal.rows) == left
+
+
+def test_a_removed_content_that_is_current_is_a_broken_promise(store: ModelStore) -> None:
+    deliver(store, "2020-01")
+    part = store.batches("events").parts()["2020-01"]
+    removal = Removal("batches/events", "2020-01", part.digest, part.rows, "retention")
+    store.records.put(removal.name, removal)
+    store.blobs.remove(f"tables/batches/events/partition=2020-01/{part.digest}.parquet")
+    assert "batches/events, partition 2020-01" in [violation.where for violation in check_model(store)]
