@@ -44,6 +44,8 @@ class Source(Strict):
         path: File pattern below the raw folder; `{partition}` stands for the partition key.
         once: The source is one file for all partitions (planes, airlines).
         lookback_days: Context only: days before the partition whose rows may be joined too.
+        known_at: Context only: timestamp column that says when a row was known. No feature may depend on a row that
+            was known after the batch's time: the first build of a definition proves it.
         connection: Id of the Airflow connection of a database; see docs/database-sources.md.
         query: One SELECT with the parameters `:start`, `:end` and `:partition`; its rows are the partition's file.
         timezone: Zone of timestamps that the database keeps without one; such a column is refused when absent.
@@ -55,6 +57,7 @@ class Source(Strict):
     path: str
     once: bool = False
     lookback_days: int = Field(0, ge=0, le=366)
+    known_at: str | None = None
     connection: str | None = None
     query: str | None = None
     timezone: str | None = None
@@ -78,6 +81,8 @@ class Source(Strict):
             raise ValueError("a path holds {partition} exactly when `once` is false")
         if self.once and self.role != "context":
             raise ValueError("only a context source may be `once`")
+        if self.known_at is not None and (self.once or self.role != "context"):
+            raise ValueError("`known_at` is of a context source with rows over time")
         return self
 
     @model_validator(mode="after")
@@ -437,7 +442,11 @@ def load_model(path: Path) -> ModelFolder:
 def _check_columns(path: Path, model: Model) -> None:
     """Refuse names of columns that no row will have: found in a task, they cost a training first."""
     contracts = _contract_columns(path / "contract.yaml")
-    named = []
+    named: list[tuple[str, tuple[str, ...], str, tuple[str, ...]]] = []
+    for source in model.context_sources:
+        known_at = model.sources[source].known_at
+        if known_at is not None and (columns := contracts.get(source)):
+            named.append((f"sources.{source}.known_at", (known_at,), f"columns of {source}:", columns))
     for source in (model.batch_source, model.outcome_source):
         if columns := contracts.get(source):
             named.append(("keys", model.keys, f"columns of {source}:", columns))

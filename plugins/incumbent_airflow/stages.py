@@ -58,7 +58,7 @@ def build_features(runtime: Runtime, partition: str) -> FeatureBuild:
     """Build a partition's features under the definition that serves."""
     from incumbent.features.build import build, serving_definition
 
-    serving = serving_definition(runtime.store, _folder_definition(runtime))
+    serving = serving_definition(runtime.store, lambda: _folder_definition(runtime))
     return build(runtime.store, runtime.model, serving, partition)
 
 
@@ -67,7 +67,7 @@ def build_challenger_features(runtime: Runtime, partition: str) -> str:
     from incumbent.features.build import build, serving_definition
 
     definition = _folder_definition(runtime)
-    if definition == serving_definition(runtime.store, definition):
+    if definition == serving_definition(runtime.store, lambda: definition):
         return "features.sql is the definition that serves"
     built = build(runtime.store, runtime.model, definition, partition)
     return f"{built.part.rows} rows" if built.part else str(built.hold and built.hold.message)
@@ -93,7 +93,7 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
         request = _request(runtime, request_id)
         definition = _folder_definition(runtime)
         # The champion's first: a batch is judged by the definition that serves.
-        for each in dict.fromkeys([serving_definition(store, definition), definition]):
+        for each in dict.fromkeys([serving_definition(store, lambda: definition), definition]):
             build_window(store, model, each, request.partition)
         known_at = moment_of(request.evidence["known_at"]) if request.reason == MANUAL and request.evidence else None
         if known_at is not None:
@@ -268,7 +268,9 @@ def _snapshot(runtime: Runtime, request_id: str) -> Snapshot:
 
 
 def _folder_definition(runtime: Runtime) -> str:
-    return runtime.store.objects.put(runtime.folder.features_sql.encode())
+    from incumbent.features.definition import register
+
+    return register(runtime.store, runtime.model, runtime.folder.features_sql)
 
 
 def _snapshot_pin(request_id: str) -> str:

@@ -293,6 +293,19 @@ def test_retention_runs_once_a_day_and_only_when_it_is_asked_for(runtime: Runtim
     assert stages.vacuum_daily(keeping, "another run") is None
 
 
+def test_a_definition_that_is_refused_stops_no_champion(runtime: Runtime) -> None:
+    edit(runtime, "SELECT *, random() AS luck FROM batch")
+    with pytest.raises(FeatureError, match=r"(?s)is refused.*line 1.*random\(\)"):
+        stages.build_features(runtime, KEY)
+    assert list(runtime.store.tables()) == ["batches/events", "outcomes/truth"], "nothing is stored of it"
+    edit(runtime, SQL)
+    run(runtime, ask(runtime))
+    edit(runtime, "SELECT *, random() AS luck FROM batch")
+    assert stages.build_features(runtime, KEY).part is not None
+    with pytest.raises(FeatureError, match="is refused"):
+        stages.build_challenger_features(runtime, KEY)
+
+
 def test_a_rollback_belongs_to_its_run(runtime: Runtime) -> None:
     run(runtime, ask(runtime))
     outcome = stages.roll_back(runtime, 1, "a test", "manual__1")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +13,13 @@ import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError, StoreError
-from incumbent.features.compute import RESERVED, compute, stored_sql
+from incumbent.features.compute import RESERVED, compute, computed
+from incumbent.features.definition import stored_sql
+from incumbent.features.hindsight import check_hindsight
 from incumbent.features.inputs import Inputs, delivered, inputs_with, missing_sources, pinned_inputs
 from incumbent.features.integrity import findings
-from incumbent.features.profile import Profile, profile
+from incumbent.features.profile import Counting, Profile
+from incumbent.features.shared import Made, offer, take_over
 from incumbent.records import Hold, ModelVersion, Part, Revisit, canonical_json, digest_of
 from incumbent.store import ModelStore
 from incumbent.store.log import PARTITION
@@ -40,14 +45,16 @@ class FeatureBuild:
     changed: bool
 
 
-def serving_definition(store: ModelStore, folder: str) -> str:
+def serving_definition(store: ModelStore, folder: Callable[[], str]) -> str:
     """Return the definition that batches are judged and scored with: the champion's, before it the folder's.
+
+    The folder's is asked for only then: one that is refused does not stop the champion.
 
     SCORE works with the champion's definition and the next training with the folder's: while a
     changed definition is a challenger, both live side by side.
     """
     champion = store.champion()
-    return folder if champion is None else store.records.get(ModelVersion, champion.version).definition
+    return folder() if champion is None else store.records.get(ModelVersion, champion.version).definition
 
 
 def build(store: ModelStore, model: Model, definition: str, partition: str) -> FeatureBuild:
@@ -65,13 +72,15 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
     accepted = is_accepted(store, inputs) or is_released(store, model.batch_source, inputs.batch)
     if not accepted and (known := _held(store, model, inputs)):
         return FeatureBuild(definition, None, known, changed=False)
-    rows = compute(store, model, stored_sql(store, definition), inputs)
-    found = profile(rows, feature_columns(model, rows))
-    if not accepted:
-        failed = findings(found, _history(store, definition, partition), _importance(store), model.integrity)
-        if any(finding["holds"] for finding in failed):
-            return FeatureBuild(definition, None, _hold(store, model, inputs, definition, failed), changed=False)
-    return _commit(store, definition, inputs, rows, found)
+    sql = stored_sql(store, definition)
+    with _made(store, model, definition, sql, inputs) as made:
+        if made.is_own and not store.features(definition).parts():  # once for a definition: it takes as long again
+            check_hindsight(store, model, sql, inputs, made.staged.file)
+        if not accepted:
+            failed = findings(made.profile, _history(store, definition, partition), _importance(store), model.integrity)
+            if any(finding["holds"] for finding in failed):
+                return FeatureBuild(definition, None, _hold(store, model, inputs, definition, failed), changed=False)
+        return _commit(store, model, definition, inputs, made)
 
 
 def build_window(store: ModelStore, model: Model, definition: str, until: str) -> list[str]:
@@ -162,10 +171,10 @@ def _is_there(part: Part | None, hold: Hold) -> bool:
     return part is not None and part.digest == hold.batch_digest
 
 
-def feature_columns(model: Model, rows: pa.Table) -> list[str]:
+def feature_columns(model: Model, rows: pa.Table | pa.RecordBatchReader) -> list[str]:
     """Return the columns of feature rows that are features: no key, no time, no partition."""
     reserved = {*model.keys, model.time, *RESERVED}
-    return [name for name in rows.column_names if name not in reserved]
+    return [name for name in rows.schema.names if name not in reserved]
 
 
 def stored_profile(store: ModelStore, definition: str, partition: str, features: str) -> Profile | None:
@@ -194,23 +203,56 @@ def build_from(store: ModelStore, model: Model, definition: str, inputs: Inputs)
 
     For a training on what was known at a moment. That the batch was let through is for the caller to say.
     """
-    rows = compute(store, model, stored_sql(store, definition), inputs)
-    return _write_down(store, definition, inputs, rows, profile(rows, feature_columns(model, rows)))
+    with _made(store, model, definition, stored_sql(store, definition), inputs) as made:
+        return _write_down(store, definition, inputs, made)[0]
 
 
-def _commit(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Table, found: Profile) -> FeatureBuild:
+@contextmanager
+def _made(store: ModelStore, model: Model, definition: str, sql: str, inputs: Inputs) -> Iterator[Made]:
+    """Give the rows of a partition: those of another model, else computed in one pass, which writes and counts them."""
+    with ExitStack() as staged:
+        made = take_over(staged, store, model, definition, inputs)
+        yield made or staged.enter_context(_counted(store, model, definition, sql, inputs))
+
+
+@contextmanager
+def _counted(store: ModelStore, model: Model, definition: str, sql: str, inputs: Inputs) -> Iterator[Made]:
+    with computed(store, model, sql, inputs) as rows, ThreadPoolExecutor(max_workers=1) as beside:
+        counting = Counting(rows.schema, feature_columns(model, rows))
+
+        def counted() -> Iterator[pa.RecordBatch]:
+            adding: Future[None] | None = None
+            for batch in rows:  # counted while it is written
+                if adding is not None:
+                    adding.result()
+                adding = beside.submit(counting.add, batch)
+                yield batch
+            if adding is not None:
+                adding.result()
+
+        reader = pa.RecordBatchReader.from_batches(rows.schema, counted())
+        with store.features(definition).staged(inputs.partition, reader) as staged:
+            yield Made(staged, counting.profile())
+
+
+def _commit(store: ModelStore, model: Model, definition: str, inputs: Inputs, made: Made) -> FeatureBuild:
     """Write down what the inputs gave, then let readers see it: killed between, the next build finds the same."""
-    part = _write_down(store, definition, inputs, rows, found)
-    return FeatureBuild(definition, part, None, store.features(definition).commit(part).changed)
+    part, profile = _write_down(store, definition, inputs, made)
+    changed = store.features(definition).commit(part).changed
+    if made.is_own:
+        offer(store, model, definition, inputs, part, profile)
+    return FeatureBuild(definition, part, None, changed)
 
 
-def _write_down(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Table, found: Profile) -> Part:
-    part, name = store.features(definition).prepare(inputs.partition, rows), built_name(definition, inputs)
+def _write_down(store: ModelStore, definition: str, inputs: Inputs, made: Made) -> tuple[Part, str]:
+    """Return the content and the digest of its profile."""
+    part, name = made.staged.part, built_name(definition, inputs)
+    store.features(definition).publish(made.staged)
     plain = {
         "inputs": inputs.digest,
         "batch": inputs.batch.digest,
         "features": part.digest,
-        "profile": store.objects.put(canonical_json(found.to_json())),
+        "profile": store.objects.put(canonical_json(made.profile.to_json())),
     }
     if store.records.claim(PROFILES, name, plain)["features"] != part.digest:
         raise FeatureError(
@@ -220,7 +262,7 @@ def _write_down(store: ModelStore, definition: str, inputs: Inputs, rows: pa.Tab
             found=part.digest[:16],
             next_step="nothing was replaced; take random(), now() and the like out of features.sql",
         )
-    return part
+    return part, str(plain["profile"])
 
 
 def _history(store: ModelStore, definition: str, partition: str) -> list[Profile]:

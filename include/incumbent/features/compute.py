@@ -1,4 +1,4 @@
-"""Run a feature definition over one partition in DuckDB.
+"""Run a feature definition over one partition in DuckDB, however many rows it has.
 
 The definition is one SELECT over `batch` and the context sources by name. What it may look up is
 what the folder allows: each context source comes with the partitions from its look-back to this
@@ -7,44 +7,76 @@ partition and none later, so a join cannot reach into the future by accident.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
 import duckdb
 import pyarrow as pa
 
 from incumbent.config import Model
-from incumbent.errors import FeatureError, StoreError
+from incumbent.errors import FeatureError
 from incumbent.features.inputs import Inputs
+from incumbent.features.lint import order_matters
+from incumbent.records import Part
 from incumbent.store import ModelStore
 from incumbent.store.removals import kept
 
 RESERVED = ("partition", "label", "local_date", "score")  # columns that stages add to feature rows
+MEMORY = "1GB"  # what does not fit is spilled into a private folder
+BATCH_ROWS = 65_536
+RESULT = '"#result"'  # no source has such a name
 
 
 def compute(store: ModelStore, model: Model, sql: str, inputs: Inputs) -> pa.Table:
-    """Return the feature rows of a partition: keys, time and features, sorted by key.
+    """Return the feature rows of a partition, for who holds them all; see `computed`."""
+    with computed(store, model, sql, inputs) as rows:
+        return rows.read_all()
+
+
+@contextmanager
+def computed(
+    store: ModelStore, model: Model, sql: str, inputs: Inputs, known_by: datetime | None = None
+) -> Iterator[pa.RecordBatchReader]:
+    """Give the feature rows of a partition: keys, time and features, sorted by key, batch by batch.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        sql: The definition.
+        inputs: What the rows are made from.
+        known_by: Without the context rows that were known only later, as far as the sources say when; all if None.
 
     Raises:
         FeatureError: The SQL fails, loses or repeats rows, lacks a key or the time column, or a
             feature has a type that no model takes.
     """
-    partition = inputs.partition
-    connection = open_duckdb()
-    # Sums of floats depend on their order, and threads take turns: the same rows would get other last digits.
-    connection.execute("SET threads=1")
-    try:
-        for source, parts in inputs.parts.items():
-            if source not in model.sources:  # it was, when the inputs were pinned
-                continue
-            table = store.source(model.sources[source].role, source)
-            left = [kept(store.records, table.name, part) for part in parts]  # of rows that were erased since
-            rows = table.read_parts(left).drop_columns(["partition"])
-            connection.register("batch" if source == model.batch_source else source, rows)
-        rows = _run(connection, sql, model.name, partition)
-        connection.register("result", rows)
-        _check(connection, model, rows, partition)
-        _check_types(model, rows, partition)
-        return plain_types(connection.sql(f"SELECT * FROM result ORDER BY {quoted(model.keys)}").to_arrow_table())
-    finally:
-        connection.close()
+    with tempfile.TemporaryDirectory(prefix="incumbent-") as private:
+        folder = Path(private)
+        files = {
+            source: _files(store, model, source, parts, folder / source)
+            for source, parts in inputs.parts.items()
+            if source in model.sources  # it was, when the inputs were pinned
+        }
+        # Sums of floats depend on their order, and threads take turns: the same rows would get other last digits.
+        connection = _open_over(files, folder / "spilled", threads=1 if order_matters(sql) else None)
+        try:
+            for source, each in files.items():
+                view = "batch" if source == model.batch_source else source
+                known = _known(model.sources[source].known_at, known_by)
+                connection.execute(f"CREATE VIEW {quoted([view])} AS {_reading(each)}{known}")
+            schema = _run(connection, sql, model, inputs.partition)
+            yield _sorted(connection, model, schema, inputs.partition)
+        finally:
+            connection.close()
+
+
+def _files(store: ModelStore, model: Model, source: str, parts: Sequence[Part], folder: Path) -> list[Path]:
+    """Return the files of some contents, or of what is left of them since rows were erased."""
+    table = store.source(model.sources[source].role, source)
+    return table.files([kept(store.records, table.name, part) for part in parts], folder)
 
 
 def open_duckdb() -> duckdb.DuckDBPyConnection:
@@ -70,10 +102,11 @@ def plain_types(rows: pa.Table) -> pa.Table:
     A sum of integers comes out of DuckDB as a decimal, an enum as a dictionary, and which one
     depends on the engine's version; the stored type must not.
     """
-    columns = []
-    for field in rows.schema:
-        columns.append(pa.field(field.name, _plain_type(field.type)))
-    return rows.cast(pa.schema(columns))
+    return rows.cast(_plain_schema(rows.schema))
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(field.name, _plain_type(field.type)) for field in schema])
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -88,103 +121,143 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: str, partition: str) -> pa.Table:
+def _open_over(files: Mapping[str, list[Path]], spilled: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB that can open nothing but these files, and spills into a private folder."""
+    connection = duckdb.connect(config={} if threads is None else {"threads": threads})
+    connection.execute("SET TimeZone='UTC'")
+    connection.execute(f"SET memory_limit='{MEMORY}'")
+    connection.execute(f"SET temp_directory={_literal(spilled)}")
+    allowed = ", ".join(_literal(file) for each in files.values() for file in each)
+    connection.execute(f"SET allowed_paths=[{allowed}]")
+    connection.execute("SET enable_external_access=false")
+    return connection
+
+
+def _known(column: str | None, known_by: datetime | None) -> str:
+    return f" WHERE {quoted([column])} <= TIMESTAMPTZ '{known_by.isoformat()}'" if column and known_by else ""
+
+
+def _reading(files: list[Path]) -> str:
+    """Return a query for the rows of some Parquet files; a folder's name is no column."""
+    names = ", ".join(_literal(file) for file in files)
+    return f"SELECT * FROM read_parquet([{names}], hive_partitioning=false)"
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: Model, partition: str) -> pa.Schema:
+    """Compute the result and return the columns of its rows, once it is what features are."""
     try:
-        rows: pa.Table = connection.sql(sql).to_arrow_table()
-        return rows
-    except (duckdb.Error, AttributeError) as error:
+        statements = connection.extract_statements(sql)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise duckdb.InvalidInputException(f"{len(statements)} statements, or one that is no SELECT")
+        query = connection.sql(sql)
+        schema = query.limit(0).to_arrow_table().schema
+        _check_keys(model, schema, partition)
+        query.create(RESULT)
+    except duckdb.Error as error:
         raise FeatureError(
             "the feature definition does not run",
-            where=f"model {model}, features.sql, partition {partition}",
+            where=f"model {model.name}, features.sql, partition {partition}",
             expected="one SELECT over `batch` and the context sources",
             found=" ".join(str(error).split())[:500],
             next_step="correct features.sql; try it with DuckDB on the accepted rows",
         ) from error
+    _check_rows(connection, model, partition)
+    _check_columns(model, schema, partition)
+    return schema
 
 
-def _check(connection: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table, partition: str) -> None:
-    where = f"model {model.name}, features.sql, partition {partition}"
-    needed = [*model.keys, model.time]
-    if missing := [name for name in needed if name not in rows.column_names]:
-        raise FeatureError(
-            "the feature definition leaves out a key or the time",
-            where=where,
-            expected=", ".join(needed),
-            found=f"without {', '.join(missing)}",
-            next_step="select the key columns and the time column beside the features",
-        )
+def _sorted(
+    connection: duckdb.DuckDBPyConnection, model: Model, schema: pa.Schema, partition: str
+) -> pa.RecordBatchReader:
+    plain = _plain_schema(schema)
+    found = connection.sql(f"SELECT * FROM {RESULT} ORDER BY {quoted(model.keys)}").to_arrow_reader(BATCH_ROWS)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in found:
+            yield _plain(batch, plain, model, partition)
+
+    return pa.RecordBatchReader.from_batches(plain, batches())
+
+
+def _plain(batch: pa.RecordBatch, plain: pa.Schema, model: Model, partition: str) -> pa.RecordBatch:
+    columns = []
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        kind = plain.field(name).type
+        try:
+            columns.append(values.cast(kind))
+        except pa.ArrowException as error:
+            said = " ".join(str(error).split())[:200]
+            remedy = "cast it to DOUBLE or BIGINT"
+            raise _wrong(model, partition, name, "a feature cannot be stored", str(kind), said, remedy) from error
+    return pa.RecordBatch.from_arrays(columns, schema=plain)
+
+
+def _check_rows(connection: duckdb.DuckDBPyConnection, model: Model, partition: str) -> None:
     keys = quoted(model.keys)
+    # Different hashes are different keys, and the same sum of them is the same set: only where that does not hold the
+    # keys themselves are looked at, which takes the memory that the hashes save.
+    hashed = f"count(*), count(DISTINCT hash({keys})), sum(hash({keys}))"
+    expected, _, batch = connection.execute(f"SELECT {hashed} FROM batch").fetchall()[0]
+    found, distinct, result = connection.execute(f"SELECT {hashed} FROM {RESULT}").fetchall()[0]
+    if found == distinct == expected and batch == result:
+        return
     query = (
-        f"SELECT (SELECT count(*) FROM batch), count(*), count(DISTINCT ({keys})), "
-        f"(SELECT count(*) FROM (SELECT {keys} FROM batch EXCEPT SELECT {keys} FROM result)) FROM result"
+        f"SELECT count(DISTINCT ({keys})), "
+        f"(SELECT count(*) FROM (SELECT {keys} FROM batch EXCEPT SELECT {keys} FROM {RESULT})) FROM {RESULT}"
     )
-    expected, found, distinct, lost = connection.execute(query).fetchall()[0]
+    distinct, lost = connection.execute(query).fetchall()[0]
     if found != expected or distinct != expected or lost:
         raise FeatureError(
             "the feature definition loses or repeats rows",
-            where=where,
+            where=f"model {model.name}, features.sql, partition {partition}",
             expected=f"one row for each of the {expected} rows of the batch",
             found=f"{found} rows, {distinct} different keys, {lost} keys lost",
             next_step="use LEFT JOIN or ASOF LEFT JOIN, and join on the whole key of the context source",
         )
 
 
-def _check_types(model: Model, rows: pa.Table, partition: str) -> None:
-    def wrong(column: str, what: str, expected: str, found: object, next_step: str) -> FeatureError:
-        where = f"model {model.name}, features.sql, partition {partition}, column {column}"
-        return FeatureError(what, where=where, expected=expected, found=found, next_step=next_step)
+def _check_keys(model: Model, schema: pa.Schema, partition: str) -> None:
+    needed = [*model.keys, model.time]
+    if missing := [name for name in needed if name not in schema.names]:
+        raise FeatureError(
+            "the feature definition leaves out a key or the time",
+            where=f"model {model.name}, features.sql, partition {partition}",
+            expected=", ".join(needed),
+            found=f"without {', '.join(missing)}",
+            next_step="select the key columns and the time column beside the features",
+        )
 
-    time = rows.schema.field(model.time).type
+
+def _check_columns(model: Model, schema: pa.Schema, partition: str) -> None:
+    time = schema.field(model.time).type
     if not (pa.types.is_timestamp(time) and time.tz):
         expected, remedy = "a timestamp with its zone", f"select {model.time} as it comes, without a cast"
-        raise wrong(model.time, "the time column has another type", expected, time, remedy)
-    features = [field for field in rows.schema if field.name not in (*model.keys, model.time)]
+        raise _wrong(model, partition, model.time, "the time column has another type", expected, time, remedy)
+    features = [field for field in schema if field.name not in (*model.keys, model.time)]
     if not features:
-        raise wrong(
-            "*",
-            "the feature definition has no features",
-            "at least one column beside keys and time",
-            "none",
-            "select one",
-        )
+        what, expected = "the feature definition has no features", "at least one column beside keys and time"
+        raise _wrong(model, partition, "*", what, expected, "none", "select one")
     for field in features:
-        if field.name in RESERVED:
-            raise wrong(
-                field.name,
-                "a feature has a reserved name",
-                f"none of {', '.join(RESERVED)}",
-                field.name,
-                "rename it with AS",
-            )
-        kind = _plain_type(field.type)
-        known = (pa.types.is_int64, pa.types.is_float64, pa.types.is_boolean, pa.types.is_string)
-        if not any(is_known(kind) for is_known in known):
-            remedy = "turn it into numbers, such as days since another date, or leave it out"
-            raise wrong(
-                field.name,
-                "a feature has a type that no model takes",
-                "a number, a text or a boolean",
-                field.type,
-                remedy,
-            )
-        try:
-            rows[field.name].cast(kind)
-        except pa.ArrowException as error:
-            said = " ".join(str(error).split())[:200]
-            raise wrong(
-                field.name, "a feature cannot be stored", str(kind), said, "cast it to DOUBLE or BIGINT"
-            ) from error
+        _check_feature(model, field, partition)
 
 
-def stored_sql(store: ModelStore, definition: str) -> str:
-    """Return the text of a stored feature definition.
+def _check_feature(model: Model, field: pa.Field, partition: str) -> None:
+    if field.name in RESERVED:
+        what, expected = "a feature has a reserved name", f"none of {', '.join(RESERVED)}"
+        raise _wrong(model, partition, field.name, what, expected, field.name, "rename it with AS")
+    known = (pa.types.is_int64, pa.types.is_float64, pa.types.is_boolean, pa.types.is_string)
+    if not any(is_known(_plain_type(field.type)) for is_known in known):
+        what, expected = "a feature has a type that no model takes", "a number, a text or a boolean"
+        remedy = "turn it into numbers, such as days since another date, or leave it out"
+        raise _wrong(model, partition, field.name, what, expected, field.type, remedy)
 
-    Raises:
-        StoreError: It is missing or altered.
-    """
-    try:
-        return store.objects.get(definition).decode()
-    except UnicodeDecodeError as error:
-        raise StoreError(
-            "feature definition is no text", where=definition, next_step="run `incumbent store check`"
-        ) from error
+
+def _wrong(
+    model: Model, partition: str, column: str, what: str, expected: str, found: object, next_step: str
+) -> FeatureError:
+    where = f"model {model.name}, features.sql, partition {partition}, column {column}"
+    return FeatureError(what, where=where, expected=expected, found=found, next_step=next_step)

@@ -7,6 +7,7 @@ looks; and what was reported as created survives a power loss.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -92,6 +93,17 @@ class Blobs(ABC):
             return self.open(name)
         except FileNotFoundError as error:
             raise self.missing(name, digest) from error
+
+    def place(self, name: str, digest: str, file: Path) -> None:
+        """Put a blob whose content has this SHA-256 where programs that open files by name find it.
+
+        It is hashed each time: such a program does not look at page checksums.
+
+        Raises:
+            StoreError: There is none, or it has changed.
+        """
+        with self.open_verified(name, digest) as source, file.open("wb") as target:
+            shutil.copyfileobj(source, target)
 
     @abstractmethod
     def names(self, folder: str = "") -> list[str]:

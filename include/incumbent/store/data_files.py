@@ -32,14 +32,14 @@ def write(file: Path, rows: Rows) -> tuple[str, int]:
     with pq.ParquetWriter(
         file, schema, compression="zstd", write_page_checksum=True, store_schema=False, use_dictionary=text
     ) as writer:
-        for group in _row_groups(rows):
+        for group in row_groups(rows):
             writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
             count += group.num_rows
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest(), count
 
 
-def _row_groups(rows: Rows) -> Iterator[pa.Table]:
+def row_groups(rows: Rows) -> Iterator[pa.Table]:
     """Yield the rows of one row group after the other, each in one chunk: pages end where chunks end."""
     held: list[pa.RecordBatch] = []
     schema = rows.schema.remove_metadata()

@@ -99,6 +99,14 @@ class LocalBlobs(DeltaBlobs):
         return pa.OSFile(str(self.path(name)), "rb")
 
     @override
+    def place(self, name: str, digest: str, file: Path) -> None:
+        try:
+            self.check(name, digest, self.sha256(name))
+        except FileNotFoundError as error:
+            raise self.missing(name, digest) from error
+        file.symlink_to(self.path(name).resolve())
+
+    @override
     def names(self, folder: str = "") -> list[str]:
         top = self.path(folder)
         found = []

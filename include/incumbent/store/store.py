@@ -15,6 +15,7 @@ from incumbent.store.tables import Table
 OBJECTS = "objects"
 TABLES = "tables"
 LOG = "_delta_log"
+SHARED = "_shared"  # no model can have this name
 
 
 def generation_name(generation: int) -> str:
@@ -32,15 +33,22 @@ class ModelStore:
         records: Put-if-absent records: pins, snapshots, gate reports, the ledger, requests.
         intents: What is being committed and is not on record yet; each is taken away when it is.
         objects: Files by digest: model files, feature definitions, profiles.
+        shared: Records of the whole store, by which one model finds what another has made; no promise rests on them.
     """
 
-    def __init__(self, name: str, blobs: Blobs, work: Path) -> None:
+    def __init__(self, name: str, blobs: Blobs, work: Path, root: Store) -> None:
         self.name = name
         self.blobs = blobs
         self.work = work
         self.records = Records(blobs.below("records"))
         self.intents = Records(blobs.below("intents"), "intent")
         self.objects = Objects(blobs.below(OBJECTS))
+        self.shared = Records(root.blobs.below(SHARED), "shared record")
+        self._root = root
+
+    def beside(self, name: str) -> ModelStore:
+        """Return the store of another model of the same root."""
+        return self._root.model(name)
 
     def batches(self, source: str) -> Table:
         """Rows of the batch source, as accepted."""
@@ -142,8 +150,8 @@ class Store:
 
     def model(self, name: str) -> ModelStore:
         """Return the store of one model."""
-        return ModelStore(name, self.blobs.below(name), self.work / name)
+        return ModelStore(name, self.blobs.below(name), self.work / name, self)
 
     def models(self) -> list[str]:
         """Return the names of the models that have anything stored."""
-        return self.blobs.folders()
+        return [name for name in self.blobs.folders() if name != SHARED]

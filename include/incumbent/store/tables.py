@@ -8,12 +8,16 @@ single-bit flips and says nothing.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +42,21 @@ class Commit:
 
     part: Part
     changed: bool
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A content that is written down and in no table yet.
+
+    Attributes:
+        part: Its name.
+        schema: Its columns.
+        file: Where it is; gone when it is published or given up.
+    """
+
+    part: Part
+    schema: pa.Schema
+    file: Path
 
 
 class Table:
@@ -70,11 +89,23 @@ class Table:
     def prepare(self, partition: str, rows: Rows) -> Part:
         """Write the file of a content that is to be, and commit nothing: readers see it once it is committed.
 
-        For who must write down what a commit will hold before it is there. The table is made first: data files
-        without a log are then what is left of a lost table, and never of a killed process.
+        For who must write down what a commit will hold before it is there.
 
         Raises:
             StoreError: The columns differ from the table's.
+        """
+        with self.staged(partition, rows) as staged:
+            self.publish(staged)
+            return staged.part
+
+    @contextmanager
+    def staged(self, partition: str, rows: Rows) -> Iterator[Staged]:
+        """Write down a content that may yet be given up; it is, unless it is published before the end.
+
+        For who learns from the rows themselves, as they pass by, whether they are wanted.
+
+        Raises:
+            StoreError: The key is not safe, or a column has the partition's name.
         """
         if not _SAFE.match(partition) or PARTITION in rows.schema.names:
             raise StoreError(
@@ -84,9 +115,43 @@ class Table:
                 found=", ".join(rows.schema.names[:8]),
                 next_step="correct the key; the table adds the partition column itself",
             )
-        newest = self._made(rows.schema)
-        self._check_columns(newest, rows.schema)
-        return self._write_file(partition, rows)
+        file = self._staging()
+        try:
+            yield Staged(Part(partition, *write(file, rows)), rows.schema, file)
+        finally:
+            file.unlink(missing_ok=True)
+
+    @contextmanager
+    def staged_copy(self, partition: str, part: Part, other: Table) -> Iterator[Staged]:
+        """Take over a content of another table as `staged` would write it, without its rows being read.
+
+        Raises:
+            StoreError: The other table's file is gone or has changed.
+        """
+        file = self._staging()
+        try:
+            other.blobs.place(_path(part), part.digest, file)
+            if file.is_symlink():
+                _own(file)
+            yield Staged(Part(partition, part.digest, part.rows), pq.read_schema(file), file)
+        finally:
+            file.unlink(missing_ok=True)
+
+    def publish(self, staged: Staged) -> None:
+        """Give a staged content its place, where a commit finds it.
+
+        The table is made first: data files without a log are then what is left of a lost table, and never of a
+        killed process.
+
+        Raises:
+            StoreError: The columns differ from the table's.
+        """
+        newest = self._made(staged.schema)
+        self._check_columns(newest, staged.schema)
+        path, digest = _path(staged.part), staged.part.digest
+        with around(f"file of {self.name}"):
+            if not self.blobs.create_from(path, staged.file):
+                self.blobs.open_verified(path, digest).close()
 
     def commit(self, part: Part) -> Commit:
         """Put a prepared content in the place of its partition's; the same content commits nothing.
@@ -171,6 +236,18 @@ class Table:
             return newest.schema.empty_table()
         return pa.concat_tables([self._read_file(part, columns) for part in parts])
 
+    def files(self, parts: Sequence[Part], folder: Path) -> list[Path]:
+        """Put exactly these contents into a folder, under plain names, for an engine that reads files; return them.
+
+        Raises:
+            StoreError: One is gone or has changed.
+        """
+        folder.mkdir()
+        files = [folder / f"{number:05d}.parquet" for number in range(len(parts))]
+        for part, file in zip(parts, files, strict=True):
+            self.blobs.place(_path(part), part.digest, file)
+        return files
+
     def _made(self, schema: pa.Schema) -> Version:
         """Return what the table holds; made with these columns if it is not there."""
         if (newest := self.log.newest()) is not None:
@@ -190,16 +267,8 @@ class Table:
                 next_step="a changed schema needs a new table: change the model's contract or definition",
             )
 
-    def _write_file(self, partition: str, rows: Rows) -> Part:
-        file = self.blobs.staging() / f"{secrets.token_hex(8)}.parquet"
-        try:
-            part = Part(partition, *write(file, rows))
-            with around(f"file of {self.name}"):
-                if not self.blobs.create_from(_path(part), file):
-                    self.blobs.open_verified(_path(part), part.digest).close()
-        finally:
-            file.unlink(missing_ok=True)
-        return part
+    def _staging(self) -> Path:
+        return self.blobs.staging() / f"{secrets.token_hex(8)}.parquet"
 
     def _read_file(self, part: Part, columns: Sequence[str] | None) -> pa.Table:
         chosen = None if columns is None else [name for name in columns if name != PARTITION]
@@ -216,6 +285,16 @@ def _log(blobs: Blobs) -> Log:
     if isinstance(blobs, MemoryBlobs):
         return MemoryLog(blobs)
     raise TypeError(f"{blobs.url}: no log is kept in such a place")
+
+
+def _own(link: Path) -> None:
+    """Make a link to a blob on this machine a name of its own for the same content."""
+    source = link.resolve()
+    link.unlink()
+    try:
+        os.link(source, link)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, link)
 
 
 def _path(part: Part) -> str:

@@ -14,8 +14,10 @@ import pytest
 from demo import raw_data
 from incumbent.config import Model, load_model
 from incumbent.errors import FeatureError
+from incumbent.features import compute as engine
 from incumbent.features.compute import compute, plain_types
 from incumbent.features.inputs import missing_sources, pinned_inputs
+from incumbent.features.lint import order_matters
 from incumbent.partitions import Grain
 from incumbent.store import ModelStore, Store
 
@@ -109,6 +111,41 @@ def test_a_bad_definition_says_what_to_correct(tmp_path: Path, sql: str, says: s
     assert says in str(caught.value)
     assert f"model flights_delay, features.sql, partition {SPRING}" in str(caught.value)
     assert caught.value.next_step
+
+
+GOLDEN = {
+    "flights_delay": "8ad5a0b719870c147534f9df26c49cbbab0327f1aad4fa1be7f53b9426efc0e9",
+    "flights_airtime": "3b373e37eec5675ef27403fd62f4a933c766cfc16b6d08706b53528034013222",
+}
+
+
+@pytest.mark.parametrize("name", list(GOLDEN))
+def test_features_are_the_bytes_that_stores_hold(tmp_path: Path, name: str) -> None:
+    """Another digest would make every stored partition something new: the engine may change, its bytes may not."""
+    folder = load_model(ROOT / "include" / "models" / name)
+    plain = folder.model.model_dump(mode="json") | {"grain": "day", "start": "2013-01-02", "end": None}
+    model = Model.model_validate(plain)
+    store = day_store(tmp_path, SPRING)
+    rows = compute(store, model, folder.features_sql, pinned_inputs(store, model, SPRING))
+    assert store.features("d" * 64).replace(SPRING, rows).part.digest == GOLDEN[name]
+
+
+def test_several_threads_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, count = Store(tmp_path).model("flights_delay"), 300_000
+    days = pa.array([pd.Timestamp("2013-03-10", tz="UTC")] * count, pa.timestamp("us", "UTC"))
+    numbers = pa.array(range(count), pa.int64())
+    rows = {name: numbers for name in FOLDER.model.keys} | {"carrier": numbers.cast(pa.string()), "time_hour": days}
+    store.batches("flights").replace(SPRING, pa.table(rows))
+    plain = daily().model_dump(mode="json")
+    sources = {name: plain["sources"][name] for name in ("flights", "outcomes")}
+    model = Model.model_validate(plain | {"sources": sources})
+    sql = "SELECT *, count(*) OVER (PARTITION BY day % 7) AS n, sqrt(day) * 3 AS x FROM batch WHERE day >= 0"
+    made = []
+    for is_one in (True, False):
+        monkeypatch.setattr(engine, "order_matters", lambda sql, is_one=is_one: is_one)
+        made.append(compute(store, model, sql, pinned_inputs(store, model, SPRING)))
+    assert made[0].equals(made[1])
+    assert not order_matters(sql)
 
 
 def test_a_partition_that_was_not_delivered_is_named(tmp_path: Path) -> None:
