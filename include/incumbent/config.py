@@ -9,19 +9,20 @@ Long because half of it says what each key means: this is the reference of `mode
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from incumbent.errors import ConfigError
 from incumbent.partitions import Grain, bounds_utc, days_before, end_of
 from incumbent.query import parameters_of
 from incumbent.records import digest_of
+from incumbent.sensitive import Sensitive, sensitive_columns
 from incumbent.strict_yaml import read_plain, read_text
 from incumbent.strict_yaml import read_yaml as read_yaml  # whoever reads a configuration needs both from here
 
@@ -47,8 +48,9 @@ class Source(Strict):
         known_at: Context only: timestamp column that says when a row was known. No feature may depend on a row that
             was known after the batch's time: the first build of a definition proves it.
         connection: Id of the Airflow connection of a database; see docs/database-sources.md.
+        table: Folder or `s3://` address of a Delta table, which `query` calls `source`; see docs/delta-sources.md.
         query: One SELECT with the parameters `:start`, `:end` and `:partition`; its rows are the partition's file.
-        timezone: Zone of timestamps that the database keeps without one; such a column is refused when absent.
+        timezone: Zone of timestamps that the database or table keeps without one; such a column is refused when absent.
         delay_hours: Hours after the partition's end at which the query runs; `label.delay_days` for the outcomes
             and 0 for the others when absent.
     """
@@ -59,6 +61,7 @@ class Source(Strict):
     lookback_days: int = Field(0, ge=0, le=366)
     known_at: str | None = None
     connection: str | None = None
+    table: str | None = None
     query: str | None = None
     timezone: str | None = None
     delay_hours: float | None = Field(None, ge=0, le=8784)
@@ -87,13 +90,19 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _database_is_complete(self) -> Source:
-        given = [name for name in ("connection", "query", "timezone", "delay_hours") if getattr(self, name) is not None]
+        names = ("connection", "table", "query", "timezone", "delay_hours")
+        given = [name for name in names if getattr(self, name) is not None]
         if not given:
             return self
-        if self.connection is None or self.query is None:
-            missing = "connection" if self.connection is None else "query"
+        if self.table is not None and self.connection is not None:
+            raise ValueError("`connection` is of a database and `table` of a Delta table: a source has one of them")
+        origin = self.connection or self.table
+        if origin is None or self.query is None:
+            missing = "query" if origin is not None else "connection"
             raise ValueError(f"`{given[0]}` is of a source from a database, which needs `{missing}` too")
-        if not re.fullmatch(CONNECTION, self.connection):
+        if self.table is not None and not re.fullmatch(r"/.+|s3://[^/]+/.+", self.table):
+            raise ValueError("`table` is the full path of a folder, or s3://bucket/prefix")
+        if self.connection is not None and not re.fullmatch(CONNECTION, self.connection):
             # Whoever wrote an address here wrote a password: the message does not repeat it.
             raise ValueError("`connection` is the id of an Airflow connection, which holds address and password")
         if self.once:
@@ -325,6 +334,7 @@ class Model(Strict):
     retrain: Retrain = Retrain()
     approvals: Approvals = Approvals()
     retention: Retention = Retention()
+    _sensitive: Sensitive | None = PrivateAttr(default_factory=Sensitive)
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -359,6 +369,34 @@ class Model(Strict):
                 except OverflowError as error:
                     raise ValueError(f"{key!r} ends after the last date that a calendar has") from error
         return self
+
+    @property
+    def sensitive(self) -> Sensitive:
+        """What the folder's contract says of columns that hold what is a person's.
+
+        Raises:
+            ConfigError: The contract cannot be understood: who goes on would show, or learn from, what is protected.
+        """
+        if self._sensitive is None:
+            raise ConfigError(
+                "nobody can say which columns are sensitive",
+                where=f"model {self.name}, contract.yaml",
+                expected="`sources`, each with `columns`",
+                found="something else",
+                next_step="correct contract.yaml",
+            )
+        return self._sensitive
+
+    @property
+    def sensitive_in_features(self) -> dict[str, tuple[str, ...]]:
+        """Source to its sensitive columns that `features.sql` sees in the clear; see `sensitive`."""
+        return self.sensitive.seen_by_features((self.batch_source, *self.context_sources))
+
+    def with_sensitive(self, found: Sensitive | None) -> Model:
+        """Return the model with what its contract says; None if that cannot be understood."""
+        model = self.model_copy()
+        model._sensitive = found
+        return model
 
     @cached_property
     def batch_source(self) -> str:
@@ -435,20 +473,21 @@ def load_model(path: Path) -> ModelFolder:
             found=model.name,
             next_step="name the model like its folder",
         )
-    _check_columns(path, model)
+    contracts = _contract_columns(path / "contract.yaml")
+    _check_columns(path, model, contracts or {})
+    model = model.with_sensitive(None if contracts is None else sensitive_columns(contracts))
     return ModelFolder(path=path, model=model)
 
 
-def _check_columns(path: Path, model: Model) -> None:
+def _check_columns(path: Path, model: Model, contracts: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse names of columns that no row will have: found in a task, they cost a training first."""
-    contracts = _contract_columns(path / "contract.yaml")
     named: list[tuple[str, tuple[str, ...], str, tuple[str, ...]]] = []
     for source in model.context_sources:
         known_at = model.sources[source].known_at
-        if known_at is not None and (columns := contracts.get(source)):
+        if known_at is not None and (columns := tuple(contracts.get(source, ()))):
             named.append((f"sources.{source}.known_at", (known_at,), f"columns of {source}:", columns))
     for source in (model.batch_source, model.outcome_source):
-        if columns := contracts.get(source):
+        if columns := tuple(contracts.get(source, ())):
             named.append(("keys", model.keys, f"columns of {source}:", columns))
     named.append(("evaluate.cluster", model.evaluate.cluster, "of", (*model.keys, model.time, LOCAL_DATE)))
     for key, given, words, known in named:
@@ -462,8 +501,8 @@ def _check_columns(path: Path, model: Model) -> None:
             )
 
 
-def _contract_columns(path: Path) -> dict[str, tuple[str, ...]]:
-    """Return the columns that a contract gives each source; none where VALIDATE will say what is wrong with it.
+def _contract_columns(path: Path) -> dict[str, dict[str, Any]] | None:
+    """Return the columns that a contract gives each source; None where VALIDATE will say what is wrong with it.
 
     Read as plain YAML: the contract's own classes belong to VALIDATE, which costs a second to import.
     """
@@ -474,9 +513,9 @@ def _contract_columns(path: Path) -> dict[str, tuple[str, ...]]:
         sources = contract.get("sources", {})
         if contract.get("extends"):
             sources = read_plain((path.parent / contract["extends"]).resolve())["sources"] | sources
-        return {name: tuple(str(column) for column in source["columns"]) for name, source in sources.items()}
+        return {name: {str(key): each for key, each in source["columns"].items()} for name, source in sources.items()}
     except (AttributeError, KeyError, TypeError):
-        return {}
+        return None
 
 
 def model_folders(root: Path) -> Iterator[Path]:

@@ -88,6 +88,8 @@ class Ingest(Record):
         means: Mean of each column whose usual mean is learned.
         revisit: Id of the replay that it came from; empty for a delivery.
         results: Digest of the object with the result of each expectation; empty if the rows were not judged.
+        masked: Columns whose values nobody is shown.
+        hashed: Columns that are stored as pseudonyms; the bytes of a stopped file are then not kept.
     """
 
     kind: ClassVar[str] = "ingests"
@@ -106,6 +108,8 @@ class Ingest(Record):
     means: Mapping[str, float] = field(default_factory=dict)
     revisit: str = ""
     results: str = ""
+    masked: tuple[str, ...] = ()
+    hashed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,7 @@ class ModelVersion(Record):
         train_until: First local day that is not in the training rows.
         importance: Feature to its share of total gain; sums to 1.
         code: Versions of incumbent and of the libraries, lock digest, git commit if known.
+        sensitive: Source to its sensitive columns that the features may be made of, let in by `in_features`.
     """
 
     kind: ClassVar[str] = "versions"
@@ -241,6 +246,7 @@ class ModelVersion(Record):
     train_until: str
     importance: Mapping[str, float]
     code: Mapping[str, str] = field(default_factory=dict)
+    sensitive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,11 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
     reference = feature_rows(store, version.definition, _training_parts(runtime, version))
     current = feature_rows(store, version.definition, [features])
     columns = [str(found["feature"]) for found in verdict["features"]] or list(version.features)
-    write(path, reference, current, columns, verdict, runtime.model.monitor.report_rows)
+    # Those of its training, and those of today: a column may have been marked since.
+    model = runtime.model
+    marked = (version.sensitive, model.sensitive_in_features)
+    sensitive = sorted({f"{source}.{column}" for said in marked for source in said for column in said[source]})
+    write(path, reference, current, columns, verdict, model.monitor.report_rows, sensitive=sensitive)
     return str(path)
 
 

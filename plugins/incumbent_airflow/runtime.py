@@ -6,13 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from incumbent.config import Model, ModelFolder, load_model
-from incumbent.embedded.settings import Settings
+from incumbent.embedded.settings import S3, Settings
 from incumbent.errors import ConfigError
 from incumbent.partitions import check_key
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset
 
     from incumbent.store import ModelStore
+    from incumbent.store.place import Place
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,23 @@ class Runtime:
     @cached_property
     def store(self) -> ModelStore:
         """The model's store."""
-        from incumbent_airflow.store_connection import s3_options
+        return self.settings.open_store(_options(self.settings.store)).model(self.model.name)
 
-        options = s3_options() if self.settings.store.startswith("s3://") else None
-        return self.settings.open_store(options).model(self.model.name)
+    @cached_property
+    def drop(self) -> Place:
+        """The drop folder."""
+        return self.settings.open_drop(_options(self.settings.drop))
 
-    def raw_path(self, source: str, partition: str) -> Path:
+    def raw_path(self, source: str, partition: str) -> Place:
         """Return where a delivery of a source lies in the drop folder."""
-        return self.settings.raw / self.model.sources[source].path.replace("{partition}", partition)
+        return self.drop / self.model.sources[source].path.replace("{partition}", partition)
+
+
+def _options(address: str) -> dict[str, str] | None:
+    """Return the credentials for an address; none for a folder."""
+    from incumbent_airflow.store_connection import s3_options
+
+    return s3_options() if address.startswith(S3) else None
 
 
 def current_settings() -> Settings:

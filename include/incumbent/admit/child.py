@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from incumbent.admit.order import Format, Order, Reason, Refused
+from incumbent.admit.order import Format, Order, Reason, Refused, quoted
 from incumbent.admit.parquet import read_parquet
 from incumbent.admit.text import read_csv, read_json
 
@@ -29,7 +29,7 @@ READERS: Mapping[Format, Callable[[Order], Iterator[pa.RecordBatch]]] = {
 def main(text: str) -> int:
     """Read what the order says; return 0, or `REFUSED` after saying why."""
     order = Order.from_json(text)
-    _limit(order.memory)
+    limit(order.memory)
     try:
         _write(order, sys.stdout.buffer)
     except Refused as refused:
@@ -44,7 +44,7 @@ def main(text: str) -> int:
     return 0
 
 
-def _limit(memory: int) -> None:
+def limit(memory: int) -> None:
     """Let this process take so many bytes on top of what it has."""
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
@@ -70,18 +70,20 @@ def _write(order: Order, output: object) -> None:
 def _unreadable(order: Order, error: Exception) -> Refused:
     said = " ".join(str(error).split())
     if "CRC checksum" in said or "checksum verification failed" in said:
-        return Refused(Reason.CHECKSUM, "a page of the file has changed", expected="its checksum", found=said[:300])
+        return Refused(
+            Reason.CHECKSUM, "a page of the file has changed", expected="its checksum", found=quoted(order, said)
+        )
     if isinstance(error, pa.ArrowMemoryError) or "malloc" in said:
         return _memory(order, error)
     names = {"csv": "CSV with a header", "json": "one JSON object a line", "parquet": "Parquet"}
-    return Refused(Reason.UNREADABLE, "the file cannot be read", expected=names[order.format], found=said[:300])
+    return Refused(
+        Reason.UNREADABLE, "the file cannot be read", expected=names[order.format], found=quoted(order, said)
+    )
 
 
 def _memory(order: Order, error: Exception) -> Refused:
     limit = f"at most {order.memory // 2**20} MiB to read it with"
-    return Refused(
-        Reason.OUT_OF_MEMORY, "the file takes too much memory", expected=limit, found=" ".join(str(error).split())[:300]
-    )
+    return Refused(Reason.OUT_OF_MEMORY, "the file takes too much memory", expected=limit, found=quoted(order, error))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from incumbent.admit.order import Order, Reason, Refused
+from incumbent.admit.order import Order, Reason, Refused, quoted
 
 COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 MAX_COLUMNS = 2000
 SHOWN = 80
+HIDDEN = "(not shown)"
 ARROW_TYPES = {
     "int64": pa.int64(),
     "float64": pa.float64(),
@@ -54,16 +55,19 @@ def choose(order: Order, names: Sequence[str]) -> Chosen:
     if len(names) > MAX_COLUMNS:
         limit = f"at most {MAX_COLUMNS}"
         raise Refused(Reason.TOO_MANY_COLUMNS, "the file has too many columns", expected=limit, found=len(names))
+    # A private file without a header has somebody's values in its first row.
+    told = not order.private or any(order.renamed.get(name, name) in order.columns for name in names)
     for name in names:
         if not COLUMN_NAME.fullmatch(name):
-            shown = ascii(name)[:SHOWN]
+            shown = ascii(name)[:SHOWN] if told else HIDDEN
             raise Refused(
                 Reason.COLUMN_NAME, "a column name is not accepted", column=shown, expected=COLUMN_NAME.pattern
             )
     lower = [name.lower() for name in names]
     if len(set(lower)) < len(lower):
         twice = sorted({name for name in names if lower.count(name.lower()) > 1})
-        raise Refused(Reason.COLUMN_TWICE, "a column name occurs twice", column=", ".join(twice[:5]))
+        shown = ", ".join(twice[:5]) if told else HIDDEN
+        raise Refused(Reason.COLUMN_TWICE, "a column name occurs twice", column=shown)
     ours = {order.renamed.get(name, name): name for name in names}
     if len(ours) < len(names):
         both = next(new for old, new in order.renamed.items() if old in names and new in names)
@@ -83,9 +87,11 @@ def choose(order: Order, names: Sequence[str]) -> Chosen:
     added = [name for name in ours if name not in order.columns]
     if added and order.added == "stop":
         known = ", ".join(order.columns)
-        raise Refused(Reason.COLUMN_ADDED, "a column is not in the contract", column=ours[added[0]], expected=known)
+        shown = ours[added[0]] if told else HIDDEN
+        raise Refused(Reason.COLUMN_ADDED, "a column is not in the contract", column=shown, expected=known)
     dropped = tuple(name for name in order.columns if name not in ours)
-    return Chosen({name: ours[name] for name in order.columns if name in ours}, tuple(added), dropped)
+    named = tuple(added) if told else (HIDDEN,) * len(added)
+    return Chosen({name: ours[name] for name in order.columns if name in ours}, named, dropped)
 
 
 def schema_of(order: Order) -> pa.Schema:
@@ -142,13 +148,12 @@ def cast(order: Order, name: str, values: pa.Array) -> pa.Array:
     try:
         return values.cast(kind, safe=True)
     except pa.ArrowException as error:
-        said = " ".join(str(error).split())[:300]
         raise Refused(
             Reason.VALUE,
             "a value is none of the column's type",
             column=name,
             expected=kind,
-            found=f"{values.type}: {said}",
+            found=f"{values.type}: {quoted(order, error)}",
         ) from error
 
 

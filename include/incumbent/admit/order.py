@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -61,6 +62,7 @@ class Order:
         max_rows: Most rows.
         max_unpacked: Most bytes once unpacked.
         memory: Bytes that reading may take.
+        private: Nobody may be shown what the file holds.
     """
 
     path: str
@@ -75,6 +77,7 @@ class Order:
     max_rows: int = 50_000_000
     max_unpacked: int = 4 * 2**30
     memory: int = 2**30
+    private: bool = False
 
     def to_json(self) -> str:
         """Return the order as text."""
@@ -85,6 +88,15 @@ class Order:
         """Rebuild an order."""
         plain = json.loads(text)
         return cls(**{**plain, "nullable": tuple(plain["nullable"]), "nulls": tuple(plain["nulls"])})
+
+
+def quoted(order: Order, error: object) -> str:
+    """Return what a library said in one line; of a private file only the row, for its words repeat values."""
+    said = " ".join(str(error).split())
+    if not order.private:
+        return said[:300]
+    row = re.search(r"[Rr]ow #\d+", said)
+    return "what is not shown: the source has sensitive columns" + (f", {row[0].lower()}" if row else "")
 
 
 class Refused(Exception):

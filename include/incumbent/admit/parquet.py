@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from incumbent.admit.columns import check_type, choose, conform
-from incumbent.admit.order import Order, Reason, Refused
+from incumbent.admit.order import Order, Reason, Refused, quoted
 
 BATCH_ROWS = 65_536
 BUFFER = 2**20  # a column chunk is read through a window, never as a whole
@@ -29,7 +29,7 @@ def read_parquet(order: Order) -> Iterator[pa.RecordBatch]:
         Refused: Its footer already says that it does not fit.
         pa.ArrowException: It cannot be read.
     """
-    _no_extension(Path(order.path))
+    _no_extension(order)
     with pa.OSFile(order.path) as source:
         file = pq.ParquetFile(
             source,
@@ -47,19 +47,19 @@ def read_parquet(order: Order) -> Iterator[pa.RecordBatch]:
             yield conform(order, batch, chosen)
 
 
-def _no_extension(path: Path) -> None:
+def _no_extension(order: Order) -> None:
     """Refuse extension types, before Arrow opens the file: rebuilding such a type may run code.
 
     Raises:
         Refused: There is one, or the file is no Parquet.
     """
-    with path.open("rb") as file:
+    with Path(order.path).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL))
         tail = file.read()
         length = int.from_bytes(tail[:4], "little")
         if size < TAIL or tail[4:] != MAGIC or length > min(size - TAIL, FOOTER_LIMIT):
-            found = f"a file that ends with {tail[4:]!r}"
+            found = f"a file that ends with {quoted(order, tail[4:])}"
             raise Refused(Reason.UNREADABLE, "the file cannot be read", expected="Parquet", found=found)
         file.seek(size - TAIL - length)
         footer = file.read(length)

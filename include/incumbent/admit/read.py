@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from incumbent.admit.child import REFUSED
 from incumbent.admit.columns import schema_of
-from incumbent.admit.order import Order, Reason, Refused
+from incumbent.admit.order import Order, Reason, Refused, quoted
 
 COMMAND = ("-m", "incumbent.admit.child")
 KEPT = ("PATH", "LANG", "LC_ALL", "TZDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR")
@@ -72,7 +72,7 @@ def admitted(order: Order, limit_s: float) -> Iterator[Admitted]:
             timed_out = not late.is_alive() and code != 0
             late.cancel()
         if code != 0:
-            raise _why(code, said, timed_out, limit_s) from broken
+            raise _why(order, code, said, timed_out, limit_s) from (None if order.private else broken)
         if broken is not None:
             raise broken
 
@@ -102,7 +102,7 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
         return child.wait()
 
 
-def _why(code: int, said: IO[bytes], timed_out: bool, limit_s: float) -> Refused:
+def _why(order: Order, code: int, said: IO[bytes], timed_out: bool, limit_s: float) -> Refused:
     said.seek(0)
     lines = said.read()[-20_000:].decode(errors="replace").strip().splitlines()
     if code == REFUSED and lines:
@@ -110,6 +110,6 @@ def _why(code: int, said: IO[bytes], timed_out: bool, limit_s: float) -> Refused
     if timed_out:
         return Refused(Reason.OUT_OF_TIME, "the file takes too long to read", expected=f"at most {limit_s:.0f} s")
     if any("MemoryError" in line or "bad_alloc" in line for line in lines[-3:]):
-        return Refused(Reason.OUT_OF_MEMORY, "the file takes too much memory", found=lines[-1][:300])
-    found = f"signal {-code}" if code < 0 else f"exit code {code}: {' '.join(lines[-1:])[:300]}"
+        return Refused(Reason.OUT_OF_MEMORY, "the file takes too much memory", found=quoted(order, lines[-1]))
+    found = f"signal {-code}" if code < 0 else f"exit code {code}: {quoted(order, ' '.join(lines[-1:]))}"
     return Refused(Reason.CRASHED, "the reader of the file died", expected="rows", found=found)

@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 
 from incumbent.admit.columns import ARROW_TYPES, choose, conform
-from incumbent.admit.order import Order, Reason, Refused
+from incumbent.admit.order import Order, Reason, Refused, quoted
 
 PACKED = (b"PAR1", b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # Parquet, gzip, zip, …
 BLOCK = 4 * 2**20  # the longest row fits into one block
@@ -99,7 +99,7 @@ def _keys(order: Order) -> list[str]:
             Reason.UNREADABLE, "the file cannot be read", expected="one JSON object a line", found=found
         ) from error
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
-        found = str(pairs)[:80]
+        found = quoted(order, str(pairs)[:80])
         raise Refused(Reason.UNREADABLE, "the file cannot be read", expected="one JSON object a line", found=found)
     return [name for name, _ in pairs]
 
@@ -113,7 +113,7 @@ def _beginning(order: Order) -> str:
     with Path(order.path).open("rb") as file:
         first = file.read(BLOCK).removeprefix(b"\xef\xbb\xbf")
     if first.startswith(PACKED) or b"\0" in first[:1024]:
-        found = f"a file that begins with {first[:4]!r}"
+        found = f"a file that begins with {quoted(order, first[:4])}"
         raise Refused(Reason.UNREADABLE, "the file is no text", expected=f"{order.format} text", found=found)
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(first)  # the block may end within a character
@@ -130,17 +130,17 @@ def _with_times(order: Order, batch: pa.RecordBatch, wanted: dict[str, str]) -> 
         try:
             arrays[wanted[name]] = arrays[wanted[name]].cast(ARROW_TYPES[kind])
         except pa.ArrowException as error:
-            found = " ".join(str(error).split())[:300]
             raise Refused(
-                Reason.VALUE, "a text is no such time", column=wanted[name], expected=EXAMPLES[kind], found=found
-            ) from error
+                Reason.VALUE, "a text is no such time", column=wanted[name], expected=EXAMPLES[kind],
+                found=quoted(order, error),
+            ) from error  # fmt: skip
     return pa.record_batch(arrays)
 
 
 def _csv_value(said: str, header: list[str], order: Order) -> Refused | None:
     """Return what Arrow's message means where it names a column: they are numbered."""
     if "UTF8" in said or "UTF-8" in said:
-        return Refused(Reason.ENCODING, "the text is not UTF-8", expected="UTF-8", found=said[:300])
+        return Refused(Reason.ENCODING, "the text is not UTF-8", expected="UTF-8", found=quoted(order, said))
     if found := re.search(r"CSV column #(\d+)", said):
         number = int(found[1])
         column = header[number] if number < len(header) else f"#{number}"
@@ -148,14 +148,14 @@ def _csv_value(said: str, header: list[str], order: Order) -> Refused | None:
         nulls = " or ".join(null or "nothing" for null in order.nulls)
         return Refused(
             Reason.VALUE, "a value is none of the column's type", column=column,
-            expected=f"{kind}, missing values written as {nulls}", found=" ".join(said.split())[:300],
+            expected=f"{kind}, missing values written as {nulls}", found=quoted(order, said),
         )  # fmt: skip
     return None
 
 
 def _json_value(said: str, order: Order, wanted: dict[str, str]) -> Refused | None:
     """Return what Arrow's message means where it names a column."""
-    shown = " ".join(said.split())[:300]
+    shown = quoted(order, said)
     what = "a value is none of the column's type"
     if found := re.search(r"Failed to convert JSON to (\w+)", said):  # Arrow does not say of which column
         return Refused(Reason.VALUE, what, expected=found[1], found=shown)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from incumbent.cli.main import FINE, VERDICT_NO
 from incumbent.errors import BatchError, ConfigError
+from incumbent.sensitive import MASK, quotable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +28,9 @@ def leaks_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", action="append", default=[], metavar="COLUMN", help="identifies a row; more than once")
     parser.add_argument("--test", type=Path, metavar="FILE", help="a second table, which must share no key")
     parser.add_argument("--ignore", action="append", default=[], metavar="COLUMN", help="not judged; more than once")
+    parser.add_argument(
+        "--sensitive", action="append", default=[], metavar="COLUMN", help="its values are not printed; more than once"
+    )
     parser.add_argument("--seed", type=int, default=7, help="seed of samples and folds (7)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -35,8 +39,14 @@ def leaks(arguments: argparse.Namespace) -> int:
     """Name the columns that leak; the verdict is no if there is one, or if there are too few rows to say."""
     from incumbent.leaks import find_leaks, key_overlap
 
-    rows = _read(arguments.file)
-    named = [arguments.target, *([arguments.time] if arguments.time else []), *arguments.key, *arguments.ignore]
+    rows = _read(arguments.file, arguments.sensitive)
+    named = [
+        arguments.target,
+        *([arguments.time] if arguments.time else []),
+        *arguments.key,
+        *arguments.ignore,
+        *arguments.sensitive,
+    ]
     _check_columns(arguments.file, rows, named)
     if arguments.test and not arguments.key:
         raise ConfigError(
@@ -51,7 +61,10 @@ def leaks(arguments: argparse.Namespace) -> int:
     report = find_leaks(
         rows, arguments.target, task, features=features, keys=arguments.key, time=arguments.time, seed=arguments.seed
     )
-    overlap = key_overlap(rows, _read(arguments.test), arguments.key, arguments.time) if arguments.test else None
+    overlap = None
+    if arguments.test:
+        overlap = key_overlap(rows, _read(arguments.test, arguments.sensitive), arguments.key, arguments.time)
+        overlap = _masked(overlap, arguments.key, arguments.sensitive)
     if arguments.json:
         print(json.dumps(asdict(report) | {"task": task, "overlap": overlap and asdict(overlap)}))
     else:
@@ -60,7 +73,12 @@ def leaks(arguments: argparse.Namespace) -> int:
     return FINE if clean else VERDICT_NO
 
 
-def _read(path: Path) -> pa.Table:
+def _masked(overlap: Overlap, keys: Sequence[str], sensitive: Sequence[str]) -> Overlap:
+    """Return what is found, without examples of keys that nobody is shown."""
+    return replace(overlap, examples=(MASK,)) if overlap.examples and set(keys) & set(sensitive) else overlap
+
+
+def _read(path: Path, sensitive: Sequence[str]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.csv as csv
     import pyarrow.parquet as parquet
@@ -75,9 +93,9 @@ def _read(path: Path) -> pa.Table:
             "the table cannot be read",
             where=str(path),
             expected="a file in the format of its ending",
-            found=" ".join(str(error).split())[:200],
+            found=quotable(error, bool(sensitive), 200),
             next_step="correct the path, or write the file again",
-        ) from error
+        ) from (None if sensitive else error)
     raise BatchError(
         "the table's format is not known",
         where=str(path),

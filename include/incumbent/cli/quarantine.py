@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from incumbent.cli.main import FINE, VERDICT_NO
 from incumbent.cli.stored import ONCE, opened, person
 from incumbent.errors import ConfigError
+from incumbent.sensitive import MASK, mask_row
 
 if TYPE_CHECKING:
+    from incumbent.config import ModelFolder
     from incumbent.records import Part, Revisit
     from incumbent.store import ModelStore
     from incumbent.validate.replay import Replayed
@@ -61,9 +63,10 @@ def show_aside_arguments(parser: argparse.ArgumentParser) -> None:
 
 def show_aside(arguments: argparse.Namespace) -> int:
     """Print rows that are set aside: which row of the delivery, which rule, why, and the value."""
-    _, store = opened(arguments.model)
+    folder, store = opened(arguments.model)
     rows = store.quarantine(arguments.source).read_parts([_quarantine(store, arguments)]).to_pylist()
-    found = [row for row in rows if arguments.rule in (None, row["rule"])]
+    masked = _masked(folder, store, arguments.source)
+    found = [_shown(row, masked) for row in rows if arguments.rule in (None, row["rule"])]
     if arguments.json:
         for row in found:
             print(json.dumps({**row, "row": json.loads(row["row"])}, ensure_ascii=False))
@@ -167,6 +170,20 @@ def _quarantine(store: ModelStore, arguments: argparse.Namespace) -> Part:
 
 def _sources(store: ModelStore) -> list[str]:
     return [name.partition("/")[2] for name in store.tables() if name.startswith("quarantine/")]
+
+
+def _masked(folder: ModelFolder, store: ModelStore, source: str) -> set[str]:
+    """Return the columns that nobody is shown: by the folder's contract, and by those that rows were judged by."""
+    from incumbent.records import Ingest
+
+    recorded = (name for record in store.records.all(Ingest, f"{source}/") for name in record.masked)
+    return {*folder.model.sensitive.masked.get(source, ()), *recorded}
+
+
+def _shown(row: dict[str, Any], masked: set[str]) -> dict[str, Any]:
+    """Return an entry with the values masked that nobody is shown; the store keeps them, so rows can be replayed."""
+    hidden = {"value": MASK} if row["column"] in masked and row["value"] is not None else {}
+    return row | hidden | {name: mask_row(row[name], masked) for name in ("key", "row")}
 
 
 def _rules(store: ModelStore, source: str) -> dict[str, dict[str, int]]:

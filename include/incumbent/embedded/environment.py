@@ -69,7 +69,7 @@ def _incumbent(settings: Settings) -> dict[str, str]:
         "INCUMBENT_ROOT": str(settings.root),
         "INCUMBENT_HOME": str(settings.home),
         "INCUMBENT_STORE": settings.store,
-        "INCUMBENT_RAW": str(settings.raw),
+        "INCUMBENT_RAW": settings.drop,
         "INCUMBENT_MODELS": str(settings.models),
         "INCUMBENT_PORT_BASE": str(settings.port_base),
         "INCUMBENT_RAY_PORT_BASE": str(settings.ray_port_base),

@@ -12,8 +12,10 @@ from incumbent.errors import ConfigError
 
 if TYPE_CHECKING:
     from incumbent.store import Store
+    from incumbent.store.place import Place
 
 LOOPBACK = "127.0.0.1"
+S3 = "s3://"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Settings:
         root: Folder that holds `dags/`, `plugins/` and `include/models/`.
         home: Folder of everything that is written.
         store: Root of the store: a folder, or `s3://bucket/prefix`.
-        raw: Drop folder.
+        drop: Drop folder: a folder, or `s3://bucket/prefix`.
         models: Folder of the model folders.
         port_base: Airflow's port; MLflow and the internal servers follow it.
         ray_port_base: First port of the local Ray head and its workers.
@@ -38,7 +40,7 @@ class Settings:
     root: Path
     home: Path
     store: str
-    raw: Path
+    drop: str
     models: Path
     port_base: int
     ray_port_base: int
@@ -67,8 +69,8 @@ class Settings:
         return cls(
             root=base,
             home=home,
-            store=_store(env.get("INCUMBENT_STORE") or str(home / "store")),
-            raw=Path(env.get("INCUMBENT_RAW") or home / "raw"),
+            store=_address(env, "INCUMBENT_STORE", home / "store"),
+            drop=_address(env, "INCUMBENT_RAW", home / "raw"),
             models=Path(env.get("INCUMBENT_MODELS") or base / "include" / "models"),
             port_base=port_base,
             ray_port_base=_port(env, "INCUMBENT_RAY_PORT_BASE", port_base + 100),
@@ -85,6 +87,20 @@ class Settings:
         from incumbent.store import Store
 
         return Store.at(self.store, self.home / "work", options)
+
+    @property
+    def raw(self) -> Path:
+        """The drop folder of this machine; see `open_drop` for one that may lie in a bucket."""
+        return Path(self.drop)
+
+    def open_drop(self, options: Mapping[str, str] | None = None) -> Place:
+        """Return the drop folder; what it needs of S3 comes from the environment where the options do not say it."""
+        if not self.drop.startswith(S3):
+            return self.raw
+        from incumbent.store.place import ObjectPath
+        from incumbent.store.s3 import S3Blobs
+
+        return ObjectPath(S3Blobs(self.drop, options))
 
     @property
     def airflow_home(self) -> Path:
@@ -133,14 +149,15 @@ class Settings:
         return f"http://localhost:{self.port_base}"
 
 
-def _store(address: str) -> str:
-    """Return an address of a store as it is written into records of work: a folder in full."""
+def _address(env: Mapping[str, str], name: str, default: Path) -> str:
+    """Return the address of a place as it is written into records of work: a folder in full."""
+    address = env.get(name) or str(default)
     if "://" not in address:
         return str(Path(address).resolve())
     if not re.fullmatch(r"s3://[^/]+(/[^/]+)*/?", address):
         raise ConfigError(
-            "not an address of a store",
-            where="environment variable INCUMBENT_STORE",
+            "not an address of a folder",
+            where=f"environment variable {name}",
             expected="a folder, or s3://bucket/prefix",
             found=address,
             next_step="correct it where the stack or your Airflow is started",

@@ -18,7 +18,7 @@ from pathlib import Path
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.airflow_settings import pools, read_airflow_settings
 from incumbent.embedded.environment import environment, write_env_file
-from incumbent.embedded.settings import LOOPBACK, Settings
+from incumbent.embedded.settings import LOOPBACK, S3, Settings
 from incumbent.errors import UnavailableError
 from incumbent.records import digest_of
 
@@ -59,11 +59,12 @@ def up(settings: Settings, say: Callable[[str], None] = print) -> bool:
         if not missing:
             return False
         _check_ports(settings, missing)
-        if settings.store.startswith("s3://"):
+        if settings.store.startswith(S3):
             from incumbent.store.conditional import check_conditional_writes
 
             check_conditional_writes(settings.open_store().blobs)
-        for folder in (settings.home, settings.raw, settings.airflow_home, settings.run / "logs"):
+        dropped = [] if settings.drop.startswith(S3) else [settings.raw]
+        for folder in (settings.home, *dropped, settings.airflow_home, settings.run / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
         env = environment(settings)
         write_env_file(settings)

@@ -57,7 +57,7 @@ def erase(
     Raises:
         ConfigError: A column is no key column, or its value has another type.
     """
-    wanted = parse_key(model, load_contract(contract_path), key)
+    wanted = parse_key(model, load_contract(contract_path), key, store.blobs)
     if is_trial:
         found = plan(store, model, wanted, "", is_trial=True)
         return Erased("", found.rows, len(found.removals), len(stopped_with(store, model, wanted, "")))

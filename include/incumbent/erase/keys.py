@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from incumbent.admit.columns import ARROW_TYPES
 from incumbent.config import Model
 from incumbent.errors import ConfigError
+from incumbent.store.blobs import Blobs
+from incumbent.store.salt import pseudonym
 from incumbent.validate.contract import Contract
 
 
@@ -54,13 +56,22 @@ class Key:
         return True
 
 
-def parse_key(model: Model, contract: Contract, given: Sequence[str]) -> Key:
-    """Return the key that a person wrote as `column=value`, once for each column.
+def parse_key(model: Model, contract: Contract, given: Sequence[str], blobs: Blobs) -> Key:
+    """Return the key that a person wrote as `column=value`, once for each column, as it is stored.
+
+    Args:
+        model: The model's configuration.
+        contract: Its contract, which says what is stored as a pseudonym.
+        given: The key.
+        blobs: The model's store, for its salt.
 
     Raises:
         ConfigError: A column is no key column of the model or of any source, or its value has another type.
     """
     types = _key_columns(model, contract)
+    hashed = {
+        name for source in model.sources if source in contract.sources for name in contract.sources[source].hashed
+    }
     values = {}
     for each in given:
         name, separator, text = each.partition("=")
@@ -81,6 +92,8 @@ def parse_key(model: Model, contract: Contract, given: Sequence[str]) -> Key:
                 found=f"a text of {len(text)} characters",
                 next_step="write it as the contract's dtype says",
             )
+        if name in hashed:
+            value, types[name] = pa.scalar(pseudonym(blobs, [value.as_py()])), pa.string()
         values[name] = str(value.cast(pa.string()).as_py())
     return Key(values, {name: types[name] for name in values})
 

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError
 from incumbent.features.inputs import Inputs
 from incumbent.features.lint import order_matters
 from incumbent.records import Part
+from incumbent.sensitive import quotable
 from incumbent.store import ModelStore
 from incumbent.store.removals import kept
 
@@ -66,7 +68,8 @@ def computed(
             for source, each in files.items():
                 view = "batch" if source == model.batch_source else source
                 known = _known(model.sources[source].known_at, known_by)
-                connection.execute(f"CREATE VIEW {quoted([view])} AS {_reading(each)}{known}")
+                kept_out = model.sensitive.kept_out.get(source, ())
+                connection.execute(f"CREATE VIEW {quoted([view])} AS {_reading(each, kept_out)}{known}")
             schema = _run(connection, sql, model, inputs.partition)
             yield _sorted(connection, model, schema, inputs.partition)
         finally:
@@ -137,10 +140,12 @@ def _known(column: str | None, known_by: datetime | None) -> str:
     return f" WHERE {quoted([column])} <= TIMESTAMPTZ '{known_by.isoformat()}'" if column and known_by else ""
 
 
-def _reading(files: list[Path]) -> str:
-    """Return a query for the rows of some Parquet files; a folder's name is no column."""
+def _reading(files: list[Path], kept_out: Sequence[str]) -> str:
+    """Return a query for the rows of some Parquet files, without some columns; a folder's name is no column."""
     names = ", ".join(_literal(file) for file in files)
-    return f"SELECT * FROM read_parquet([{names}], hive_partitioning=false)"
+    hidden = [name for name in pq.read_schema(files[0]).names if name in kept_out] if files and kept_out else []
+    columns = f"* EXCLUDE ({quoted(hidden)})" if hidden else "*"
+    return f"SELECT {columns} FROM read_parquet([{names}], hive_partitioning=false)"
 
 
 def _literal(path: Path) -> str:
@@ -149,6 +154,7 @@ def _literal(path: Path) -> str:
 
 def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: Model, partition: str) -> pa.Schema:
     """Compute the result and return the columns of its rows, once it is what features are."""
+    hide = bool(model.sensitive_in_features)
     try:
         statements = connection.extract_statements(sql)
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
@@ -158,13 +164,17 @@ def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: Model, partitio
         _check_keys(model, schema, partition)
         query.create(RESULT)
     except duckdb.Error as error:
-        raise FeatureError(
+        asked = (model.batch_source, *model.context_sources)
+        kept_out = ", ".join(f"{each}.{name}" for each in asked for name in model.sensitive.kept_out.get(each, ()))
+        failure = FeatureError(
             "the feature definition does not run",
             where=f"model {model.name}, features.sql, partition {partition}",
-            expected="one SELECT over `batch` and the context sources",
-            found=" ".join(str(error).split())[:500],
+            expected="one SELECT over `batch` and the context sources"
+            + (f", without {kept_out}, which contract.yaml keeps out of features" if kept_out else ""),
+            found=quotable(error, hide, 500),
             next_step="correct features.sql; try it with DuckDB on the accepted rows",
-        ) from error
+        )
+        raise failure from (None if hide else error)
     _check_rows(connection, model, partition)
     _check_columns(model, schema, partition)
     return schema
@@ -190,9 +200,10 @@ def _plain(batch: pa.RecordBatch, plain: pa.Schema, model: Model, partition: str
         try:
             columns.append(values.cast(kind))
         except pa.ArrowException as error:
-            said = " ".join(str(error).split())[:200]
-            remedy = "cast it to DOUBLE or BIGINT"
-            raise _wrong(model, partition, name, "a feature cannot be stored", str(kind), said, remedy) from error
+            hide = bool(model.sensitive_in_features)
+            said, remedy = quotable(error, hide, 200), "cast it to DOUBLE or BIGINT"
+            failure = _wrong(model, partition, name, "a feature cannot be stored", str(kind), said, remedy)
+            raise failure from (None if hide else error)
     return pa.RecordBatch.from_arrays(columns, schema=plain)
 
 

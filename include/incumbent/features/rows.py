@@ -15,6 +15,7 @@ from incumbent.features.build import rows_beside
 from incumbent.features.compute import open_duckdb, quoted
 from incumbent.partitions import end_of
 from incumbent.records import Part, Snapshot
+from incumbent.sensitive import MASK, quotable
 from incumbent.store import ModelStore, Table
 from incumbent.store.log import PARTITION
 from incumbent.store.removals import kept
@@ -143,6 +144,7 @@ def _outcomes(store: ModelStore, model: Model, partitions: Sequence[str] | Seque
 
 
 def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
+    hide = bool(model.sensitive.masked.get(model.outcome_source))
     connection = open_duckdb()
     try:
         connection.register("outcomes", outcomes)
@@ -158,9 +160,9 @@ def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
             "the label cannot be computed",
             where=f"model {model.name}: label",
             expected="SQL over the outcome columns: " + ", ".join(outcomes.column_names),
-            found=" ".join(str(error).split())[:300],
+            found=quotable(error, hide),
             next_step="correct label.sql or label.where in model.yaml",
-        ) from error
+        ) from (None if hide else error)
     finally:
         connection.close()
 
@@ -171,10 +173,12 @@ def _check_keys(connection: duckdb.DuckDBPyConnection, model: Model, labels: pa.
     keys = quoted(model.keys)
     twice = connection.execute(f"SELECT {keys} FROM labels GROUP BY {keys} HAVING count(*) > 1 LIMIT 1").fetchall()
     if twice:
+        masked = model.sensitive.masked.get(model.outcome_source, ())
+        shown = [MASK if name in masked else str(value) for name, value in zip(model.keys, twice[0], strict=True)]
         raise ConfigError(
             "a row has more than one label",
             where=f"model {model.name}: label",
             expected=f"one labelled outcome for each {', '.join(model.keys)}",
-            found=f"several for {', '.join(str(value) for value in twice[0])}",
+            found=f"several for {', '.join(shown)}",
             next_step="choose one with label.where in model.yaml, or make the outcomes' key the model's",
         )

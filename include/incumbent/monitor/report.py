@@ -26,6 +26,7 @@ def write(
     verdict: Mapping[str, Any],
     max_rows: int,
     seed: int = 7,
+    sensitive: Sequence[str] = (),
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -37,11 +38,14 @@ def write(
         verdict: The recorded drift verdict.
         max_rows: Rows of each sample.
         seed: Seed of the samples.
+        sensitive: Sensitive columns that features may be made of; with any, nothing is drawn: which features are made
+            of them is not known, and a picture shows values.
     """
     from evidently import Report
     from evidently.presets import DataDriftPreset
 
-    names = [name for name in features if name.isidentifier()][:10]  # Evidently does not escape column names
+    drawable = [] if sensitive else [name for name in features if name.isidentifier()]
+    names = drawable[:10]  # Evidently does not escape column names
     samples = [_sample(rows.select(names), max_rows, seed) for rows in (current, reference)]
     # Evidently raises on a column without values, which is just what a broken feed brings.
     chosen = [name for name in names if all(rows[name].null_count < rows.num_rows for rows in samples)]
@@ -53,7 +57,7 @@ def write(
         Report([DataDriftPreset()]).run(drawn[0], drawn[1]).save_html(str(temporary))
         page = temporary.read_text(encoding="utf-8")
     left_out = [name for name in names if name not in chosen]
-    head = _head(verdict, max_rows, left_out)
+    head = _head(verdict, max_rows, left_out, sensitive)
     temporary.write_text(page.replace(MARK, MARK + head, 1) if MARK in page else head + page, encoding="utf-8")
     temporary.replace(path)
 
@@ -73,7 +77,7 @@ def _harmless(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _head(verdict: Mapping[str, Any], max_rows: int, left_out: Sequence[str]) -> str:
+def _head(verdict: Mapping[str, Any], max_rows: int, left_out: Sequence[str], sensitive: Sequence[str]) -> str:
     score = verdict.get("score") or {}
     lines = [
         f"Verdict: {verdict['tier']}. {verdict['sentence']}",
@@ -83,6 +87,8 @@ def _head(verdict: Mapping[str, Any], max_rows: int, left_out: Sequence[str]) ->
         f"Drawn from samples of at most {max_rows} rows. The verdict above was decided on all rows; Evidently's own "
         "tests below decide nothing.",
     ]
+    if sensitive:
+        lines[-1] = f"Nothing is drawn: features may be made of the sensitive columns {', '.join(sensitive)}."
     if left_out:
         lines.append(f"Not drawn, because one of the samples has no value: {', '.join(left_out)}.")
     body = "".join(f"<p>{html.escape(line)}</p>" for line in lines)

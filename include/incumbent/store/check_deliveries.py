@@ -11,8 +11,9 @@ from typing import Any
 from incumbent.records import Ingest
 from incumbent.store.check_quarantine import check_quarantine
 from incumbent.store.check_tables import CAN_BE_READ
-from incumbent.store.check_walk import THERE, Walk
+from incumbent.store.check_walk import NAMED, THERE, Walk
 from incumbent.store.removals import ERASURE, OBJECTS, Removal
+from incumbent.store.salt import NAME as SALT
 from incumbent.store.tables import Table
 from incumbent.store.violation import Violation, guarded
 
@@ -23,7 +24,9 @@ RECORDED = "accepted rows are named by the record of their delivery"
 def check_ingest(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield the violations of one delivery's record; one that was not accepted names no rows, but its file."""
     record = Ingest.from_json(plain)
-    if record.verdict == "stopped" and not walk.is_removed(OBJECTS, "", record.raw_digest):
+    if record.hashed and not walk.store.blobs.has(SALT):
+        yield Violation(NAMED, where, f"{SALT} is missing, with which {', '.join(record.hashed)} was hashed")
+    if record.verdict == "stopped" and not record.hashed and not walk.is_removed(OBJECTS, "", record.raw_digest):
         yield from walk.object(record.raw_digest, where, "the delivered file")
     if record.results and not walk.is_removed(OBJECTS, "", record.results):
         yield from walk.object(record.results, where, "the results of the expectations")

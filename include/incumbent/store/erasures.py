@@ -11,7 +11,7 @@ import pyarrow as pa
 from incumbent.records import Record
 from incumbent.store.blobs import Blobs
 from incumbent.store.records import Records
-from incumbent.store.salt import pseudonyms
+from incumbent.store.salt import pseudonyms_of_keys
 
 OPEN, DONE = "open", "done"
 
@@ -46,4 +46,4 @@ def erasures(records: Records) -> dict[tuple[str, ...], set[str]]:
 def pseudonyms_of(blobs: Blobs, keys: pa.Table, columns: Sequence[str]) -> list[str]:
     """Return the pseudonym of each row's key; values count by their text."""
     texts = [keys[name].cast(pa.string()).to_pylist() for name in columns]
-    return pseudonyms(blobs, list(zip(*texts, strict=True)))
+    return pseudonyms_of_keys(blobs, list(zip(*texts, strict=True)))

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from incumbent.config import Model
 from incumbent.errors import TrainingError
+from incumbent.sensitive import MASK
 
 
 def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) -> None:
@@ -34,12 +35,13 @@ def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) 
             next_step="correct label.sql, or leave these rows out with label.where in model.yaml",
         )
     values = np.unique(labels)
+    hide = bool(model.sensitive.masked.get(model.outcome_source))  # the label may be made of what nobody is shown
     if model.task == "binary" and not np.isin(values, (0.0, 1.0)).all():
         raise TrainingError(
             "labels of a binary model are not 0 and 1",
             where=where,
             expected="0 or 1",
-            found=", ".join(f"{value:g}" for value in values[:5]),
+            found=f"{len(values)} other values" if hide else ", ".join(f"{value:g}" for value in values[:5]),
             next_step="correct label.sql in model.yaml",
         )
     if len(values) == 1:
@@ -47,6 +49,6 @@ def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) 
             "all labels are the same",
             where=where,
             expected="two classes" if model.task == "binary" else "a target that varies",
-            found=f"only {values[0]:g} in {len(labels)} rows",
+            found=f"only {MASK if hide else format(values[0], 'g')} in {len(labels)} rows",
             next_step="wait for a partition that has the other class, or correct label.sql",
         )

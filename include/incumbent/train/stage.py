@@ -98,6 +98,7 @@ def _store_version(store: ModelStore, work: Work, fitted: Fitted, encoder: Encod
         train_rows=train_rows,
         train_until=work.snapshot.train_until,
         importance=importance(parse(fitted.model), encoder.features),
+        sensitive=work.model.sensitive_in_features,
         code={
             "incumbent": incumbent.__version__,
             "python": platform.python_version(),

@@ -8,15 +8,17 @@ from pathlib import Path
 from incumbent.admit.order import FORMATS, Order, Reason, Refused
 from incumbent.admit.read import admitted
 from incumbent.errors import BatchError
+from incumbent.store.place import Place
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.delivered import DeliveredRows
+from incumbent.validate.hashing import hashed
 
 CHUNK = 2**20
 LIMIT_S = 120.0
 SLOWEST = 2**20  # bytes that are read in a second, at the least
 
 
-def copied(path: Path, folder: Path, max_bytes: int) -> tuple[Path | None, str]:
+def copied(path: Place, folder: Path, max_bytes: int) -> tuple[Path | None, str]:
     """Copy a file into a private folder; return the copy and its SHA-256. One that is too large is only hashed.
 
     Raises:
@@ -40,7 +42,9 @@ def copied(path: Path, folder: Path, max_bytes: int) -> tuple[Path | None, str]:
     return (copy if size <= max_bytes else None), digest.hexdigest()
 
 
-def admit(path: Path, copy: Path | None, contract: SourceContract, rows: DeliveredRows) -> dict[str, str]:
+def admit(
+    path: Place, copy: Path | None, contract: SourceContract, rows: DeliveredRows, secret: bytes = b""
+) -> dict[str, str]:
     """Load the rows of a copied file in the contract's columns and types, in file order; return what is worth noting.
 
     Args:
@@ -48,6 +52,7 @@ def admit(path: Path, copy: Path | None, contract: SourceContract, rows: Deliver
         copy: Its private copy; None if the file is too large.
         contract: The source's contract.
         rows: Where they go.
+        secret: What the columns are hashed with that the contract says are.
 
     Raises:
         BatchError: The file is empty, unreadable, too large, or its columns do not fit;
@@ -61,14 +66,14 @@ def admit(path: Path, copy: Path | None, contract: SourceContract, rows: Deliver
         if size == 0:
             raise Refused(Reason.EMPTY_INPUT, "the file is empty", expected="rows", found="0 bytes")
         with admitted(order_of(copy, contract), LIMIT_S + size / SLOWEST) as found:
-            rows.load(found.rows)
+            rows.load(hashed(found.rows, contract, secret))
     except Refused as refused:
         raise refusal(path, refused) from refused
     quiet = ("added",) if contract.evolution.added == "drop" else ()
     return {f"columns.{policy}": f"warn: {names}" for policy, names in found.notes.items() if policy not in quiet}
 
 
-def refusal(path: Path, refused: Refused) -> BatchError:
+def refusal(path: Place, refused: Refused) -> BatchError:
     """Return what a file is refused for, with what to do about it."""
     return BatchError(
         refused.what,
@@ -92,4 +97,5 @@ def order_of(copy: Path, contract: SourceContract) -> Order:
         **contract.evolution.model_dump(),
         max_rows=policy.max_rows,
         max_unpacked=10 * policy.max_bytes,
+        private=contract.private,
     )

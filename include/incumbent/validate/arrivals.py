@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,15 +15,17 @@ from incumbent.partitions import check_key
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore
 from incumbent.store.announcements import may_announce
+from incumbent.store.place import Place, Status, files_at
 from incumbent.validate.contract import load_contract
 from incumbent.validate.delivery import ONCE, is_current
+from incumbent.validate.digests import Digests
 
 LOG = logging.getLogger(__name__)
 ARRIVALS = "arrivals"
 LOST_AFTER = timedelta(minutes=15)
 
 
-def new_deliveries(store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path) -> list[str]:
+def new_deliveries(store: ModelStore, model: Model, contract_path: Path, source: str, raw: Place) -> list[str]:
     """Return the partitions whose file is to be judged, in key order; `[""]` for a once-only source.
 
     A file is known by its content: dropping the same file again is nothing new, a corrected one
@@ -36,7 +39,7 @@ def new_deliveries(store: ModelStore, model: Model, contract_path: Path, source:
 
 
 def claim_deliveries(
-    store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path, owner: str, now: datetime
+    store: ModelStore, model: Model, contract_path: Path, source: str, raw: Place, owner: str, now: datetime
 ) -> list[str]:
     """Return the new deliveries that this owner announces: each is announced by one run.
 
@@ -63,16 +66,12 @@ def claim_deliveries(
 
 
 def _unjudged(
-    store: ModelStore, model: Model, contract_path: Path, source: str, raw: Path
+    store: ModelStore, model: Model, contract_path: Path, source: str, raw: Place
 ) -> Iterator[tuple[str, str]]:
     """Yield the partition of each file that is to be judged, and the name of the claim on it."""
     contract = load_contract(contract_path).sources.get(source)  # without one, the ingest says what is missing
     today = "" if contract is None else contract.digest
-    for partition, path in sorted(_files(model, source, raw).items()):
-        try:
-            content, dropped = digest_of(path.read_bytes()), path.stat().st_mtime_ns
-        except FileNotFoundError:  # taken away since the folder was listed; the next look sees what came instead
-            continue
+    for partition, (content, dropped) in _contents(store, model, source, raw).items():
         folder = f"{source}/{partition or ONCE}"
         names = store.records.names(Ingest.kind, f"{folder}/{content[:16]}")
         known = [store.records.get(Ingest, name) for name in names]
@@ -85,25 +84,36 @@ def _unjudged(
         yield partition, f"{folder}/{content[:16]}-{drop[:16]}"
 
 
+def _contents(store: ModelStore, model: Model, source: str, raw: Place) -> dict[str, tuple[str, int]]:
+    """Return the digest of each partition's file and when it was dropped, in key order."""
+    digests, found = Digests(store.work / "hints" / f"digests-{source}.json"), {}
+    for partition, (path, listed) in sorted(_files(model, source, raw).items()):
+        with suppress(FileNotFoundError):  # taken away since it was listed; the next look sees what came instead
+            status = path.stat() if listed is None else listed
+            found[partition] = (digests.sha256(path, status), status.st_mtime_ns)
+    digests.save()
+    return found
+
+
 def _stands(store: ModelStore, model: Model, record: Ingest, today: str) -> bool:
     """Return whether a verdict still answers its file, which then needs no other."""
     return is_current(store, model, record) and (record.verdict == "accepted" or record.contract_digest == today)
 
 
-def _files(model: Model, source: str, raw: Path) -> dict[str, Path]:
+def _files(model: Model, source: str, raw: Place) -> dict[str, tuple[Place, Status | None]]:
     pattern = model.sources[source].path
     if model.sources[source].once:
         path = raw / pattern
-        return {"": path} if path.is_file() else {}
+        return {"": (path, None)} if path.is_file() else {}
     head, tail = pattern.split("{partition}", 1)
     named = re.compile(re.escape(head) + "(.+)" + re.escape(tail))
-    found = {}
-    for path in sorted(raw.glob(f"{head}*{tail}")):
-        match = named.fullmatch(path.relative_to(raw).as_posix())
-        if match is None or not path.is_file():
+    found: dict[str, tuple[Place, Status | None]] = {}
+    for name, (path, status) in files_at(raw, f"{head}*{tail}").items():
+        match = named.fullmatch(name)
+        if match is None:
             continue
         try:
-            found[check_key(match[1], model.grain)] = path
+            found[check_key(match[1], model.grain)] = (path, status)
         except ConfigError as error:
             # Not an error: it would keep the deliveries beside it waiting.
             LOG.warning(

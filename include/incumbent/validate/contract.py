@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from incumbent.config import Model, Strict, read_yaml
 from incumbent.errors import ConfigError
 from incumbent.records import digest_of
+from incumbent.sensitive import is_kept_out
 
 Dtype = Literal["int64", "float64", "string", "timestamp", "date", "bool"]
 
@@ -24,6 +25,10 @@ class Column(Strict):
         values: The only values a row may have.
         pattern: Regular expression that the whole text must match.
         max_null_share: Largest share of nulls in a delivery; more stop it.
+        sensitive: Nobody is shown its values: messages, pages and logs have `***`.
+        in_features: Whether `features.sql` sees it; when absent, it does unless the column is sensitive and not hashed.
+        hashed: What stands for the value is stored in its place, as text; for text and `int64`, without rules
+            about values.
         unit: Unit, for people.
         description: Meaning, for people.
     """
@@ -35,8 +40,32 @@ class Column(Strict):
     values: tuple[str | int, ...] | None = None
     pattern: str | None = None
     max_null_share: float = Field(1.0, ge=0, le=1)
+    sensitive: bool = False
+    in_features: bool | None = None
+    hashed: bool = False
     unit: str = ""
     description: str = ""
+
+    @model_validator(mode="after")
+    def _hashed_is_a_name(self) -> Column:
+        if not self.hashed:
+            return self
+        if self.dtype not in ("int64", "string"):
+            raise ValueError(f"a column of {self.dtype} cannot be hashed: only int64 and string name somebody")
+        rules = [name for name in ("min", "max", "values", "pattern") if getattr(self, name) is not None]
+        if rules:
+            raise ValueError(f"`{rules[0]}` of a hashed column judges nothing: its values are not there to be judged")
+        return self
+
+    @property
+    def stored(self) -> Dtype:
+        """Type that the column is stored in."""
+        return "string" if self.hashed else self.dtype
+
+    @property
+    def kept_out(self) -> bool:
+        """Whether `features.sql` does not see it."""
+        return is_kept_out(self.sensitive, self.hashed, self.in_features)
 
 
 class Policy(Strict):
@@ -152,6 +181,22 @@ class SourceContract(Strict):
         return self
 
     @model_validator(mode="after")
+    def _people_are_protected(self) -> SourceContract:
+        """Refuse what would show a sensitive value, or would keep a key from where rows are joined."""
+        if hidden := [name for name in self.key if self.columns[name].kept_out]:
+            raise ValueError(
+                f"key column {hidden[0]!r} is kept out of features, which join on it: say `hashed: true`, or "
+                "`in_features: true`"
+            )
+        watched = {"freshness.column": [self.freshness.column] if self.freshness else []}
+        for key, names in (watched | {"learned.means": list(self.learned.means)}).items():
+            if shown := [name for name in names if name in {*self.masked, *self.hashed}]:
+                raise ValueError(
+                    f"{key} names {shown[0]!r}, which is sensitive or hashed: what it finds is written down"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_known(self) -> SourceContract:
         """Refuse a name that nothing has: a typo would be a rule that is silently off."""
         named = {
@@ -174,6 +219,21 @@ class SourceContract(Strict):
             if rule in whole and severity == "quarantine":
                 raise ValueError(f"severity of {rule!r} cannot be quarantine: the rule is about the whole delivery")
         return self
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """Columns whose values nobody is shown."""
+        return tuple(name for name, column in self.columns.items() if column.sensitive)
+
+    @property
+    def hashed(self) -> tuple[str, ...]:
+        """Columns that are stored as pseudonyms."""
+        return tuple(name for name, column in self.columns.items() if column.hashed)
+
+    @property
+    def private(self) -> bool:
+        """Whether a file of this source holds what nobody is shown."""
+        return bool(self.masked or self.hashed)
 
     @property
     def named_row_rules(self) -> set[str]:
@@ -210,13 +270,32 @@ def load_contract(path: Path) -> Contract:
     """Read a contract file, with what it extends.
 
     Raises:
-        ConfigError: See `incumbent.config.read_yaml`.
+        ConfigError: See `incumbent.config.read_yaml`; also when only some sources hash a key that they share.
     """
     contract = read_yaml(path, Contract)
-    if contract.extends is None:
-        return contract
-    base = read_yaml((path.parent / contract.extends).resolve(), Contract)
-    return Contract(sources={**base.sources, **contract.sources})
+    if contract.extends is not None:
+        base = read_yaml((path.parent / contract.extends).resolve(), Contract)
+        contract = Contract(sources={**base.sources, **contract.sources})
+    _check_shared_keys(path, contract)
+    return contract
+
+
+def _check_shared_keys(path: Path, contract: Contract) -> None:
+    """Refuse a key that some sources hash and others do not, or in another type: no row would find its partner."""
+    keys = {name for source in contract.sources.values() for name in source.key}
+    for name in sorted(keys):
+        holders = {source: each.columns[name] for source, each in contract.sources.items() if name in each.columns}
+        hashed = [source for source, column in holders.items() if column.hashed]
+        alike = len({column.dtype for column in holders.values()}) == 1
+        if hashed and not (alike and len(hashed) == len(holders)):
+            found = [f"{source} {column.dtype}{' hashed' * column.hashed}" for source, column in holders.items()]
+            raise ConfigError(
+                "a key is hashed in one source and not, or in another type, in another",
+                where=f"{path}, column {name}",
+                expected=f"`hashed: true` and one dtype in {', '.join(holders)}",
+                found=", ".join(found),
+                next_step="hash it in all of them, or give it another name where it means something else",
+            )
 
 
 def source_contract(contract: Contract, model: Model, source: str) -> SourceContract:

@@ -18,7 +18,8 @@ from incumbent.store import ModelStore, Table
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.delivered import BATCH_ROWS, DeliveredRows
 from incumbent.validate.delivery import ONCE, is_current
-from incumbent.validate.past_rows import in_turn, rebuilt, schema_of
+from incumbent.validate.hashing import stored_schema
+from incumbent.validate.past_rows import in_turn, rebuilt
 from incumbent.validate.rules import row_rules
 
 
@@ -146,7 +147,7 @@ def _past_rows(
 ) -> pa.RecordBatchReader:
     """Return the rows that were accepted, then those that were set aside, once each."""
     names, aside = list(contract.columns), store.quarantine(source)
-    past = [table.read_parts([part], names).cast(schema_of(contract))]
+    past = [table.read_parts([part], names).cast(stored_schema(contract))]
     if (kept := aside.part(part.partition)) and kept.rows:
         past.append(rebuilt(aside.read_parts([kept], ["line", "row"]), contract))
     return in_turn(past, BATCH_ROWS)

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from incumbent.errors import BatchError
+from incumbent.sensitive import MASK, quotable
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.past_rows import rebuilt
 
 
-def with_corrections(entries: pa.Table, data: bytes) -> pa.Table:
+def with_corrections(entries: pa.Table, data: bytes, masked: Collection[str] = ()) -> pa.Table:
     """Return quarantine entries with corrected rows in the place of those that were delivered.
+
+    A masked value stands for the one that was delivered: nobody was shown it.
 
     >>> entries = pa.table({"line": [2, 3], "row": ['{"x":-1.0}', '{"x":-2.0}']})
     >>> with_corrections(entries, b'{"line": 3, "row": {"x": 2.0}}')["row"].to_pylist()
     ['{"x":-1.0}', '{"x": 2.0}']
     """
     plain = [json.loads(text) for text in data.splitlines() if text.strip()]
-    corrected = {each["line"]: json.dumps(each["row"], ensure_ascii=False) for each in plain}
+    corrected = {each["line"]: each["row"] for each in plain}
     pairs = zip(entries["line"].to_pylist(), entries["row"].to_pylist(), strict=True)
-    rows = pa.array([corrected.get(line, row) for line, row in pairs], pa.string())
-    return entries.set_column(entries.column_names.index("row"), "row", rows)
+    rows = [_filled(corrected[line], row, masked) if line in corrected else row for line, row in pairs]
+    return entries.set_column(entries.column_names.index("row"), "row", pa.array(rows, pa.string()))
+
+
+def _filled(corrected: Mapping[str, Any], delivered: str, masked: Collection[str]) -> str:
+    known = json.loads(delivered)
+    row = {name: known[name] if name in masked and value == MASK else value for name, value in corrected.items()}
+    return json.dumps(row, ensure_ascii=False)
 
 
 def check_corrections(entries: pa.Table, contract: SourceContract, data: bytes) -> None:
@@ -37,13 +48,13 @@ def check_corrections(entries: pa.Table, contract: SourceContract, data: bytes) 
     Raises:
         BatchError: It is no JSON lines, a line is not set aside, or a row does not fit the contract's columns.
     """
-    known = set(entries["line"].to_pylist())
+    known = dict(zip(entries["line"].to_pylist(), entries["row"].to_pylist(), strict=True))
     for number, text in enumerate(data.splitlines(), 1):
         if text.strip():
             _check(text, known, contract, f"corrected rows, line {number}")
 
 
-def _check(text: bytes, known: set[int], contract: SourceContract, where: str) -> None:
+def _check(text: bytes, known: Mapping[int, str], contract: SourceContract, where: str) -> None:
     try:
         plain = json.loads(text)
         line, row = plain["line"], dict(plain["row"])
@@ -55,10 +66,13 @@ def _check(text: bytes, known: set[int], contract: SourceContract, where: str) -
         odd = ", ".join(sorted(set(row) ^ set(contract.columns)))
         raise _refused("a corrected row has other columns", where, ", ".join(contract.columns), f"not in both: {odd}")
     try:
-        rebuilt(pa.table({"line": [line], "row": [json.dumps(row)]}), contract)
+        rebuilt(pa.table({"line": [line], "row": [_filled(row, known[line], contract.masked)]}), contract)
     except duckdb.Error as error:
         expected = ", ".join(f"{name} {column.dtype}" for name, column in contract.columns.items())
-        raise _refused("a corrected value does not fit its column", where, expected, error) from error
+        said, hide = quotable(error, bool(contract.masked)), bool(contract.masked)
+        raise _refused("a corrected value does not fit its column", where, expected, said) from (
+            None if hide else error
+        )
 
 
 def _refused(what: str, where: str, expected: str, found: object) -> BatchError:

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from incumbent.errors import ConfigError
+from incumbent.sensitive import MASK, quotable
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.rules import RowRule, identifier, literal
 
 TABLE = "batch"
 BATCH_ROWS = 65_536
 ROW, RULE = '"#row"', '"#rule"'  # no column of a delivery has such a name
+MAX_SAID = 2000
 MEMORY = "1GB"  # what does not fit is spilled beside the file
 
 
@@ -101,11 +104,13 @@ class DeliveredRows:
         asked += [f"avg({identifier(name)})" for name in learned]
         asked += [f"max({identifier(fresh.column)})" if fresh else "NULL"]
         connection = self._opened()
+        failure, found = None, iter(tuple[Any, ...]())
         try:
             found = iter(connection.execute(f"SELECT {', '.join(asked)} FROM {TABLE}").fetchall()[0])
         except duckdb.Error as error:
-            self._blame(connection, error)
-            raise
+            failure = self._blame(connection) or type(error)(quotable(error, self._hides, MAX_SAID))
+        if failure is not None:
+            raise failure  # here, and not from the first error: a log that shows causes would show its values
         rows, distinct = next(found), next(found)
         repeated = 0 if distinct == rows else self._repeated(connection)
         broken = {rule.name: next(found) for rule in plain}
@@ -155,6 +160,8 @@ class DeliveredRows:
         """Return the value of the first row that breaks a rule, as text; empty for a rule over several columns."""
         if not rule.column:
             return ""
+        if rule.column in self.contract.masked:
+            return f"{rule.column} = {MASK}"
         value = f"SELECT CAST({identifier(rule.column)} AS VARCHAR) FROM {TABLE}"
         connection = self._opened()
         query = f"{value} WHERE NOT coalesce({rule.good}, true) ORDER BY rowid LIMIT 1"
@@ -167,7 +174,7 @@ class DeliveredRows:
             "rule": [literal(rule.name) for rule in self.rules],
             "reason": [literal(rule.reason) for rule in self.rules],
             '"column"': [literal(rule.column) for rule in self.rules],
-            "value": [f"CAST({identifier(rule.column)} AS VARCHAR)" if rule.column else "NULL" for rule in self.rules],
+            "value": [self._value(rule.column) for rule in self.rules],
         }
         chosen = [
             f"CASE {RULE} {' '.join(f'WHEN {at} THEN {value}' for at, value in enumerate(values))} END AS {name}"
@@ -180,26 +187,42 @@ class DeliveredRows:
             f"FROM aside JOIN {TABLE} ON {TABLE}.rowid = {ROW} ORDER BY {ROW}, 2"
         )
 
+    def _value(self, column: str) -> str:
+        """Return SQL for a value as people see it."""
+        if not column:
+            return "NULL"
+        if column in self.contract.masked:
+            return f"CASE WHEN {identifier(column)} IS NOT NULL THEN {literal(MASK)} END"
+        return f"CAST({identifier(column)} AS VARCHAR)"
+
     def _repeated(self, connection: duckdb.DuckDBPyConnection) -> int:
         whole = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in self.contract.key)
         query = f"SELECT count(*) AS n FROM {TABLE} WHERE {whole} GROUP BY {self.key} HAVING count(*) > 1"
         return int(connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({query})").fetchall()[0][0])
 
-    def _blame(self, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
-        """Raise the error of the one rule that does not run."""
+    @property
+    def _hides(self) -> bool:
+        """Whether a message of the database may repeat what nobody is shown."""
+        return bool(self.contract.masked)
+
+    def _blame(self, connection: duckdb.DuckDBPyConnection) -> ConfigError | None:
+        """Return the error of the one rule that does not run; None if each does."""
         for rule in self.rules:
             try:
                 connection.execute(f"SELECT count(*) FILTER (WHERE NOT coalesce(good, true)) FROM "
                                    f"(SELECT {rule.good} AS good FROM {TABLE})")  # fmt: skip
             except duckdb.Error as own:
-                raise ConfigError(
+                return ConfigError(
                     "an expectation cannot be computed",
                     where=f"contract.yaml, sources.{self.source}, rule {rule.name}",
                     expected="SQL that is true for a good row",
-                    found=" ".join(str(own).partition("LINE 1:")[0].split())[:300],  # without the query
+                    found=quotable(own, self._hides, MAX_SAID)
+                    .partition("LINE 1:")[0][:300]
+                    .strip(),  # without the query
                     next_step=f"correct the SQL of row_rules.{rule.name}, or the entry of the column that the rule is "
                     "made from",
-                ) from error
+                )
+        return None
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         """Return the one connection; to open the file anew takes longer than most of what is asked."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -14,6 +13,7 @@ from incumbent.errors import BatchError, StoreError
 from incumbent.records import Ingest, Part
 from incumbent.store import ModelStore
 from incumbent.store.log import PARTITION
+from incumbent.store.place import Place
 from incumbent.store.removals import kept
 from incumbent.store.tables import Table
 from incumbent.validate.contract import SourceContract
@@ -27,7 +27,7 @@ class Delivery:
 
     source: str
     partition: str
-    path: Path
+    path: Place
     raw_digest: str
     contract: SourceContract
 
@@ -104,7 +104,7 @@ def same_columns(table: Table, delivery: Delivery) -> None:
     if not table.parts():
         return
     known = {field.name: _plain(field.type) for field in table.read_parts([]).schema if field.name != PARTITION}
-    given = {name: ARROW_TYPES[column.dtype] for name, column in delivery.contract.columns.items()}
+    given = {name: ARROW_TYPES[column.stored] for name, column in delivery.contract.columns.items()}
     if list(known.items()) == list(given.items()):
         return
     raise StoreError(
@@ -115,6 +115,29 @@ def same_columns(table: Table, delivery: Delivery) -> None:
         next_step="nothing was written; take the columns back in contract.yaml, or give the source a new name in "
         "model.yaml and contract.yaml, which gives it a new table, and drop its files again",
     )
+
+
+def same_hashes(store: ModelStore, model: Model, delivery: Delivery) -> None:
+    """Refuse to hash a column whose earlier values lie in the clear, or the other way round: they would not meet.
+
+    Raises:
+        StoreError: Rows of the source are there, and other columns of them are hashed.
+    """
+    parts = store.source(model.sources[delivery.source].role, delivery.source).parts()
+    newest = max(parts, default="")
+    for name in store.records.names(Ingest.kind, f"{delivery.source}/{newest}/") if newest else ():
+        record = store.records.get(Ingest, name)
+        if is_current(store, model, record) and record.verdict == "accepted":
+            if set(record.hashed) != set(delivery.contract.hashed):
+                raise StoreError(
+                    "the contract hashes other columns than the rows that this source has already",
+                    where=f"contract.yaml, sources.{delivery.source}",
+                    expected=", ".join(record.hashed) or "none",
+                    found=", ".join(delivery.contract.hashed) or "none",
+                    next_step="nothing was written; give the source a new name in model.yaml and contract.yaml, which "
+                    "gives it a new table, and drop its files again",
+                )
+            return
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 
 from incumbent.admit.columns import ARROW_TYPES
 from incumbent.errors import BatchError
+from incumbent.sensitive import NOT_SHOWN
 from incumbent.store.crash_points import around
+from incumbent.store.place import ObjectPath, Place
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.reading import BATCH_ROWS, Rows
 from incumbent.validate.rules import identifier
@@ -44,7 +46,7 @@ class Extraction:
 
 
 def extract(
-    batches: Iterable[Rows], contract: SourceContract, target: Path, where: str, zone: str | None
+    batches: Iterable[Rows], contract: SourceContract, target: Place, where: str, zone: str | None
 ) -> Extraction:
     """Write rows as the file of a partition, and put it in its place in one step.
 
@@ -55,7 +57,7 @@ def extract(
     Args:
         batches: The rows; the first batch is there also when there are no rows.
         contract: The source's contract.
-        target: Path of the file.
+        target: The file, in a folder or in a bucket.
         where: What messages name.
         zone: Zone of times that have none; see `values.in_type`.
 
@@ -63,21 +65,28 @@ def extract(
         BatchError: A column is missing or has a type or value that the contract's cannot take, or there are too
             many rows.
     """
+    with tempfile.TemporaryDirectory(prefix="incumbent-") as folder:
+        written = _beside(target, Path(folder))
+        try:
+            rows = _stage(batches, contract, Path(folder) / "rows.parquet", where, zone)
+            _sort(Path(folder), contract, written)
+            digest = _digest(written)
+            is_new = not target.is_file() or _digest(target) != digest
+            if is_new:
+                _put(written, target)
+            return Extraction(rows, digest, is_new)
+        finally:
+            written.unlink(missing_ok=True)
+
+
+def _beside(target: Place, folder: Path) -> Path:
+    """Return where to write what will take the target's place in one step."""
+    if isinstance(target, ObjectPath):
+        return folder / "sorted.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
     # A name that no pattern of the drop folder matches, in the same folder: a rename is one step.
-    written = target.parent / f".{target.name}.{secrets.token_hex(8)}.tmp"
-    try:
-        with tempfile.TemporaryDirectory(prefix="incumbent-") as folder:
-            rows = _stage(batches, contract, Path(folder) / "rows.parquet", where, zone)
-            _sort(Path(folder), contract, written)
-        digest = _digest(written)
-        is_new = not target.is_file() or _digest(target) != digest
-        if is_new:
-            _put(written, target)
-        return Extraction(rows, digest, is_new)
-    finally:
-        written.unlink(missing_ok=True)
+    return target.parent / f".{target.name}.{secrets.token_hex(8)}.tmp"
 
 
 def _stage(batches: Iterable[Rows], contract: SourceContract, path: Path, where: str, zone: str | None) -> int:
@@ -114,7 +123,9 @@ def _columns(rows: Rows, contract: SourceContract, where: str, zone: str | None)
             yield in_type(rows.column(found[0]), column.dtype, zone)
         except Refused as refused:
             what = "a column does not fit its type"
-            raise _error(where, what, name, column.dtype, refused.found, refused.instead) from refused
+            hide = column.sensitive or column.hashed
+            said = NOT_SHOWN if hide else refused.found
+            raise _error(where, what, name, column.dtype, said, refused.instead) from (None if hide else refused)
 
 
 def _error(where: str, what: str, column: str, expected: str, found: str | None, instead: str) -> BatchError:
@@ -142,8 +153,12 @@ def _schema(contract: SourceContract) -> pa.Schema:
     return pa.schema([(name, ARROW_TYPES[column.dtype]) for name, column in contract.columns.items()])
 
 
-def _put(written: Path, target: Path) -> None:
+def _put(written: Path, target: Place) -> None:
     """Give the file its name, durably: a reader sees the old file or the new one."""
+    if isinstance(target, ObjectPath):
+        with around(f"delivery {target.name}"):
+            target.put(written)
+        return
     _fsync(written)
     with around(f"delivery {target.name}"):
         written.replace(target)
@@ -157,9 +172,9 @@ def _sweep(target: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Place) -> str:
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _fsync(path: Path) -> None:

@@ -14,11 +14,13 @@ from incumbent.config import Model
 from incumbent.errors import BatchError, parts_of
 from incumbent.records import Ingest, Part, canonical_json
 from incumbent.store import ModelStore
+from incumbent.store.place import Place
 from incumbent.validate.admission import admit, copied
 from incumbent.validate.contract import SourceContract, load_contract, source_contract
 from incumbent.validate.delivered import DeliveredRows
-from incumbent.validate.delivery import Delivery, is_current, refuse_copies, same_columns, table_of
+from incumbent.validate.delivery import Delivery, is_current, refuse_copies, same_columns, same_hashes, table_of
 from incumbent.validate.erased import keeps, leave_out
+from incumbent.validate.hashing import secret_of
 from incumbent.validate.intents import intend, settle
 from incumbent.validate.rules import row_rules
 from incumbent.validate.verdict import decide
@@ -27,7 +29,7 @@ LOG = logging.getLogger(__name__)
 
 
 def ingest_or_raise(
-    store: ModelStore, model: Model, contract_path: Path, source: str, partition: str, path: Path
+    store: ModelStore, model: Model, contract_path: Path, source: str, partition: str, path: Place
 ) -> Ingest:
     """Ingest a delivery; a stopped one is an error for the person who looks after the feed.
 
@@ -50,7 +52,7 @@ def ingest_or_raise(
 
 
 def ingest(
-    store: ModelStore, model: Model, contract: SourceContract, source: str, partition: str, path: Path
+    store: ModelStore, model: Model, contract: SourceContract, source: str, partition: str, path: Place
 ) -> Ingest:
     """Judge one delivery and commit what passed; return the recorded verdict.
 
@@ -79,18 +81,24 @@ def ingest(
             # Not written down: once the other partition is corrected, the same file is welcome.
             LOG.warning("%s", error)
             return _stopped(delivery, error)
-        rules = row_rules(contract, model, source, partition)
+        rules, secret = row_rules(contract, model, source, partition), secret_of(store, contract)
         rows, erased = DeliveredRows(Path(folder), contract, source, rules), None
         try:
-            noted = admit(path, copy, contract, rows)
+            noted = admit(path, copy, contract, rows, secret)
         except BatchError as error:
             record = _stopped(delivery, error)
         else:
             same_columns(table_of(store, model, delivery), delivery)
+            same_hashes(store, model, delivery)
             erased = leave_out(store, contract, rows)
             record = _judge(store, model, delivery, rows)
             record = replace(record, failures={**record.failures, **noted, **erased})
-        if record.verdict == "stopped" and copy is not None and keeps(store, contract, digest, erased):
+        if (
+            record.verdict == "stopped"
+            and copy is not None
+            and not contract.hashed  # it has in the clear what is stored as pseudonyms
+            and keeps(store, contract, digest, erased)
+        ):
             _keep(store, copy, digest)
     if contract.digest not in store.objects:  # a record names it: it can be read and tried again
         store.objects.put(canonical_json(contract.model_dump(mode="json")))
@@ -152,11 +160,17 @@ def _commit(store: ModelStore, model: Model, delivery: Delivery, rows: Delivered
 
 def _stopped(delivery: Delivery, error: BatchError) -> Ingest:
     """Return the record of an error, without the folder: the same delivery has one record on every machine."""
-    message = str(error).replace(str(delivery.path), delivery.path.name)
-    return _record(delivery, "stopped", message=message, reason=error.reason)
+    return _record(
+        delivery, "stopped", message=str(error).replace(str(delivery.path), delivery.path.name), reason=error.reason
+    )
 
 
-def _record(delivery: Delivery, verdict: str, *, rows: int = 0, quarantined: int = 0, **found: Any) -> Ingest:
+def _record(
+    delivery: Delivery, verdict: str, *, rows: int = 0, quarantined: int = 0, message: str = "", **found: Any
+) -> Ingest:
+    hashed = delivery.contract.hashed
+    if verdict == "stopped" and hashed:
+        message += f" The file is not kept: it holds {', '.join(hashed)} in the clear."
     return Ingest(
         source=delivery.source,
         partition=delivery.partition,
@@ -165,5 +179,8 @@ def _record(delivery: Delivery, verdict: str, *, rows: int = 0, quarantined: int
         verdict=verdict,
         rows=rows,
         quarantined=quarantined,
+        message=message,
+        masked=delivery.contract.masked,
+        hashed=hashed,
         **found,
     )

@@ -8,16 +8,11 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from incumbent.admit.columns import ARROW_TYPES
 from incumbent.validate.contract import SourceContract
+from incumbent.validate.hashing import stored_schema
 from incumbent.validate.rules import identifier, literal
 
 KINDS = {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "bool": "BOOLEAN", "date32[day]": "DATE"}
-
-
-def schema_of(contract: SourceContract) -> pa.Schema:
-    """Return the types of a source's rows while they are judged."""
-    return pa.schema([(name, ARROW_TYPES[column.dtype]) for name, column in contract.columns.items()])
 
 
 def rebuilt(aside: pa.Table, contract: SourceContract) -> pa.Table:
@@ -30,7 +25,7 @@ def rebuilt(aside: pa.Table, contract: SourceContract) -> pa.Table:
     Raises:
         duckdb.Error: A row lacks a column, or has a value of another type.
     """
-    schema = schema_of(contract)
+    schema = stored_schema(contract)
     shape = json.dumps({field.name: KINDS.get(str(field.type), "TIMESTAMPTZ") for field in schema})
     columns = ", ".join(f"kept.{identifier(name)} AS {identifier(name)}" for name in schema.names)
     with duckdb.connect() as connection:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from incumbent.errors import BatchError, ConfigError, PipelineError, UnavailableError
 from incumbent.query import WRITTEN, Style, bind
+from incumbent.sensitive import NOT_SHOWN
 from incumbent.validate.values import Refused, of_python
 
 BATCH_ROWS = 65_536
@@ -69,9 +70,18 @@ class Reading:
         query: Text with `:start`, `:end`, `:partition`.
         values: What those are.
         where: What messages name.
+        private: The rows hold what nobody is shown.
     """
 
-    def __init__(self, database: Database, query: str, values: Mapping[str, datetime | str], where: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        query: str,
+        values: Mapping[str, datetime | str],
+        where: str,
+        private: bool = False,
+    ) -> None:
+        self.private = private
         self.database = database
         self.query = query.strip().rstrip(";")
         self.values = values
@@ -130,16 +140,16 @@ class Reading:
                 cursor.execute(f"FETCH {BATCH_ROWS} FROM {CURSOR}")
                 table = cursor.fetch_arrow_table()
                 size = table.num_rows
-                yield _Columns(table)
+                yield Columns(table)
 
     def _adbc(self, connection: Any) -> Iterator[Rows]:
         with closing(connection.cursor()) as cursor:
             text, given = bind(self.query, "qmark", self.values)
             cursor.execute(text, given or None)
             batches = cursor.fetch_record_batch()
-            yield _Columns(batches.schema.empty_table())
+            yield Columns(batches.schema.empty_table())
             for batch in batches:
-                yield _Columns(pa.table(batch))
+                yield Columns(pa.table(batch))
 
     def _psycopg(self, connection: Any) -> Iterator[Rows]:
         with closing(connection.cursor()) as session:
@@ -170,9 +180,11 @@ class Reading:
         raise failure
 
     def _failure(self, error: Exception, what: str) -> PipelineError:
-        found = redact(f"{type(error).__name__}: {' '.join(str(error).split())}", self.database.secrets)[:500]
-        where = f"{self.where}, connection {self.database.name}"
         kinds = {kind.__name__ for kind in type(error).__mro__}
+        # About the query or the connection; what a driver says about data repeats values.
+        said = NOT_SHOWN if self.private and not kinds & {*AWAY, "ProgrammingError"} else " ".join(str(error).split())
+        found = redact(f"{type(error).__name__}: {said}", self.database.secrets)[:500]
+        where = f"{self.where}, connection {self.database.name}"
         if self._connection is None or kinds & AWAY:
             return UnavailableError(
                 what if self._connection is None else "the database did not answer to the end",
@@ -218,20 +230,23 @@ def redact(text: str, secrets: frozenset[str]) -> str:
 
 
 @dataclass(frozen=True)
-class _Columns:
+class Columns:
     """A batch that came as Arrow."""
 
     table: pa.Table
 
     @property
     def column_names(self) -> list[str]:
+        """Names, as the database writes them."""
         return list(self.table.column_names)
 
     @property
     def num_rows(self) -> int:
+        """Number of rows."""
         return int(self.table.num_rows)
 
     def column(self, index: int) -> pa.Array:
+        """Return a column, or raise `Refused`."""
         named = (self.table.schema.field(index).metadata or {}).get(b"POSTGRESQL:type", b"")
         if named == b"money":  # it comes as a plain number of cents
             raise Refused("money", "cast the column in the query, to numeric for example")

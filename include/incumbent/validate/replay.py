@@ -26,8 +26,9 @@ from incumbent.validate.corrections import check_corrections, with_corrections
 from incumbent.validate.delivered import BATCH_ROWS, DeliveredRows
 from incumbent.validate.delivery import ONCE, Delivery, is_current, same_columns, table_of
 from incumbent.validate.erased import leave_out
+from incumbent.validate.hashing import stored_schema
 from incumbent.validate.intents import intend, settle
-from incumbent.validate.past_rows import in_turn, rebuilt, schema_of
+from incumbent.validate.past_rows import in_turn, rebuilt
 from incumbent.validate.revisits import REPLAY, finish, unanswered
 from incumbent.validate.rules import row_rules
 from incumbent.validate.suite import judge_own
@@ -198,6 +199,8 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
         failures=found.rules,
         message=message,
         revisit=revisit.id,
+        masked=delivery.contract.masked,
+        hashed=delivery.contract.hashed,
     )
     store.records.claim(Ingest.kind, f"{delivery.record_name}-{revisit.id}", record.to_json())
     settle(store, delivery, record)
@@ -229,8 +232,9 @@ def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path
     entries = store.quarantine(revisit.source).read_parts([Part(**revisit.aside)]).drop_columns(["partition"])
     lines = chosen_lines(entries, revisit.rule)
     asked = entries.filter(pc.is_in(entries["line"], lines))
-    corrected = with_corrections(asked, store.objects.get(revisit.corrections)) if revisit.corrections else asked
-    past = table_of(store, model, delivery).read_parts([accepted], list(contract.columns)).cast(schema_of(contract))
+    corrections = store.objects.get(revisit.corrections) if revisit.corrections else b""
+    corrected = with_corrections(asked, corrections, contract.masked)
+    past = table_of(store, model, delivery).read_parts([accepted], list(contract.columns)).cast(stored_schema(contract))
     rows = DeliveredRows(
         folder, contract, revisit.source, row_rules(contract, model, revisit.source, revisit.partition)
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from incumbent.admit.order import Reason
 from incumbent.errors import ConfigError
+from incumbent.sensitive import NOT_SHOWN
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.delivered import TABLE, Tally
 from incumbent.validate.rules import RowRule
@@ -20,6 +21,9 @@ from incumbent.validate.usual import Bounds
 
 ROW_COUNT = "expect_table_row_count_to_be_between"
 SUBJECTS = ("column", "column_list")  # what an expectation is about, for its name
+NAMES = (*SUBJECTS, "column_A", "column_B")
+# What may be said of a sensitive column: none of its values.
+COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ def judge_own(database: Path, contract: SourceContract, source: str) -> list[Jud
     suite.save()
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=source, data=batch, suite=suite))
     try:
-        return [_own(result, source) for result in definition.run(result_format="SUMMARY").results]
+        found = definition.run(result_format="SUMMARY").results
+        return [_own(result, source, contract.masked) for result in found]
     finally:
         data.get_execution_engine().close()  # else nobody may open the file with other settings
         data.get_engine().dispose()
@@ -214,7 +219,7 @@ def _counted(config: dict[str, Any], rows: int, broken: int, success: bool, reas
     return _judgement(config, success, result, reason)
 
 
-def _own(result: Any, source: str) -> Judgement:
+def _own(result: Any, source: str, masked: Sequence[str]) -> Judgement:
     config = {"type": result.expectation_config.type, "kwargs": dict(result.expectation_config.kwargs)}
     config["kwargs"].pop("batch_id", None)
     config["meta"] = result.expectation_config.meta or {}
@@ -224,10 +229,20 @@ def _own(result: Any, source: str) -> Judgement:
             "an expectation cannot be computed",
             where=f"contract.yaml, sources.{source}, {config['type']} {subject}",
             expected="a result",
-            found=said[0],
+            found=NOT_SHOWN if masked else said[0],
             next_step="correct the expectation's column or SQL",
         )
-    return _judgement(config, bool(result.success), result.result or {}, Reason.EXPECTATION)
+    found = result.result or {}
+    if masked and not _is_about_others(config["kwargs"], masked):
+        found = {key: value for key, value in found.items() if key in COUNTS}
+    return _judgement(config, bool(result.success), found, Reason.EXPECTATION)
+
+
+def _is_about_others(kwargs: Mapping[str, Any], masked: Sequence[str]) -> bool:
+    """Return whether an expectation names its columns, and none of them is sensitive."""
+    named = [kwargs[key] for key in NAMES if key in kwargs]
+    columns = [name for each in named for name in ([each] if isinstance(each, str) else each)]
+    return bool(columns) and not set(columns) & set(masked)
 
 
 def _judgement(config: Mapping[str, Any], success: bool, result: Mapping[str, Any], reason: Reason) -> Judgement:

@@ -16,19 +16,21 @@ from typing import Any
 from airflow.sdk import DAG, get_current_context, task
 
 from incumbent.config import Model
-from incumbent.embedded.settings import Settings
+from incumbent.embedded.settings import S3, Settings
 from incumbent_airflow.assets import ModelAssets
 from incumbent_airflow.defaults import Stage, dag_args
 from incumbent_airflow.runtime import Runtime, emit
 
 REQUESTS = "requests"
 FOUND = "found"
+EVERY_MINUTE = "* * * * *"
 
 
 def arrive_dag(model: Model, settings: Settings) -> DAG:
     """Return `<model>.arrive`, started by the watcher of the drop folder.
 
-    It watches the contracts too: a file that was stopped is judged again once its contract is corrected.
+    It watches the contracts too: a file that was stopped is judged again once its contract is corrected. A bucket is
+    not watched but looked at every minute: the credentials stay with the workers.
     One task looks for everything and chooses which sources to announce: the others are skipped by
     the scheduler, which costs no process.
     """
@@ -36,12 +38,12 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     # In a bucket they are not watched: `incumbent.maintenance` finds them.
     records = f"{settings.store}/{model.name}/records"
     asked_for = [f"{records}/requests/*/open.json", f"{records}/revisits/*/*/*/open.json"]
-    watched = [] if records.startswith("s3://") else asked_for
-    files = [str(settings.raw / source.path.replace("{partition}", "*")) for source in model.sources.values()]
+    watched = [] if records.startswith(S3) else asked_for
+    files = [f"{settings.drop}/{source.path.replace('{partition}', '*')}" for source in model.sources.values()]
     contracts = str(settings.models / "*" / "contract.yaml")  # all: one may extend another's
     dag = DAG(
         f"{model.name}.arrive",
-        schedule=[assets.landed((*files, contracts, *watched))],
+        schedule=EVERY_MINUTE if settings.drop.startswith(S3) else [assets.landed((*files, contracts, *watched))],
         **dag_args(model, Stage.ARRIVE, __doc__, max_active_runs=1, params={}),
     )
 
@@ -52,11 +54,11 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
         from incumbent.validate.revisits import claim_revisits
 
         runtime, context = Runtime.open(model.name), get_current_context()
-        store, contract, raw = runtime.store, runtime.folder.contract_path, runtime.settings.raw
+        store, contract = runtime.store, runtime.folder.contract_path
         owner, now = context["run_id"], datetime.now(UTC)
         found = {}
         for source in model.sources:
-            landed = claim_deliveries(store, model, contract, source, raw, owner, now)
+            landed = claim_deliveries(store, model, contract, source, runtime.drop, owner, now)
             found[source] = sorted({*landed, *claim_revisits(store, source, owner, now)})
         found[REQUESTS] = sorted({request.partition for request in start_pending(store)})
         context["ti"].xcom_push(key=FOUND, value=found)

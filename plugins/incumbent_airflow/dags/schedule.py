@@ -40,7 +40,7 @@ def schedule_dag(model: Model, settings: Settings) -> DAG:
     )  # fmt: skip
     with dag:
         for name, source in model.sources.items():
-            if source.connection is not None:
+            if source.query is not None:
                 ExtractOperator(
                     task_id=f"extract_{name}",
                     model=model.name,
@@ -53,7 +53,7 @@ def schedule_dag(model: Model, settings: Settings) -> DAG:
                     task_id=f"await_{name}",
                     model=model.name,
                     grain=model.grain.value,
-                    pattern=str(settings.raw / source.path),
+                    pattern=f"{settings.drop}/{source.path}",
                     asset=assets.raw(name),
                     outlets=[assets.raw(name)],
                 )
@@ -62,7 +62,7 @@ def schedule_dag(model: Model, settings: Settings) -> DAG:
 
 def _patience(model: Model) -> dict[str, Any]:
     """Return the limits of a run that waits for rows to be due, and of as many runs as wait at a time."""
-    delays = [model.delay_of(name) for name, source in model.sources.items() if source.connection is not None]
+    delays = [model.delay_of(name) for name, source in model.sources.items() if source.query is not None]
     longest = max(delays, default=timedelta(0))
     if not longest:
         return {}

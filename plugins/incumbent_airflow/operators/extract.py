@@ -1,4 +1,4 @@
-"""Ask a database for the rows of a partition, once they can be there, and deliver them as a file."""
+"""Ask a database or a Delta table for the rows of a partition, once they can be there, and deliver them as a file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import Asset, BaseOperator
 
+from incumbent.embedded.settings import S3
 from incumbent.partitions import bounds_utc
 from incumbent_airflow.databases import open_database
 from incumbent_airflow.runtime import Runtime, emit, partition_of
 
 if TYPE_CHECKING:
+    from incumbent.config import Source
+    from incumbent.validate.delta import DeltaReading
     from incumbent.validate.extract import Extraction
     from incumbent.validate.reading import Reading
 
@@ -24,7 +27,7 @@ class ExtractOperator(BaseOperator):
     A re-run asks again, and replaces the file only if the rows have changed.
 
     :param model: Model name.
-    :param source: Name of a source that has a `connection`.
+    :param source: Name of a source that has a `query`.
     :param asset: RAW asset of the source.
     """
 
@@ -33,7 +36,7 @@ class ExtractOperator(BaseOperator):
         self.model = model
         self.source = source
         self.asset = asset
-        self._reading: Reading | None = None
+        self._reading: Reading | DeltaReading | None = None
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Return what was written, after waiting, without a worker slot, until the partition's rows are due."""
@@ -49,7 +52,8 @@ class ExtractOperator(BaseOperator):
         partition = partition_of(context, runtime.model)
         found = self._extract(runtime, partition)
         emit(context, self.asset, partition)
-        return {"partition": partition, "rows": found.rows, "digest": found.digest, "is_new": found.is_new}
+        told = {"rows": found.rows, "digest": found.digest, "is_new": found.is_new}
+        return {"partition": partition, **told, "through": self._reading.through if self._reading else ""}
 
     def on_kill(self) -> None:
         """End the query in the database too; the task then fails, and leaves the file that was there."""
@@ -59,14 +63,13 @@ class ExtractOperator(BaseOperator):
     def _extract(self, runtime: Runtime, partition: str) -> Extraction:
         from incumbent.validate.contract import load_contract, source_contract
         from incumbent.validate.extract import extract
-        from incumbent.validate.reading import Reading
 
         model, source = runtime.model, runtime.model.sources[self.source]
         contract = source_contract(load_contract(runtime.folder.contract_path), model, self.source)
         where = f"{model.name}.{self.source} {partition}"
         start, end = bounds_utc(partition, model.grain, model.timezone)
         values: dict[str, datetime | str] = {"start": start, "end": end, "partition": partition}
-        reading = Reading(open_database(source.connection or "", where), source.query or "", values, where)
+        reading = _reading(source, values, where, contract.private)
         self._reading = reading
         target = runtime.raw_path(self.source, partition)
         # In a thread of its own: a driver waits in C, where the signal of a kill or of a timeout is not heard.
@@ -79,3 +82,20 @@ class ExtractOperator(BaseOperator):
         state = "written" if found.is_new else "there already, with the same rows"
         self.log.info("%s: %d rows through %s, %s", target, found.rows, reading.through, state)
         return found
+
+
+def _reading(source: Source, values: dict[str, datetime | str], where: str, private: bool) -> Reading | DeltaReading:
+    """Return what reads a source's query: a table's address is looked up as the store's is, a database's connection."""
+    from incumbent.validate.delta import DeltaAddress, DeltaReading
+    from incumbent.validate.reading import Reading
+
+    query = source.query or ""
+    if source.table is None:
+        return Reading(open_database(source.connection or "", where), query, values, where, private)
+    address = DeltaAddress(source.table)
+    if source.table.startswith(S3):
+        from incumbent.store.s3 import S3Blobs
+        from incumbent_airflow.store_connection import s3_options
+
+        address = DeltaAddress(*S3Blobs(source.table, s3_options()).delta())
+    return DeltaReading(address, query, values, where, private)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from incumbent.embedded.settings import S3
 from incumbent.partitions import Grain, check_key
-from incumbent_airflow.runtime import emit
+from incumbent_airflow.runtime import Runtime, emit
 from incumbent_airflow.triggers.delivery import DeliveryTrigger
+
+BUCKET_POLL = timedelta(minutes=1)
 
 
 class DeliverySensor(BaseOperator):
@@ -41,6 +45,8 @@ class DeliverySensor(BaseOperator):
         """Return the partition whose file is there, after waiting for it."""
         partition = self._partition(context)
         path = self.pattern.replace("{partition}", partition)
+        if path.startswith(S3):
+            return self._look_in_bucket(context, path, partition)
         if not Path(path).exists():
             self.defer(
                 trigger=DeliveryTrigger(path=path),
@@ -54,6 +60,17 @@ class DeliverySensor(BaseOperator):
         if event["status"] != "landed":
             raise AirflowFailException(event["message"])
         return self._announce(context, self._partition(context))
+
+    def _look_in_bucket(self, context: Any, path: str, partition: str) -> str:
+        """Return the partition whose object is there, or look again in a minute: the triggerer has no credentials."""
+        runtime = Runtime.open(self.model)
+        if not (runtime.drop / path.removeprefix(f"{runtime.settings.drop}/")).is_file():
+            self.defer(trigger=DateTimeTrigger(moment=datetime.now(UTC) + BUCKET_POLL), method_name="look_again")
+        return self._announce(context, partition)
+
+    def look_again(self, context: Any, event: Any = None) -> str:
+        """Return what `execute` returns."""
+        return self.execute(context)
 
     def _partition(self, context: Any) -> str:
         key = context.get("partition_key") or (context.get("params") or {}).get("partition") or ""

@@ -97,3 +97,16 @@ def test_wrong_usage_says_what_and_where(
     error = capsys.readouterr().err
     assert error.startswith(said)
     assert "\n  next: " in error
+
+
+def test_the_values_of_a_sensitive_key_are_not_printed(
+    file: Path, tmp_path: Path, rows: pa.Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, broken = tmp_path / "test.parquet", tmp_path / "broken.csv"
+    pq.write_table(rows.slice(590), other)
+    broken.write_text("id,label\n1,2\n591,592,593\n")
+    words = ["--target", "label", "--ignore", "planted", "--key", "id", "--sensitive", "id"]
+    assert main(["leaks", str(file), *words, "--test", str(other)]) == 1
+    assert "found: 10 of 10 keys: ***" in capsys.readouterr().out
+    assert main(["leaks", str(broken), "--target", "label", "--sensitive", "id"]) == 2
+    assert "593" not in capsys.readouterr().err

@@ -36,3 +36,12 @@ def test_columns_without_values_are_named_and_left_out(tmp_path: Path) -> None:
     write(tmp_path / "none.html", rows(np.ones(300)), empty.slice(0, 0), ["level", "x"], VERDICT, 100)
     assert "no value: level, x." in (tmp_path / "none.html").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["none.html", "one.html"]
+
+
+def test_nothing_is_drawn_where_features_may_be_made_of_sensitive_columns(tmp_path: Path) -> None:
+    numbers = rows(np.linspace(0, 1, 300))
+    path = tmp_path / "page.html"
+    write(path, numbers, numbers, ["level", "x"], VERDICT, 100, sensitive=["people.mail"])
+    page = path.read_text()
+    assert "Verdict: drift." in page and "Nothing is drawn" in page and "people.mail" in page
+    assert "alert(1)" not in page
