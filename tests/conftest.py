@@ -41,6 +41,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherByFi
     return TogetherByFixture(config, log)
 
 
+# What they test does not depend on the place, or is made of what others test there.
+ON_S3_WITH_THE_SLOW = (
+    "tests/incumbent/validate/test_contract_diff.py",
+    "tests/incumbent/validate/test_docs.py",
+    "tests/incumbent/validate/test_policies.py",
+    "tests/incumbent/validate/test_row_rules.py",
+    "tests/incumbent/validate/test_rules.py",
+    "tests/incumbent_airflow/test_stages.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave some of what runs on S3 to `make test-all`: a contributor waits for the rest."""
+    for item in items:
+        if "[bucket" in item.nodeid and item.nodeid.startswith(ON_S3_WITH_THE_SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def s3_options(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """How to reach an S3 server that runs while the tests do."""

@@ -151,6 +151,7 @@ class Revisit(Record):
         corrections: Digest of an object with corrected rows, as JSON lines of `line` and `row`; empty for none.
         reason: Why, in a sentence of the person.
         by: Who asked.
+        number: From 1; the same is asked for again once it is done: the file that it is about may come back.
     """
 
     kind: ClassVar[str] = "revisits"
@@ -166,10 +167,11 @@ class Revisit(Record):
     corrections: str
     reason: str
     by: str
+    number: int = 1
 
     @property
     def id(self) -> str:
-        """Name of what was asked for: the same again is no second order."""
+        """Name of what was asked for: the same again, while it waits, is no second order."""
         return digest_of(self)[:16]
 
 

@@ -106,8 +106,8 @@ def replay(arguments: argparse.Namespace) -> int:
         print(f"Next: incumbent contract diff {arguments.model}")
         return VERDICT_NO
     if not arguments.dry_run:
-        new = order(store, revisit)
-        said = "asked for" if new else "asked for before"
+        revisit, new = order(store, revisit)
+        said = "asked for" if new else "asked for before, and not done yet"
         print(f"{said}, as revisit {revisit.id}, by {revisit.by}: {revisit.reason}")
         print(f"Next: the run of {arguments.model}.ingest_{arguments.source} that starts by itself does it")
     return FINE

@@ -10,7 +10,7 @@ import json
 import logging
 import tempfile
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -160,7 +160,7 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
         BatchError: An expectation of the user's own does not hold for the batch as it would be.
         StoreError: The contract has other columns than the table.
     """
-    delivery = delivery_of(store, revisit)
+    delivery = delivery_of(store, model, revisit)
     table, partition = table_of(store, model, delivery), delivery.table_partition
     accepted = Part(**revisit.accepted)
     same_columns(table, delivery)
@@ -209,10 +209,13 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
     return record
 
 
-def delivery_of(store: ModelStore, revisit: Revisit) -> Delivery:
+def delivery_of(store: ModelStore, model: Model, revisit: Revisit) -> Delivery:
     """Return the delivery that an order is about, under the contract that it names."""
     contract = SourceContract.model_validate(json.loads(store.objects.get(revisit.contract_digest)))
-    return Delivery(revisit.source, revisit.partition, Path(revisit.source), revisit.raw_digest, contract)
+    delivery = Delivery(revisit.source, revisit.partition, Path(revisit.source), revisit.raw_digest, contract)
+    order = table_of(store, model, delivery).columns()  # canonical JSON has no order of its own
+    columns = dict(sorted(contract.columns.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
+    return replace(delivery, contract=contract.model_copy(update={"columns": columns}))
 
 
 def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path) -> tuple[DeliveredRows, Replayed]:
@@ -227,7 +230,7 @@ def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path
         revisit: What was asked for.
         folder: Private folder; whoever made it takes it away.
     """
-    delivery = delivery_of(store, revisit)
+    delivery = delivery_of(store, model, revisit)
     contract, accepted = delivery.contract, Part(**revisit.accepted)
     entries = store.quarantine(revisit.source).read_parts([Part(**revisit.aside)]).drop_columns(["partition"])
     lines = chosen_lines(entries, revisit.rule)

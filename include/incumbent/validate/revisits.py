@@ -6,6 +6,7 @@ so that what it changes travels on as any delivery does.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,9 +19,11 @@ REPLAY, RELEASE = "replay", "release"
 LOST_AFTER = timedelta(minutes=15)
 
 
-def order(store: ModelStore, revisit: Revisit) -> bool:
-    """Write down what is asked for; return whether it was not asked for before."""
-    return bool(store.records.put(f"{_folder(revisit)}/open", revisit))
+def order(store: ModelStore, revisit: Revisit) -> tuple[Revisit, bool]:
+    """Write down what is asked for, unless it waits already; return the order that stands, and whether it is new."""
+    while answer(store, revisit) is not None:
+        revisit = replace(revisit, number=revisit.number + 1)
+    return revisit, bool(store.records.put(f"{_folder(revisit)}/open", revisit))
 
 
 def unanswered(store: ModelStore, source: str, partition: str | None = None) -> list[Revisit]:

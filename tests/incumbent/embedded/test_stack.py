@@ -19,10 +19,16 @@ PROJECT = Path(__file__).parents[3]
 
 def _free_base() -> int:
     """Return a port whose neighbour is free as well."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        base = int(one.getsockname()[1])
-    return base if base < 60_000 else base - 10_000
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            base = int(one.getsockname()[1])
+            try:
+                two.bind(("127.0.0.1", base + 1))
+            except OSError:
+                continue
+        if base < 60_000:  # above are the ports of Ray's workers
+            return base
 
 
 @pytest.mark.unit

@@ -130,18 +130,22 @@ def command(store: ModelStore, small: Model, tmp_path: Path, monkeypatch: pytest
     if not hasattr(store.blobs, "folder"):
         pytest.skip("the command's store is named by the environment: a folder is enough")
     folder = tmp_path / "models" / store.name
-    folder.mkdir(parents=True)
-    plain = small.model_copy(update={"name": store.name}).model_dump(mode="json", exclude_defaults=True)
-    (folder / "model.yaml").write_text(json.dumps(plain))
     monkeypatch.setenv("INCUMBENT_MODELS", str(folder.parent))
     monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
 
     def run(contract: SourceContract, *words: str) -> int:
-        sources = {name: contract.model_dump(mode="json", exclude_defaults=True) for name in small.sources}
-        (folder / "contract.yaml").write_text(json.dumps({"sources": sources}))
+        write_folder(folder, small.model_copy(update={"name": store.name}), contract)
         return main(words)
 
     return run
+
+
+def write_folder(folder: Path, model: Model, contract: SourceContract) -> None:
+    """Write a model's folder as the commands read it, with one contract for all sources."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.yaml").write_text(json.dumps(model.model_dump(mode="json", exclude_defaults=True)))
+    sources = {name: contract.model_dump(mode="json", exclude_defaults=True) for name in model.sources}
+    (folder / "contract.yaml").write_text(json.dumps({"sources": sources}))
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from incumbent.validate.revisits import answer, order, unanswered
 
 pytestmark = pytest.mark.unit
 MONTH = "2020-01"
+HASHED = {"dtype": "int64", "hashed": True}
 TWICE = pa.array([0, 0, *range(2, ROWS)], pa.int64())
 
 
@@ -41,8 +42,7 @@ def ranged(high: float, **given: Any) -> SourceContract:
 def ask(store: ModelStore, contract: SourceContract, rule: str = "", corrected: bytes = b"", why: str = "r") -> Revisit:
     model = small_model()
     revisit = replay_of(store, model, contract, "events", MONTH, rule=rule, corrections=corrected, reason=why, by="ann")
-    order(store, revisit)
-    return revisit
+    return order(store, revisit)[0]
 
 
 def aside(store: ModelStore) -> list[tuple[int, str]]:
@@ -83,6 +83,21 @@ def test_a_replay_is_done_once_and_the_file_does_not_undo_it(
     assert digest(store) == replayed
 
 
+def test_the_same_may_be_asked_for_again_once_the_file_is_back(
+    store: ModelStore, small: Model, deliver: Deliver
+) -> None:
+    deliver(ranged(14))
+    asked = ask(store, ranged(100))
+    assert ask(store, ranged(100)) == asked, "it waits already"
+    do_unanswered(store, small, "events", MONTH)
+    replayed = digest(store)
+    deliver(ranged(14), x=pa.array([1.0] * ROWS))
+    deliver(ranged(14))
+    assert ask(store, ranged(100)).number == 2
+    do_unanswered(store, small, "events", MONTH)
+    assert (digest(store), check_model(store)) == (replayed, [])
+
+
 def test_only_rows_of_a_rule_are_replayed_and_rows_that_were_accepted_stay(
     store: ModelStore, small: Model, deliver: Deliver
 ) -> None:
@@ -112,6 +127,25 @@ def test_corrected_rows_join(store: ModelStore, small: Model, deliver: Deliver) 
     assert [line for line, _ in aside(store)] == [16, 17, 18, 19]
     rows = store.batches("events").read([MONTH]).to_pylist()
     assert {row["row"]: row["x"] for row in rows}[19] == 1.5
+
+
+def test_a_masked_value_stays_as_it_was_delivered_and_a_pseudonym_is_hashed_once(
+    store: ModelStore, small: Model, deliver: Deliver, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def private(high: float) -> SourceContract:
+        mail = {"dtype": "string", "sensitive": True}
+        return build_contract({"row": HASHED, "mail": mail, "x": {"dtype": "float64", "max": high}})
+
+    mails = pa.array([f"{row}@x.org" for row in range(ROWS)])
+    whole = deliver(private(99), mail=mails).digest
+    deliver(private(14), mail=mails)
+    assert command(private(14), "quarantine", "show", store.name, "events", MONTH, "--json") == 0
+    shown = capsys.readouterr().out
+    assert "***" in shown and "@x.org" not in shown
+    ask(store, private(99), corrected=shown.encode())
+    record = do_unanswered(store, small, "events", MONTH)
+    assert record is not None and (record.rows, *record.masked, *record.hashed) == (ROWS, "mail", "row")
+    assert digest(store) == whole
 
 
 def test_values_that_no_json_number_is_stay_what_they_were(store: ModelStore, small: Model, deliver: Deliver) -> None:

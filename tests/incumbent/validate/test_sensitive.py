@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.incumbent.validate.conftest import write_folder
 
 from incumbent.cli import quarantine
 from incumbent.cli.main import main
@@ -25,6 +26,7 @@ from incumbent.validate import ingest
 from incumbent.validate.admission import admit, copied
 from incumbent.validate.contract import SourceContract, load_contract
 from incumbent.validate.delivered import DeliveredRows
+from incumbent.validate.docs import draw_missing
 
 pytestmark = pytest.mark.unit
 CANARY = "canary-7f3a91"
@@ -103,15 +105,22 @@ def judged(store: ModelStore, model: Model, contract: SourceContract, path: Path
 
 
 def said(store: ModelStore, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return everything that people can read afterwards: the log, the commands, the pages, the records."""
+    """Return everything that people can read afterwards: the log, the commands, the pages, records and results."""
+    drawn = draw_missing(store, "events", "2020-01")
     log = "\n".join(logging.Formatter().format(record) for record in caplog.records)
-    main(["quarantine", "list", "small"])
+    assert main(["quarantine", "list", "small"]) == 0
     if store.quarantine("events").part("2020-01") is not None:
-        main(["quarantine", "show", "small", "events", "2020-01"])
-        main(["quarantine", "show", "small", "events", "2020-01", "--json"])
-    pages = [path.read_text() for path in store.work.rglob("*.html")]
+        rows = store.quarantine("events").parts()["2020-01"].rows
+        assert main(["quarantine", "show", "small", "events", "2020-01"]) == (0 if rows else 2)
+        assert main(["quarantine", "show", "small", "events", "2020-01", "--json"]) == (0 if rows else 2)
+    pages = [page.read_text() for page in drawn]
     records = [store.blobs.read(name).decode() for name in store.blobs.names("records")]
-    return "\n".join([log, *capsys.readouterr(), *pages, *records])
+    return "\n".join([log, *capsys.readouterr(), *pages, *records, *results(store)])
+
+
+def results(store: ModelStore) -> list[str]:
+    digests = {record.results for record in store.records.all(Ingest)} - {""}
+    return [store.objects.get(digest).decode() for digest in digests]
 
 
 @pytest.mark.parametrize("build", FILES.values(), ids=FILES)
@@ -127,6 +136,8 @@ def test_a_sensitive_value_is_nowhere_that_people_look(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setitem(os.environ, "INCUMBENT_HOME", str(tmp_path / "var"))
+    monkeypatch.setitem(os.environ, "INCUMBENT_MODELS", str(tmp_path / "models"))
+    write_folder(tmp_path / "models" / "small", small, personal())
     path = build(tmp_path)
     assert CANARY.replace("-", "_") in path.read_bytes().decode(errors="replace").replace("-", "_")
     contract = personal(policy={"max_quarantine_share": 0.5})
@@ -161,7 +172,7 @@ def test_an_expectation_of_the_users_own_shows_no_sensitive_value(
     path = csv(tmp_path, HEADER, good(1, f"{CANARY}@x.org"))
     expectations = [{"type": kind, "kwargs": kwargs, "severity": "warn"} for kind, kwargs in own.items()]
     told = judged(local, small, personal(expectations=expectations), path)
-    pages = "".join(page.read_text() for page in local.work.rglob("*.html"))
+    pages = "".join([page.read_text() for page in draw_missing(local, "events", "2020-01")] + results(local))
     assert [kind for kind in own if kind not in told] == []
     assert CANARY not in told + pages + caplog.text + "".join(capfd.readouterr())
 
