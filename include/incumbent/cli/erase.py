@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 
 from incumbent.cli.main import FINE
-from incumbent.config import load_model
-from incumbent.embedded.settings import Settings
+from incumbent.cli.stored import opened
 
 
 def erase_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +25,9 @@ def erase(arguments: argparse.Namespace) -> int:
     """Remove the rows of a key from every table, in every version; killed, the same call finishes it."""
     from incumbent.erase import erase as take_out
 
-    settings = Settings.from_env(os.environ)
-    folder = load_model(settings.models / arguments.model)
-    store, given = settings.open_store().model(folder.model.name), arguments.key
-    done = take_out(store, folder.model, folder.contract_path, given, arguments.reason, is_trial=arguments.dry_run)
+    folder, store = opened(arguments.model)
+    given, is_trial = arguments.key, arguments.dry_run
+    done = take_out(store, folder.model, folder.contract_path, given, arguments.reason, is_trial=is_trial)
     if arguments.json:
         print(json.dumps(asdict(done)))
         return FINE

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from incumbent.cli.main import BROKEN, FINE, VERDICT_NO
+from incumbent.cli.stored import opened
 from incumbent.config import load_model
 from incumbent.embedded.settings import Settings
 from incumbent.errors import ConfigError
@@ -73,11 +74,9 @@ def diff(arguments: argparse.Namespace) -> int:
     from incumbent.snapshot.diff import diff as differences
     from incumbent.snapshot.show import find
 
-    settings = Settings.from_env(os.environ)
-    model = load_model(settings.models / arguments.model).model
-    store = settings.open_store().model(model.name)
+    folder, store = opened(arguments.model)
     before, after = (find(store, given) for given in (arguments.before, arguments.after))
-    found = differences(store, model, before, after)
+    found = differences(store, folder.model, before, after)
     words = _words(before, after)
     if arguments.json:
         print(json.dumps({"settings": words, "partitions": [asdict(each) for each in found]}))
