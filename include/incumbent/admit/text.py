@@ -6,12 +6,14 @@ import codecs
 import csv
 import io
 import json
+import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 
@@ -31,19 +33,42 @@ def read_csv(order: Order) -> Iterator[pa.RecordBatch]:
     # NA is Namibia, and somebody's name is Null: nulls are what the contract says.
     declared = {theirs: ARROW_TYPES[order.columns[name]] for name, theirs in chosen.names.items()}
     try:
-        reader = pacsv.open_csv(
-            order.path,
-            read_options=pacsv.ReadOptions(use_threads=False, block_size=BLOCK),
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                column_types=declared, include_columns=list(declared), strings_can_be_null=True,
-                null_values=list(order.nulls),
-            ),
-        )  # fmt: skip
-        for batch in reader:
+        if _has_hexadecimal(order.path):
+            _refuse_hexadecimal(order, chosen.names)
+        for batch in _csv_batches(order, declared):
             yield conform(order, batch, chosen)
     except pa.ArrowInvalid as error:
         raise _csv_value(str(error), header, order) or error from error
+
+
+def _csv_batches(order: Order, declared: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    yield from pacsv.open_csv(
+        order.path,
+        read_options=pacsv.ReadOptions(use_threads=False, block_size=BLOCK),
+        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        convert_options=pacsv.ConvertOptions(
+            column_types=declared, include_columns=list(declared), strings_can_be_null=True,
+            null_values=list(order.nulls),
+        ),
+    )  # fmt: skip
+
+
+def _has_hexadecimal(path: str) -> bool:
+    """Return whether `0x` occurs anywhere: few files have it, and one look through the bytes is cheap."""
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(b"0x") >= 0 or data.find(b"0X") >= 0
+
+
+def _refuse_hexadecimal(order: Order, names: Mapping[str, str]) -> None:
+    """Refuse a whole number that is written as 0x1F: Arrow reads 31, and nobody who sends numbers means that."""
+    whole = {theirs: name for name, theirs in names.items() if order.columns[name] == "int64"}
+    for batch in _csv_batches(order, dict.fromkeys(whole, pa.string())) if whole else ():
+        for theirs, name in whole.items():
+            found = batch.column(theirs).filter(pc.match_substring_regex(batch.column(theirs), r"^\s*[+-]?0[xX]"))
+            if len(found):
+                said = quoted(order, found[0].as_py()[:40])
+                what, expected = "a value is none of the column's type", "int64, in decimal digits"
+                raise Refused(Reason.VALUE, what, column=name, expected=expected, found=said)
 
 
 def read_json(order: Order) -> Iterator[pa.RecordBatch]:

@@ -41,6 +41,14 @@ def test_the_contract_says_what_else_is_null(tmp_path: Path, contract: Callable[
     assert (row["x"], row["name"], row["day"]) == (None, None, None)
 
 
+def test_a_number_in_hexadecimal_is_refused_and_such_a_text_is_not(read: Read) -> None:
+    (row,) = read("row,ts,x,name,day\n1,2020-01-05T12:00Z,,0x1F,\n", "csv")
+    assert row["name"] == "0x1F"
+    with pytest.raises(BatchError, match="none of the column's type") as caught:
+        read("row,ts,x,name,day\n0x1F,2020-01-05T12:00Z,,0x1F,\n", "csv")
+    assert (caught.value.found, caught.value.where.endswith("column row")) == ("0x1F", True)
+
+
 @pytest.mark.parametrize("line", ["NA,2020-01-05T12:00Z,1,a,", "1,2020-01-05T12:00Z,1,a,NA", "1,2020-01-05T12:00,1,a,"])
 def test_a_word_in_csv_is_no_number_and_no_time(read: Read, line: str) -> None:
     column = "row" if line.startswith("NA") else "day" if line.endswith("NA") else "ts"
