@@ -13,7 +13,7 @@ PARTITION = "2020-01"
 KINDS = ("alpha", "beta", "gamma", "delta")
 NUMBERS, COUNTS, WORDS = range(8), range(6), range(3)
 SQL = """
-SELECT batch.k1, batch.k2, batch.ts, f0, f1, f2 / (1 + f3) AS share, n0 + n1 AS visits, s0, s1, prices.price
+SELECT batch.k1, batch.k2, batch.ts, f0, f1, f2 / (1 + f3) AS share, n0 + n1 AS visits, batch.s0, s1, prices.price
 FROM batch ASOF LEFT JOIN prices ON batch.s0 = prices.s0 AND batch.ts >= prices.known_at
 """
 

@@ -63,10 +63,9 @@ def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None
     said = running.call("incumbent", "quarantine", "replay", *words, "--rows", str(rows), "--reason", "sign")
     assert "1 rows are good now, 0 stay set aside" in said
     running.settler(NAME).wait("the replay")
-    assert {dag: count - runs[dag] for dag, count in _runs(running, ODD).items() if count != runs.get(dag)} == {
-        f"{NAME}.ingest_flights": 1,
-        f"{NAME}.features": 1,
-    }
+    again = _runs(running, ODD) - runs
+    assert set(again.values()) == {1}, "each stage ran once"
+    assert {f"{NAME}.ingest_flights", f"{NAME}.features", f"{NAME}.score"} <= set(again)
     (features,) = (table for name, table in running.store(NAME).tables().items() if name.startswith("features/"))
     assert features.part(ODD).rows == running.store(NAME).batches("flights").part(ODD).rows == len(whole)
 
