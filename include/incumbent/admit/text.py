@@ -33,6 +33,7 @@ def read_csv(order: Order) -> Iterator[pa.RecordBatch]:
     # NA is Namibia, and somebody's name is Null: nulls are what the contract says.
     declared = {theirs: ARROW_TYPES[order.columns[name]] for name, theirs in chosen.names.items()}
     try:
+        _refuse_open_quote(order)
         if _has_hexadecimal(order.path):
             _refuse_hexadecimal(order, chosen.names)
         for batch in _csv_batches(order, declared):
@@ -51,6 +52,25 @@ def _csv_batches(order: Order, declared: Mapping[str, pa.DataType]) -> Iterator[
             null_values=list(order.nulls),
         ),
     )  # fmt: skip
+
+
+def _refuse_open_quote(order: Order) -> None:
+    """Refuse a file that ends inside a quoted text: it was cut off there, and Arrow takes what it finds for the text.
+
+    Quotes come in pairs, but for one that is a letter of an unquoted text: then the rows are looked at one by one.
+    """
+    with Path(order.path).open("rb") as file:
+        if sum(block.count(b'"') for block in iter(lambda: file.read(BLOCK), b"")) % 2 == 0:
+            return
+    csv.field_size_limit(order.max_unpacked)
+    try:
+        with Path(order.path).open(encoding="utf-8", errors="replace", newline="") as text:
+            for _ in csv.reader(text, strict=True):
+                pass
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            what, expected = "the file ends inside a quoted text", "a quote that closes it"
+            raise Refused(Reason.UNREADABLE, what, expected=expected, found="the end of the file") from error
 
 
 def _has_hexadecimal(path: str) -> bool:

@@ -49,6 +49,13 @@ def test_a_number_in_hexadecimal_is_refused_and_such_a_text_is_not(read: Read) -
     assert (caught.value.found, caught.value.where.endswith("column row")) == ("0x1F", True)
 
 
+def test_a_file_that_ends_inside_a_text_was_cut_off(read: Read) -> None:
+    with pytest.raises(BatchError, match="ends inside a quoted text"):
+        read('row,ts,x,name,day\n1,2020-01-05T12:00Z,,"a",\n2,2020-01-05T12:00Z,,"cut', "csv")
+    inches = read('row,ts,x,name,day\n1,2020-01-05T12:00Z,,5",\n', "csv")
+    assert [row["name"] for row in inches] == ['5"']
+
+
 @pytest.mark.parametrize("line", ["NA,2020-01-05T12:00Z,1,a,", "1,2020-01-05T12:00Z,1,a,NA", "1,2020-01-05T12:00,1,a,"])
 def test_a_word_in_csv_is_no_number_and_no_time(read: Read, line: str) -> None:
     column = "row" if line.startswith("NA") else "day" if line.endswith("NA") else "ts"
