@@ -100,7 +100,7 @@ def flipped(rng: Rng) -> bytes:
             compression="none",
         )
     )
-    start = 4 + 60  # magic and page header
+    start = 4 + 500  # magic, and a page header with its statistics
     at = int(rng.integers(start, start + 8000))
     whole[at] ^= 1 << int(rng.integers(8))
     return bytes(whole)

@@ -63,15 +63,24 @@ def _no_extension(order: Order) -> None:
             raise Refused(Reason.UNREADABLE, "the file cannot be read", expected="Parquet", found=found)
         file.seek(size - TAIL - length)
         footer = file.read(length)
-    encoded = re.findall(rb"[A-Za-z0-9+/]{16,}={0,2}", footer.partition(b"ARROW:schema")[2])
-    for text in encoded[:1]:
-        schema = base64.b64decode(text + b"=" * (-len(text) % 4))
+    for schema in _decoded(footer):
         if b"ARROW:extension:name" in schema:
             named = {name.decode() for name in re.findall(rb"[a-z_]{2,}(?:\.[a-z_]+)+", schema)}
             raise Refused(
                 Reason.EXTENSION_TYPE, "an extension type is not accepted", expected="plain types",
                 found=", ".join(sorted(named))[:300],
             )  # fmt: skip
+
+
+def _decoded(footer: bytes) -> Iterator[bytes]:
+    """Yield what is written in base64 in a footer, at each of the four places where it may begin.
+
+    Bytes before it, such as that of its length, may look like base64 as well.
+    """
+    for text in re.findall(rb"[A-Za-z0-9+/]{16,}", footer):
+        for begin in range(4):
+            end = begin + (len(text) - begin) // 4 * 4
+            yield base64.b64decode(text[begin:end])
 
 
 def _footer(order: Order, metadata: pq.FileMetaData) -> None:

@@ -5,8 +5,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from tests.incumbent.validate.conftest import admitted_rows
+from tests.incumbent.validate.conftest import admitted_rows, build_contract
 
 from incumbent.errors import BatchError
 from incumbent.validate.contract import SourceContract
@@ -54,6 +56,17 @@ def test_a_file_that_ends_inside_a_text_was_cut_off(read: Read) -> None:
         read('row,ts,x,name,day\n1,2020-01-05T12:00Z,,"a",\n2,2020-01-05T12:00Z,,"cut', "csv")
     inches = read('row,ts,x,name,day\n1,2020-01-05T12:00Z,,5",\n', "csv")
     assert [row["name"] for row in inches] == ['5"']
+
+
+@pytest.mark.parametrize("width", [1, 31, 40, 94, 200])
+def test_an_extension_type_is_seen_whatever_stands_before_the_schema(tmp_path: Path, width: int) -> None:
+    """The byte before it is of its length, and looks like the first of the schema itself in some widths."""
+    named = pa.field("e", pa.int64(), metadata={"ARROW:extension:name": "x.evil", "ARROW:extension:metadata": ""})
+    fields = [*(pa.field(f"c{number}", pa.int64()) for number in range(width)), named]
+    columns = [pa.array([1])] * len(fields)
+    pq.write_table(pa.Table.from_arrays(columns, schema=pa.schema(fields)), path := tmp_path / "2020-01.parquet")
+    with pytest.raises(BatchError, match="an extension type is not accepted"):
+        admitted_rows(path, build_contract())
 
 
 @pytest.mark.parametrize("line", ["NA,2020-01-05T12:00Z,1,a,", "1,2020-01-05T12:00Z,1,a,NA", "1,2020-01-05T12:00,1,a,"])
