@@ -1,7 +1,7 @@
 """Joins a model's runtime to the stage packages: each function is the body of one task.
 
 The stages do not know each other; what one needs from another (the champion's predictions for a
-gate, the reference for a drift) is handed over here.
+gate, the reference for a drift) is handed over here. Long because there is one for each task.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 from tests.incumbent.validate.conftest import read_here
 
 from incumbent.config import Model
-from incumbent.features.build import build, held
+from incumbent.features.build import build
+from incumbent.features.holds import held
 from incumbent.records import Part, Revisit, Snapshot
 from incumbent.retrain.requests import open_request
 from incumbent.snapshot import take

@@ -18,7 +18,7 @@ def show_arguments(parser: argparse.ArgumentParser) -> None:
 
 def show(arguments: argparse.Namespace) -> int:
     """Print what became of each delivery of a batch, and why it is held, if it is; the verdict is no then."""
-    from incumbent.features.build import held
+    from incumbent.features.holds import held
     from incumbent.records import Ingest, Revisit
     from incumbent.validate.revisits import answer
 
@@ -56,7 +56,7 @@ def release_arguments(parser: argparse.ArgumentParser) -> None:
 
 def release(arguments: argparse.Namespace) -> int:
     """Let a held batch go on as it is; the verdict is no if it is not held."""
-    from incumbent.features.build import held
+    from incumbent.features.holds import held
     from incumbent.records import Revisit
     from incumbent.validate.revisits import RELEASE, order
 

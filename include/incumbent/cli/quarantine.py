@@ -31,7 +31,7 @@ def list_aside_arguments(parser: argparse.ArgumentParser) -> None:
 
 def list_aside(arguments: argparse.Namespace) -> int:
     """Print what is set aside now, by source, partition and rule, and the batches that are held."""
-    from incumbent.features.build import held
+    from incumbent.features.holds import held
 
     folder, store = opened(arguments.model)
     aside: list[dict[str, Any]] = [

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from incumbent.config import Model
-from incumbent.features.build import PROFILES, built_name, hold_name
-from incumbent.features.inputs import PINS, Inputs, inputs_of, pin_name, plain_pin
+from incumbent.features.build import built_name
+from incumbent.features.holds import hold_name
+from incumbent.features.inputs import PINS, PROFILES, Inputs, inputs_of, pin_name, plain_pin
 from incumbent.records import Hold, ModelVersion, Part
 from incumbent.store import ModelStore
 from incumbent.store.removals import chain, kept

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -16,15 +15,15 @@ from incumbent.errors import FeatureError, StoreError
 from incumbent.features.compute import RESERVED, compute, computed
 from incumbent.features.definition import stored_sql
 from incumbent.features.hindsight import check_hindsight
-from incumbent.features.inputs import Inputs, delivered, inputs_with, missing_sources, pinned_inputs
+from incumbent.features.holds import hold, is_released, known_hold
+from incumbent.features.inputs import PROFILES, Inputs, delivered, inputs_with, missing_sources, pinned_inputs
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Counting, Profile
 from incumbent.features.shared import Made, offer, take_over
-from incumbent.records import Hold, ModelVersion, Part, Revisit, canonical_json, digest_of
+from incumbent.records import Hold, ModelVersion, Part, canonical_json
 from incumbent.store import ModelStore
 from incumbent.store.log import PARTITION
 
-PROFILES = "profiles"
 HISTORY = 24  # newest earlier partitions that integrity is judged against
 
 
@@ -70,7 +69,7 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
     if part := committed(store, definition, inputs):
         return FeatureBuild(definition, part, None, changed=False)
     accepted = is_accepted(store, inputs) or is_released(store, model.batch_source, inputs.batch)
-    if not accepted and (known := _held(store, model, inputs)):
+    if not accepted and (known := known_hold(store, model, inputs)):
         return FeatureBuild(definition, None, known, changed=False)
     sql = stored_sql(store, definition)
     with _made(store, model, definition, sql, inputs) as made:
@@ -79,7 +78,7 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
         if not accepted:
             failed = findings(made.profile, _history(store, definition, partition), _importance(store), model.integrity)
             if any(finding["holds"] for finding in failed):
-                return FeatureBuild(definition, None, _hold(store, model, inputs, definition, failed), changed=False)
+                return FeatureBuild(definition, None, hold(store, model, inputs, definition, failed), changed=False)
         return _commit(store, model, definition, inputs, made)
 
 
@@ -142,33 +141,6 @@ def rows_beside(store: ModelStore, model: Model, definition: str, other: str, pa
         made = Part(part.partition, store.records.get_plain(PROFILES, name)["features"], part.rows)
         return store.features(definition).read_parts([made]).drop_columns([PARTITION])
     return compute(store, model, stored_sql(store, definition), inputs)
-
-
-def is_released(store: ModelStore, source: str, batch: Part) -> bool:
-    """Return whether a person has released this content of a batch, whatever the integrity tests find in it."""
-    names = store.records.names(Revisit.kind, f"{source}/{batch.partition}/")
-    orders = (store.records.get(Revisit, name) for name in names if name.endswith("/open"))
-    return any(order.action == "release" and order.accepted["digest"] == batch.digest for order in orders)
-
-
-def held(store: ModelStore, source: str) -> list[Hold]:
-    """Return the holds that stand: the batch is the one that is there, nobody released it, nothing was built from it.
-
-    Args:
-        store: The model's store.
-        source: The batch source.
-    """
-    parts = store.batches(source).parts()
-    holds = [hold for hold in store.records.all(Hold) if _is_there(parts.get(hold.partition), hold)]
-    if not holds:
-        return []
-    built = {store.records.get_plain(PROFILES, name)["batch"] for name in store.records.names(PROFILES)}
-    waiting = {hold.batch_digest: hold for hold in holds if hold.batch_digest not in built}
-    return [hold for hold in waiting.values() if not is_released(store, source, parts[hold.partition])]
-
-
-def _is_there(part: Part | None, hold: Hold) -> bool:
-    return part is not None and part.digest == hold.batch_digest
 
 
 def feature_columns(model: Model, rows: pa.Table | pa.RecordBatchReader) -> list[str]:
@@ -278,32 +250,6 @@ def _importance(store: ModelStore) -> dict[str, float] | None:
         return None
     version = store.records.get(ModelVersion, champion.version)
     return dict.fromkeys(version.features, 0.0) | dict(version.importance)
-
-
-def _held(store: ModelStore, model: Model, inputs: Inputs) -> Hold | None:
-    name = hold_name(model, inputs)
-    return store.records.get(Hold, name) if store.records.has(Hold.kind, name) else None
-
-
-def _hold(store: ModelStore, model: Model, inputs: Inputs, definition: str, failed: Sequence[dict[str, Any]]) -> Hold:
-    sentences = "; ".join(str(finding["sentence"]) for finding in failed if finding["holds"])
-    hold = Hold(
-        partition=inputs.partition,
-        batch_digest=inputs.batch.digest,
-        definition=definition,
-        findings=tuple(failed),
-        message=f"Held, nothing announced: {sentences}. Next: deliver a corrected file for {inputs.partition}, "
-        f'or incumbent batch release {model.name} {inputs.partition} --reason "…".',
-    )
-    name = hold_name(model, inputs)
-    store.records.claim(Hold.kind, name, hold.to_json())
-    return store.records.get(Hold, name)
-
-
-def hold_name(model: Model, inputs: Inputs) -> str:
-    """Return the name of the record that holds some inputs under the model's tolerances."""
-    settings = model.integrity.model_dump(mode="json")
-    return f"{inputs.partition}-{digest_of([inputs.digest, settings])[:16]}"
 
 
 def built_name(definition: str, inputs: Inputs) -> str:

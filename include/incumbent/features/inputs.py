@@ -14,6 +14,7 @@ from incumbent.store import ModelStore
 
 ONCE = "once"
 PINS = "pins"
+PROFILES = "profiles"
 
 
 @dataclass(frozen=True)

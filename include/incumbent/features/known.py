@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from incumbent.config import Model
-from incumbent.features.build import PROFILES, build_from, built_name, is_accepted
-from incumbent.features.inputs import delivered, missing_sources, pinned
+from incumbent.features.build import build_from, built_name, is_accepted
+from incumbent.features.inputs import PROFILES, delivered, missing_sources, pinned
 from incumbent.records import Part
 from incumbent.store import ModelStore
 

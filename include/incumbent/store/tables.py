@@ -4,6 +4,8 @@ The Parquet file of a partition is written first, under its own SHA-256, with pa
 then swaps it in. The same rows written again give the same file name, and nothing is committed. Reads
 verify each file's digest: a default Parquet reader returns wrong values after about half of all
 single-bit flips and says nothing.
+
+Long because reading, writing and committing share one thing: how a content lies below its table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The contract: what a delivery of each source must look like, read from `contract.yaml`."""
+"""The contract: what a delivery of each source must look like, read from `contract.yaml`.
+
+Long because half of it says what each key means: this is the reference of `contract.yaml` in one place.
+"""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ import pytest
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError
-from incumbent.features.build import build, build_window, committed, held, rows_beside
+from incumbent.features.build import build, build_window, committed, rows_beside
 from incumbent.features.compute import compute
+from incumbent.features.holds import held
 from incumbent.features.inputs import looking_back, pinned_inputs
 from incumbent.records import Hold, ModelVersion, Part, Promotion, Revisit, digest_of
 from incumbent.store import ModelStore, Store, generation_name
