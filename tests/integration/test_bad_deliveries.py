@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from tests.integration.conftest import Stack
 
+from demo import raw_data
 from incumbent.store.check import check
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -49,10 +49,8 @@ def test_each_says_what_to_do_and_a_corrected_file_goes_on(running: Stack) -> No
 
 
 def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None:
-    running.drop(NAME, "flights", ODD)
-    file = running.settings.raw / NAME / "flights" / f"{ODD}.parquet"
-    whole = pd.read_parquet(file)
-    _deliver(file, whole.assign(distance=whole["distance"].where(whole.index != 7, -5)))
+    whole = _rows(running, ODD)
+    _deliver(running, ODD, whole.assign(distance=whole["distance"].where(whole.index != 7, -5)))
     running.settler(NAME).wait("a week with a distance below zero")
     words = (NAME, "flights", ODD)
     (entry,) = map(json.loads, running.call("incumbent", "quarantine", "show", *words, "--json").splitlines())
@@ -69,10 +67,8 @@ def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None
     (features,) = (table for name, table in running.store(NAME).tables().items() if name.startswith("features/"))
     assert features.part(ODD).rows == running.store(NAME).batches("flights").part(ODD).rows == len(whole)
 
-    running.drop(NAME, "flights", FAR)
-    file = file.with_name(f"{FAR}.parquet")
-    whole = pd.read_parquet(file)
-    _deliver(file, whole.assign(distance=whole["distance"] * 1000))
+    whole = _rows(running, FAR)
+    _deliver(running, FAR, whole.assign(distance=whole["distance"] * 1000))
     running.settler(NAME).wait("a week in another unit")
     assert FAR not in features.parts()
     held = running.execute("incumbent", "batch", "show", NAME, FAR)
@@ -83,7 +79,15 @@ def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None
     assert check(running.settings.open_store()) == []
 
 
-def _deliver(file: Path, rows: pd.DataFrame) -> None:
+def _rows(running: Stack, week: str) -> pd.DataFrame:
+    """A week's good rows, from a file beside the drop folder: one in it would be a delivery."""
+    grain = running.model(NAME).grain
+    return pd.read_parquet(raw_data.write_partition(running.settings.root / "aside", "flights", week, grain))
+
+
+def _deliver(running: Stack, week: str, rows: pd.DataFrame) -> None:
+    file = running.settings.raw / NAME / "flights" / f"{week}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
     rows.to_parquet(file.with_suffix(".tmp"))
     file.with_suffix(".tmp").rename(file)
 
