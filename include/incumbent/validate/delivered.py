@@ -1,4 +1,4 @@
-"""A delivery's rows in a private DuckDB file, judged in one pass however many they are."""
+"""A delivery's rows in a private DuckDB, judged in one pass however many they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLE = "batch"
 BATCH_ROWS = 65_536
 ROW, RULE = '"#row"', '"#rule"'  # no column of a delivery has such a name
 MAX_SAID = 2000
-MEMORY = "1GB"  # what does not fit is spilled beside the file
+MEMORY = "1GB"  # what does not fit is spilled into the private folder
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,19 @@ class DeliveredRows:
 
     def __init__(self, folder: Path, contract: SourceContract, source: str, rules: Sequence[RowRule]) -> None:
         self.folder = folder
-        self.database = folder / "delivery.duckdb"
         self.contract = contract
         self.source = source
         self.rules = rules
         self.key = ", ".join(identifier(name) for name in contract.key)
         self._connection: duckdb.DuckDBPyConnection | None = None
 
-    def close(self) -> None:
-        """Let go of the file, so that others may open it; the next question opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def saved(self) -> Path:
+        """Write the rows into a DuckDB file, for a library that opens its own, and return it."""
+        file, connection = self.folder / "delivery.duckdb", self._opened()
+        connection.execute(f"ATTACH {literal(file)} AS saved")
+        connection.execute(f"CREATE TABLE saved.{TABLE} AS SELECT * FROM {TABLE}")
+        connection.execute("DETACH saved")
+        return file
 
     def load(self, rows: pa.RecordBatchReader) -> None:
         """Take the rows over, in their order."""
@@ -96,10 +97,10 @@ class DeliveredRows:
             list(self.contract.learned.means),
             self.contract.freshness,
         )
-        plain = [rule for rule in self.rules if rule.kind != "unique"]
+        plain = [rule for rule in self.rules if rule.kind not in ("unique", "required")]
         # Different hashes are different keys: only if two are the same the keys themselves are looked at.
         asked = ["count(*)", f"count(DISTINCT hash({self.key}))"]
-        asked += [f"count(*) FILTER (WHERE NOT coalesce({rule.good}, true))" for rule in plain]
+        asked += [f"count_if(NOT ({rule.good}))" for rule in plain]  # a null is not counted
         asked += [f"count(*) - count({identifier(name)})" for name in columns]
         asked += [f"avg({identifier(name)})" for name in learned]
         asked += [f"max({identifier(fresh.column)})" if fresh else "NULL"]
@@ -116,6 +117,7 @@ class DeliveredRows:
         broken = {rule.name: next(found) for rule in plain}
         broken |= {rule.name: repeated for rule in self.rules if rule.kind == "unique"}
         nulls = {name: next(found) for name in columns}
+        broken |= {rule.name: nulls[rule.column] for rule in self.rules if rule.kind == "required"}
         means = {name: float(f"{mean:.9g}") for name in learned if (mean := next(found)) is not None}
         return Tally(rows, broken, nulls, means, next(found))
 
@@ -225,12 +227,13 @@ class DeliveredRows:
         return None
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
-        """Return the one connection; to open the file anew takes longer than most of what is asked."""
+        """Return the one connection: the rows are in it."""
         if self._connection is None:
-            self._connection = duckdb.connect(str(self.database))
+            self._connection = duckdb.connect()
             self._connection.execute("SET TimeZone='UTC'")  # a rule means the same on every host
             self._connection.execute(f"SET memory_limit='{MEMORY}'")
             self._connection.execute(f"SET temp_directory={literal(self.folder / 'spilled')}")
+            self._connection.execute(f"SET allowed_directories=[{literal(self.folder)}]")
             self._connection.execute("SET enable_external_access=false")
         return self._connection
 

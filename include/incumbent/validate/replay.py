@@ -253,8 +253,7 @@ def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path
     others = entries.filter(pc.invert(pc.is_in(entries["line"], lines)))
     left = pa.concat_tables([others.cast(again.schema), again]).sort_by([("line", "ascending"), ("rule", "ascending")])
     stays = pc.count_distinct(left["line"]).as_py()
-    rows.close()  # the library opens the file itself
-    own = [found for found in judge_own(rows.database, contract, revisit.source) if found.severity == "stop"]
+    own = [found for found in judge_own(rows, contract, revisit.source) if found.severity == "stop"]
     return rows, Replayed(
         joins=len(lines) - pc.count_distinct(again["line"]).as_py() - erased,
         left=stays,

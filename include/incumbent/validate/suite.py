@@ -8,14 +8,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from incumbent.admit.order import Reason
 from incumbent.errors import ConfigError
 from incumbent.sensitive import NOT_SHOWN
 from incumbent.validate.contract import SourceContract
-from incumbent.validate.delivered import TABLE, Tally
+from incumbent.validate.delivered import TABLE, DeliveredRows, Tally
 from incumbent.validate.rules import RowRule
 from incumbent.validate.usual import Bounds
 
@@ -97,8 +96,8 @@ def judge(
     return out
 
 
-def judge_own(database: Path, contract: SourceContract, source: str) -> list[Judgement]:
-    """Run the user's own expectations through Great Expectations over the table `batch` of a DuckDB file.
+def judge_own(rows: DeliveredRows, contract: SourceContract, source: str) -> list[Judgement]:
+    """Run the user's own expectations through Great Expectations over the loaded rows.
 
     Raises:
         ConfigError: An expectation cannot be built or computed.
@@ -112,7 +111,7 @@ def judge_own(database: Path, contract: SourceContract, source: str) -> list[Jud
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    data = context.data_sources.add_duckdb_file("delivery", connection_string=f"duckdb:///{database}")
+    data = context.data_sources.add_duckdb_file("delivery", connection_string=f"duckdb:///{rows.saved()}")
     batch = data.add_table_asset(source, table_name=TABLE).add_batch_definition_whole_table("all")
     suite = context.suites.add(gx.ExpectationSuite(name=source))
     configs = [_config(own.type, own.kwargs, severity=own.severity) for own in contract.expectations]

@@ -56,8 +56,7 @@ def decide(store: ModelStore, model: Model, delivery: Delivery, rows: DeliveredR
     tally = rows.tally()
     bounds = usual(store, model, delivery)
     judgements = judge(delivery.contract, rows.rules, tally, _oldest(model, delivery), bounds)
-    rows.close()  # the library opens the file itself
-    judgements += judge_own(rows.database, delivery.contract, delivery.source)
+    judgements += judge_own(rows, delivery.contract, delivery.source)
     broken = [rule for rule in rows.rules if tally.broken[rule.name] and rule.severity == "quarantine"]
     stop = next((found for found in judgements if found.severity == "stop" and not found.success), None)
     aside = 0 if stop else rows.set_aside(broken)

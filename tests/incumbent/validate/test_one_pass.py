@@ -66,8 +66,7 @@ def test_one_pass_finds_what_the_library_finds(tmp_path: Path, seed: int, count:
     delivered = DeliveredRows(tmp_path, CONTRACT, "events", row_rules(CONTRACT, small_model(), "events", "2020-01"))
     delivered.load(rows(seed, count).to_reader())
     judged = judge(CONTRACT, delivered.rules, delivered.tally())
-    delivered.close()
     ours = {each.rule: (each.success, figure(each.result)) for each in judged}
-    theirs = by_the_library(delivered.database, [dict(each.config) for each in judged])
+    theirs = by_the_library(delivered.saved(), [dict(each.config) for each in judged])
     assert {rule: found for rule, found in ours.items() if not found[0]}, "nothing was broken"
     assert ours == theirs
