@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,7 +30,7 @@ from incumbent.store.removals import kept
 RESERVED = ("partition", "label", "local_date", "score")  # columns that stages add to feature rows
 MEMORY = "1GB"  # what does not fit is spilled into a private folder
 BATCH_ROWS = 65_536
-RESULT = '"#result"'  # no source has such a name
+HASH = "#hash"  # no source has a column of such a name
 
 
 def compute(store: ModelStore, model: Model, sql: str, inputs: Inputs) -> pa.Table:
@@ -70,8 +71,8 @@ def computed(
                 known = _known(model.sources[source].known_at, known_by)
                 kept_out = model.sensitive.kept_out.get(source, ())
                 connection.execute(f"CREATE VIEW {quoted([view])} AS {_reading(each, kept_out)}{known}")
-            schema = _run(connection, sql, model, inputs.partition)
-            yield _sorted(connection, model, schema, inputs.partition)
+            query, schema = _query(connection, sql, model, inputs.partition)
+            yield _sorted(connection, query, schema, model, inputs.partition)
         finally:
             connection.close()
 
@@ -152,17 +153,27 @@ def _literal(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: Model, partition: str) -> pa.Schema:
-    """Compute the result and return the columns of its rows, once it is what features are."""
-    hide = bool(model.sensitive_in_features)
-    try:
+def _query(
+    connection: duckdb.DuckDBPyConnection, sql: str, model: Model, partition: str
+) -> tuple[duckdb.DuckDBPyRelation, pa.Schema]:
+    """Return the definition's query and the columns of its rows, once they are what features are."""
+    with _told(model, partition):
         statements = connection.extract_statements(sql)
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
             raise duckdb.InvalidInputException(f"{len(statements)} statements, or one that is no SELECT")
         query = connection.sql(sql)
         schema = query.limit(0).to_arrow_table().schema
-        _check_keys(model, schema, partition)
-        query.create(RESULT)
+    _check_keys(model, schema, partition)
+    _check_columns(model, schema, partition)
+    return query, _plain_schema(schema)
+
+
+@contextmanager
+def _told(model: Model, partition: str) -> Iterator[None]:
+    """Tell what the database says of a definition in our words."""
+    hide = bool(model.sensitive_in_features)
+    try:
+        yield
     except duckdb.Error as error:
         asked = (model.batch_source, *model.context_sources)
         kept_out = ", ".join(f"{each}.{name}" for each in asked for name in model.sensitive.kept_out.get(each, ()))
@@ -175,20 +186,36 @@ def _run(connection: duckdb.DuckDBPyConnection, sql: str, model: Model, partitio
             next_step="correct features.sql; try it with DuckDB on the accepted rows",
         )
         raise failure from (None if hide else error)
-    _check_rows(connection, model, partition)
-    _check_columns(model, schema, partition)
-    return schema
 
 
 def _sorted(
-    connection: duckdb.DuckDBPyConnection, model: Model, schema: pa.Schema, partition: str
+    connection: duckdb.DuckDBPyConnection,
+    query: duckdb.DuckDBPyRelation,
+    plain: pa.Schema,
+    model: Model,
+    partition: str,
 ) -> pa.RecordBatchReader:
-    plain = _plain_schema(schema)
-    found = connection.sql(f"SELECT * FROM {RESULT} ORDER BY {quoted(model.keys)}").to_arrow_reader(BATCH_ROWS)
+    """Give the rows sorted by key; that they are the batch's is known with the last of them."""
+    keys = quoted(model.keys)
+    expected, total = connection.execute(f"SELECT count(*), sum(hash({keys})) FROM batch").fetchall()[0]
+    with _told(model, partition):  # a sort has all rows before it gives one: what fails, fails here
+        found = query.order(keys).project(f'*, hash({keys}) AS "{HASH}"').to_arrow_reader(BATCH_ROWS)
 
     def batches() -> Iterator[pa.RecordBatch]:
+        rows, left, last, repeated = 0, int(total or 0), np.empty(0, np.uint64), False
         for batch in found:
-            yield _plain(batch, plain, model, partition)
+            hashes = batch.column(HASH).to_numpy()
+            rows, left = rows + batch.num_rows, left - int(hashes.sum(dtype=np.uint64))
+            if rows > expected:
+                break
+            beside = np.append(last, hashes)  # the same key again comes next to the first
+            repeated, last = repeated or bool((beside[1:] == beside[:-1]).any()), hashes[-1:]
+            yield _plain(batch.select(plain.names), plain, model, partition)
+        # Different hashes are different keys, and the same sum of them is the same set: only where that does not hold
+        # the keys themselves are looked at, which takes the memory that the hashes save.
+        if rows != expected or repeated or left % 2**64:
+            found.close()  # one question at a time
+            _check_rows(connection, query, model, partition, expected)
 
     return pa.RecordBatchReader.from_batches(plain, batches())
 
@@ -207,20 +234,12 @@ def _plain(batch: pa.RecordBatch, plain: pa.Schema, model: Model, partition: str
     return pa.RecordBatch.from_arrays(columns, schema=plain)
 
 
-def _check_rows(connection: duckdb.DuckDBPyConnection, model: Model, partition: str) -> None:
+def _check_rows(
+    connection: duckdb.DuckDBPyConnection, query: duckdb.DuckDBPyRelation, model: Model, partition: str, expected: int
+) -> None:
     keys = quoted(model.keys)
-    # Different hashes are different keys, and the same sum of them is the same set: only where that does not hold the
-    # keys themselves are looked at, which takes the memory that the hashes save.
-    hashed = f"count(*), count(DISTINCT hash({keys})), sum(hash({keys}))"
-    expected, _, batch = connection.execute(f"SELECT {hashed} FROM batch").fetchall()[0]
-    found, distinct, result = connection.execute(f"SELECT {hashed} FROM {RESULT}").fetchall()[0]
-    if found == distinct == expected and batch == result:
-        return
-    query = (
-        f"SELECT count(DISTINCT ({keys})), "
-        f"(SELECT count(*) FROM (SELECT {keys} FROM batch EXCEPT SELECT {keys} FROM {RESULT})) FROM {RESULT}"
-    )
-    distinct, lost = connection.execute(query).fetchall()[0]
+    found, distinct = query.aggregate(f"count(*), count(DISTINCT ({keys}))").fetchall()[0]
+    lost = len(connection.sql(f"SELECT {keys} FROM batch").except_(query.project(keys)))
     if found != expected or distinct != expected or lost:
         raise FeatureError(
             "the feature definition loses or repeats rows",

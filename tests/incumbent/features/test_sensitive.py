@@ -81,7 +81,9 @@ def test_a_sensitive_column_is_let_in_by_name(store: ModelStore, tmp_path: Path)
     assert found.sensitive_in_features == {"visits": ("mail",)}
 
 
-@pytest.mark.parametrize("selected", ["who, seen, CAST(mail AS INTEGER) AS x", "who, seen, error(mail) AS x"])
+@pytest.mark.parametrize(
+    "selected", ["who, seen, CAST(mail AS INTEGER) AS x", "who, seen, CAST(error(mail) AS INTEGER) AS x"]
+)
 def test_an_error_repeats_no_value_that_was_let_in(selected: str, store: ModelStore, tmp_path: Path) -> None:
     found = model(tmp_path, ", in_features: true")
     with pytest.raises(FeatureError, match="not shown") as refused:
