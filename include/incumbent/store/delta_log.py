@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from threading import Lock
 from typing import Any
 
 import deltalake
@@ -34,11 +35,19 @@ class DeltaLog(Log):
 
     def __init__(self, blobs: DeltaBlobs) -> None:
         self.blobs = blobs
+        self._table: deltalake.DeltaTable | None = None  # to read what is new takes a tenth of opening it again
+        self._turn = Lock()
 
     @override
     def newest(self) -> Version | None:
-        table = self._open()
-        return None if table is None else _version(table)
+        with self._turn:
+            if self._table is not None:
+                try:
+                    self._table.update_incremental()
+                except (TableNotFoundError, DeltaError, OSError):  # it was taken away, or put back from a backup
+                    self._table = None
+            self._table = self._table or self._open()
+            return None if self._table is None else _version(self._table)
 
     @override
     def make(self, schema: pa.Schema) -> Version:
@@ -62,9 +71,6 @@ class DeltaLog(Log):
 
     @override
     def commit(self, after: Version, part: Part, path: str, size: int) -> None:
-        table = self._open()
-        if table is None or table.version() != after.number:
-            raise LostRace
         add = AddAction(
             path=path,
             size=size,
@@ -73,21 +79,26 @@ class DeltaLog(Log):
             data_change=True,
             stats=json.dumps({"numRecords": part.rows}),
         )
-        try:
-            table.create_write_transaction(
-                [add],
-                mode="overwrite",
-                schema=table.schema(),
-                partition_by=[PARTITION],
-                partition_filters=[(PARTITION, "=", part.partition)],
-                commit_properties=CommitProperties(
-                    custom_metadata={"incumbent": json.dumps({path: part.digest}, sort_keys=True)},
-                    max_commit_retries=0,
-                ),
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-            )
-        except _LOST as error:
-            raise LostRace(str(error)) from error
+        with self._turn:
+            table, self._table = self._table or self._open(), None  # what it holds after a lost race is not known
+            if table is None or table.version() != after.number:
+                raise LostRace
+            try:
+                table.create_write_transaction(
+                    [add],
+                    mode="overwrite",
+                    schema=table.schema(),
+                    partition_by=[PARTITION],
+                    partition_filters=[(PARTITION, "=", part.partition)],
+                    commit_properties=CommitProperties(
+                        custom_metadata={"incumbent": json.dumps({path: part.digest}, sort_keys=True)},
+                        max_commit_retries=0,
+                    ),
+                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+                )
+            except _LOST as error:
+                raise LostRace(str(error)) from error
+            self._table = table
 
     @override
     def moments(self) -> list[Moment]:

@@ -45,6 +45,7 @@ class ModelStore:
         self.objects = Objects(blobs.below(OBJECTS))
         self.shared = Records(root.blobs.below(SHARED), "shared record")
         self._root = root
+        self._tables: dict[str, Table] = {}  # each knows how far it has read its log
 
     def beside(self, name: str) -> ModelStore:
         """Return the store of another model of the same root."""
@@ -109,7 +110,9 @@ class ModelStore:
 
     def table(self, name: str) -> Table:
         """Return a table by its name, such as `batches/flights`."""
-        return Table(self.blobs.below(f"{TABLES}/{name}"), name)
+        if name not in self._tables:
+            self._tables[name] = Table(self.blobs.below(f"{TABLES}/{name}"), name)
+        return self._tables[name]
 
     def reports(self) -> Path:
         """Return the folder of pages for people (Data Docs, Evidently); not part of any promise."""
