@@ -13,7 +13,7 @@ from incumbent.store.check import check
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 NAME = "air_weekly"
 WEEKS = ("2013-03-04", "2013-03-11", "2013-03-18")
-ODD, FAR = "2013-03-25", "2013-04-01"  # a week with a row that cannot be, and one in another unit
+ODD, RECODED = "2013-03-25", "2013-04-01"  # a week with a row that cannot be, and one with other carriers' codes
 SAID = {
     WEEKS[0]: ["the file is empty", f"{WEEKS[0]}.parquet", "expected: rows", "found: 0 bytes", "next: "],
     WEEKS[1]: ["the file cannot be read", f"{WEEKS[1]}.parquet", "expected: Parquet", "found: ", "next: "],
@@ -67,15 +67,16 @@ def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None
     (features,) = (table for name, table in running.store(NAME).tables().items() if name.startswith("features/"))
     assert features.part(ODD).rows == running.store(NAME).batches("flights").part(ODD).rows == len(whole)
 
-    whole = _rows(running, FAR)
-    _deliver(running, FAR, whole.assign(distance=whole["distance"] * 1000))
-    running.settler(NAME).wait("a week in another unit")
-    assert FAR not in features.parts()
-    held = running.execute("incumbent", "batch", "show", NAME, FAR)
-    assert (held.returncode, "Held, nothing announced: distance" in held.stdout) == (1, True), held.stdout
-    running.call("incumbent", "batch", "release", NAME, FAR, "--reason", "they fly in metres now")
+    whole = _rows(running, RECODED)
+    codes = {name: f"{number:02}" for number, name in enumerate(sorted(whole["carrier"].unique()))}
+    _deliver(running, RECODED, whole.assign(carrier=whole["carrier"].map(codes)))
+    running.settler(NAME).wait("a week with other codes")
+    assert RECODED not in features.parts()
+    held = running.execute("incumbent", "batch", "show", NAME, RECODED)
+    assert (held.returncode, "Held, nothing announced: airline" in held.stdout) == (1, True), held.stdout
+    running.call("incumbent", "batch", "release", NAME, RECODED, "--reason", "carriers have numbers now")
     running.settler(NAME).wait("the release")
-    assert features.part(FAR).rows == len(whole)
+    assert features.part(RECODED).rows == len(whole)
     assert check(running.settings.open_store()) == []
 
 

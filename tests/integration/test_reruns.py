@@ -32,6 +32,7 @@ def test_clearing_a_finished_run_of_any_partition_changes_nothing(running: Stack
     assert kinds >= {"arrive", "ingest_flights", "features", "score", "monitor", "train"}
     for run in finished.values():
         running.api.clear(run)
+    for run in finished.values():
         assert running.api.wait(run["dag_id"], run["dag_run_id"]) == "success", running.api.why_failed(run)
     running.settler(NAME).wait("what the cleared runs announced")
     assert content(store) == before
