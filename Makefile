@@ -14,7 +14,7 @@ ONLY ?=
 ROWS ?= 1000000
 BIN := .venv/bin
 # One process has the stack's tests, which wait a lot, the others the rest.
-PROCESSES := --numprocesses 3
+PROCESSES := --numprocesses 3 --no-loadscope-reorder
 LOCKS := requirements-bootstrap.txt requirements-build.txt requirements.txt pyproject.toml
 # Named by what it was made from: another lock is another stamp, the same lock is nothing to do.
 STAMP := .venv/ready-$(shell cat $(LOCKS) | git hash-object --stdin)

@@ -100,7 +100,7 @@ def validate(folder: Path) -> dict[str, Any]:
 
 
 def _by_hand(rules: Sequence[RowRule]) -> str:
-    counted = [f"count_if(NOT ({rule.good}))" for rule in rules if rule.kind != "unique"]
+    counted = [f"coalesce(count_if(NOT ({rule.good})), 0)" for rule in rules if rule.kind != "unique"]
     return f"SELECT count(*), count(DISTINCT hash(k1, k2)), {', '.join(counted)} FROM batch"
 
 

@@ -54,7 +54,8 @@ ON_S3_WITH_THE_SLOW = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave some of what runs on S3 to `make test-all`: a contributor waits for the rest."""
+    """Put what takes longest first, and leave some of what runs on S3 to `make test-all`: contributors wait for it."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/integration/"))
     for item in items:
         if "[bucket" in item.nodeid and item.nodeid.startswith(ON_S3_WITH_THE_SLOW):
             item.add_marker(pytest.mark.slow)

@@ -100,7 +100,7 @@ class DeliveredRows:
         plain = [rule for rule in self.rules if rule.kind not in ("unique", "required")]
         # Different hashes are different keys: only if two are the same the keys themselves are looked at.
         asked = ["count(*)", f"count(DISTINCT hash({self.key}))"]
-        asked += [f"count_if(NOT ({rule.good}))" for rule in plain]  # a null is not counted
+        asked += [f"coalesce(count_if(NOT ({rule.good})), 0)" for rule in plain]  # a null is not counted
         asked += [f"count(*) - count({identifier(name)})" for name in columns]
         asked += [f"avg({identifier(name)})" for name in learned]
         asked += [f"max({identifier(fresh.column)})" if fresh else "NULL"]
@@ -114,10 +114,10 @@ class DeliveredRows:
             raise failure  # here, and not from the first error: a log that shows causes would show its values
         rows, distinct = next(found), next(found)
         repeated = 0 if distinct == rows else self._repeated(connection)
-        broken = {rule.name: next(found) for rule in plain}
-        broken |= {rule.name: repeated for rule in self.rules if rule.kind == "unique"}
+        counted = {rule.name: next(found) for rule in plain}
         nulls = {name: next(found) for name in columns}
-        broken |= {rule.name: nulls[rule.column] for rule in self.rules if rule.kind == "required"}
+        broken = {rule.name: nulls[rule.column] for rule in self.rules if rule.kind == "required"}
+        broken |= counted | {rule.name: repeated for rule in self.rules if rule.kind == "unique"}
         means = {name: float(f"{mean:.9g}") for name in learned if (mean := next(found)) is not None}
         return Tally(rows, broken, nulls, means, next(found))
 
