@@ -28,6 +28,7 @@ from incumbent.store import ModelStore
 FAULTY_MONTH = 3  # position in the year whose first delivery is damaged; the last month of a shorter demonstration
 KILL_AFTER_ROUND = 75
 SECOND_MODEL_MONTHS = 2
+MODELS = ("flights_delay", "flights_airtime")
 
 
 class Demo:
@@ -170,12 +171,20 @@ def fresh_home(settings: Settings) -> None:
         UnavailableError: The home holds something that no demonstration made.
     """
     mark = settings.home / "demo" / "made-by-demo"
-    if settings.home.exists() and any(settings.home.iterdir()) and not mark.exists():
+    held = [settings.home] if not mark.exists() else [settings.home / "raw", settings.home / "store"]
+    others = sorted(
+        path.name
+        for folder in held
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.name not in MODELS and not path.name.startswith((".", "_"))
+    )
+    if others:
         raise UnavailableError(
             "the home folder is in use",
             where=str(settings.home),
-            expected="an empty folder, or one that a demonstration made",
-            found=", ".join(sorted(path.name for path in settings.home.iterdir())[:8]),
+            expected="an empty folder, or one that a demonstration made and nobody has used since",
+            found=", ".join(others[:8]),
             next_step="export INCUMBENT_HOME=some/other/folder, or move this one away",
         )
     stack.down(settings)

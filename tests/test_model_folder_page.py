@@ -33,6 +33,7 @@ SECTIONS = {
     "retrain": config.Retrain,
     "approvals": config.Approvals,
     "retention": config.Retention,
+    "contract.yaml": contract.Contract,
     "contract.yaml: sources.NAME": contract.SourceContract,
     "contract.yaml: columns.NAME": contract.Column,
     "contract.yaml: policy": contract.Policy,

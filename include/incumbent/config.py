@@ -188,14 +188,14 @@ class Train(Strict):
     """How a candidate is fitted.
 
     Attributes:
-        launcher: `process` in the task, `ray` through Job Submission, `auto` by data size.
+        launcher: `process` in the task, `ray` through Job Submission, `auto`: Ray from five million rows on.
         estimator: What is fitted: `xgboost`.
         rounds: Boosting rounds.
-        params: Parameters handed to the estimator.
+        params: Parameters handed to the estimator; not `objective`, `device`, `seed`, `nthread` or `tree_method`.
         seed: Base seed.
         checkpoint_every: Rounds between two checkpoints.
         device: `auto` takes a GPU when there is one; `cuda` without one is an error.
-        workers: Ray workers.
+        workers: Ray workers; only one is built so far.
         window: Newest partitions to train on; 0 takes all so far.
     """
 
@@ -312,6 +312,8 @@ class Model(Strict):
         start, end: First and last partition key; no schedule runs outside. What is delivered is taken anyway.
         keys: Columns that identify a row, in the batch and in the outcomes source.
         time: UTC timestamp column of the batch source.
+        sources: The feeds, by name: one `batch`, one `outcomes`, any number of `context`.
+        label: What is predicted.
     """
 
     name: str = Field(pattern=NAME)

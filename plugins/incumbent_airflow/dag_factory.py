@@ -47,11 +47,24 @@ def _read() -> tuple[list[Model], list[ConfigError]]:
     for path in model_folders(settings().models):
         try:
             found.append(load_model(path).model)
+            problems += [
+                _absent(path / name) for name in ("contract.yaml", "features.sql") if not (path / name).is_file()
+            ]
         except ConfigError as error:
             problems.append(error)
         except Exception as error:  # whatever it is, it is this folder's, and the others go on
             problems.append(_unforeseen(path, error))
     return found, problems
+
+
+def _absent(path: Path) -> ConfigError:
+    return ConfigError(
+        "a file of the model folder is missing",
+        where=str(path),
+        expected="model.yaml, contract.yaml and features.sql",
+        found="no such file",
+        next_step="write it; docs/model-folder.md builds one from nothing",
+    )
 
 
 def _unforeseen(path: Path, error: Exception) -> ConfigError:

@@ -16,10 +16,10 @@ from tests.corpus.rows import KEY, contract, good, model
 
 from incumbent.admit import read
 from incumbent.admit.order import Reason
-from incumbent.errors import BatchError, StoreError
+from incumbent.errors import BatchError, StoreError, UnavailableError
 from incumbent.records import Ingest, digest_of
 from incumbent.store import ModelStore, Store, blobs
-from incumbent.validate import admission, ingest
+from incumbent.validate import ingest
 from incumbent.validate.admission import order_of
 
 pytestmark = pytest.mark.unit
@@ -125,10 +125,23 @@ def test_a_reader_that_dies_takes_only_itself(
 
 def test_a_reader_that_never_ends_is_killed(store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "parquet", parquet(good(draw("hangs"))))
-    monkeypatch.setattr(read, "COMMAND", ("-c", "import time; time.sleep(600)"))
-    monkeypatch.setattr(admission, "LIMIT_S", 0.5)
+    script = "from incumbent.admit.child import limit\nlimit(2**30, 1)\nwhile True: pass"
+    monkeypatch.setattr(read, "COMMAND", ("-c", script))
     found = deliver(store, path)
     assert (found.verdict, found.reason) == ("stopped", Reason.OUT_OF_TIME)
+
+
+@pytest.mark.parametrize("ending", ["os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 15)", "time.sleep(600)"])
+def test_a_reader_that_is_ended_from_outside_condemns_no_file(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = write(tmp_path, "parquet", parquet(good(draw("ended"))))
+    with monkeypatch.context() as patch:
+        patch.setattr(read, "COMMAND", ("-c", f"import os, time; {ending}"))
+        patch.setattr(read, "PATIENCE", 0.01)
+        with pytest.raises(UnavailableError, match="from outside"):
+            deliver(store, path)
+    assert deliver(store, path).verdict == "accepted"
 
 
 def test_the_reader_gets_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -136,7 +149,7 @@ def test_the_reader_gets_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     told = tmp_path / "environment"
     script = f"import os; open({str(told)!r}, 'w').write(repr(dict(os.environ)))"
     monkeypatch.setattr(read, "COMMAND", ("-c", script))
-    with pytest.raises(pa.ArrowInvalid), read.admitted(order_of(tmp_path, contract()), 60) as found:
+    with pytest.raises(pa.ArrowInvalid), read.admitted(order_of(tmp_path, contract())) as found:
         found.rows.read_all()
     assert "canary" not in told.read_text()
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
+from incumbent.config import load_model
 from incumbent_airflow.triggers.landed import look
 
 pytestmark = pytest.mark.dag
@@ -66,6 +68,14 @@ def test_a_corrected_contract_is_a_reason_to_look_again(bag: DagBag) -> None:
         str(ROOT / "include" / "models" / name / "contract.yaml") for name in ("flights_airtime", "flights_delay")
     ]
     assert set(contracts) <= set(look(patterns)), "its own, and the one that it extends"
+
+
+def test_schedule_waits_until_the_slowest_file_is_a_week_late(bag: DagBag) -> None:
+    dag: Any = bag.dags["flights_delay.schedule"]
+    days = {task.task_id: task.timeout_s / 86_400 for task in dag.tasks}
+    delay = load_model(ROOT / "include" / "models" / "flights_delay").model.label.delay_days
+    assert days == {"await_flights": 7, "await_weather": 7, "await_outcomes": 7 + delay}
+    assert dag.dagrun_timeout > timedelta(days=7 + delay)
 
 
 def test_schedule_ends_with_the_data(bag: DagBag) -> None:

@@ -46,6 +46,14 @@ def test_a_typo_is_the_import_error_of_its_folder_only(broken: Path, old: str, n
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["contract.yaml", "features.sql"])
+def test_so_is_a_file_that_is_missing(broken: Path, name: str) -> None:
+    broken.with_name(name).unlink()
+    with pytest.raises(ConfigError, match="is missing") as caught:
+        dag_factory.check_folders()
+    assert caught.value.where == str(broken.with_name(name))
+
+
 def test_so_is_what_nobody_expected(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = dag_factory.load_model
 

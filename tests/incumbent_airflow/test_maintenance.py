@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
+from demo import raw_data
 from incumbent.errors import StoreError
 from incumbent_airflow.dag_factory import models
+from incumbent_airflow.dags import maintenance
 from incumbent_airflow.dags.maintenance import maintenance_dag
 
 pytestmark = pytest.mark.unit
@@ -25,3 +28,19 @@ def test_a_damaged_ledger_keeps_no_other_model_from_its_repair(tmp_path: Path, m
                 failed[task.task_id] = error.where
     assert done == {"registry_flights_delay": "nothing to register"}
     assert failed == {"registry_flights_airtime": str(damaged)}
+
+
+def test_a_delivery_whose_run_has_failed_is_announced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watcher tells of a file once, and of one that nobody judged never again."""
+    monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("INCUMBENT_RAW", str(tmp_path / "raw"))
+    raw_data.write_partition(tmp_path / "raw" / "flights_delay", "flights", "2013-01")
+    announced: list[tuple[str, str]] = []
+    monkeypatch.setattr(maintenance, "emit", lambda _, asset, key: announced.append((asset.name, key)))
+    (waiting,) = (task for task in maintenance_dag(models()).tasks if task.task_id == "waiting_flights_delay")
+    monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "one"})
+    assert waiting.python_callable() == ["flights 2013-01"]
+    monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "two"})
+    with pytest.raises(AirflowSkipException):
+        waiting.python_callable()
+    assert announced == [("flights_delay.raw_flights", "2013-01")]

@@ -29,7 +29,7 @@ READERS: Mapping[Format, Callable[[Order], Iterator[pa.RecordBatch]]] = {
 def main(text: str) -> int:
     """Read what the order says; return 0, or `REFUSED` after saying why."""
     order = Order.from_json(text)
-    limit(order.memory)
+    limit(order.memory, order.seconds)
     try:
         _write(order, sys.stdout.buffer)
     except Refused as refused:
@@ -44,13 +44,15 @@ def main(text: str) -> int:
     return 0
 
 
-def limit(memory: int) -> None:
-    """Let this process take so many bytes on top of what it has."""
+def limit(memory: int, seconds: int | None = None) -> None:
+    """Let this process take so many bytes on top of what it has, and so much of a processor's time if it is said."""
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if seconds is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
 
 
 def _write(order: Order, output: object) -> None:

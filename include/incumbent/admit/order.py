@@ -62,6 +62,7 @@ class Order:
         max_rows: Most rows.
         max_unpacked: Most bytes once unpacked.
         memory: Bytes that reading may take.
+        seconds: Processor time that reading may take.
         private: Nobody may be shown what the file holds.
     """
 
@@ -77,6 +78,7 @@ class Order:
     max_rows: int = 50_000_000
     max_unpacked: int = 4 * 2**30
     memory: int = 2**30
+    seconds: int = 120
     private: bool = False
 
     def to_json(self) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Timer
 from typing import IO
 
@@ -17,7 +19,10 @@ import pyarrow as pa
 from incumbent.admit.child import REFUSED
 from incumbent.admit.columns import schema_of
 from incumbent.admit.order import Order, Reason, Refused, quoted
+from incumbent.errors import UnavailableError
 
+PATIENCE = 5  # the processor may be somebody else's four times of five
+ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 COMMAND = ("-m", "incumbent.admit.child")
 KEPT = ("PATH", "LANG", "LC_ALL", "TZDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR")
 
@@ -39,17 +44,17 @@ class Admitted:
 
 
 @contextmanager
-def admitted(order: Order, limit_s: float) -> Iterator[Admitted]:
+def admitted(order: Order) -> Iterator[Admitted]:
     """Read a file's rows in the contract's columns; what the child refused is raised on leaving.
 
     The rows count only once this has been left without an error: a file that is cut short gives its first ones.
 
     Args:
         order: What to read and as what.
-        limit_s: Seconds until the child is killed.
 
     Raises:
-        Refused: The file is not what it should be, or its reader died.
+        Refused: The file is not what it should be, or its reader died of it.
+        UnavailableError: The reader was ended from outside, or this machine is too busy: that says nothing of the file.
     """
     environment = {name: os.environ[name] for name in KEPT if name in os.environ} | LEAN  # and no secret
     with tempfile.TemporaryFile() as said:
@@ -57,7 +62,7 @@ def admitted(order: Order, limit_s: float) -> Iterator[Admitted]:
             [sys.executable, *COMMAND, order.to_json()],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=environment,
         )  # fmt: skip
-        late = Timer(limit_s, child.kill)
+        late = Timer(PATIENCE * order.seconds, child.kill)
         late.start()
         broken: Exception | None = None
         try:
@@ -69,10 +74,17 @@ def admitted(order: Order, limit_s: float) -> Iterator[Admitted]:
             if child.stdout is not None:
                 child.stdout.close()
             code = _wait(child)
-            timed_out = not late.is_alive() and code != 0
             late.cancel()
+        if code in ENDED_FROM_OUTSIDE:
+            raise UnavailableError(
+                "the process that reads the file was ended from outside",
+                where=Path(order.path).name,
+                expected=f"its end within {PATIENCE * order.seconds} s",
+                found=f"signal {-code}",
+                next_step="try again; if it happens again, look for too little memory or too much else to do",
+            )
         if code != 0:
-            raise _why(order, code, said, timed_out, limit_s) from (None if order.private else broken)
+            raise _why(order, code, said) from (None if order.private else broken)
         if broken is not None:
             raise broken
 
@@ -102,13 +114,14 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
         return child.wait()
 
 
-def _why(order: Order, code: int, said: IO[bytes], timed_out: bool, limit_s: float) -> Refused:
+def _why(order: Order, code: int, said: IO[bytes]) -> Refused:
     said.seek(0)
     lines = said.read()[-20_000:].decode(errors="replace").strip().splitlines()
     if code == REFUSED and lines:
         return Refused.from_json(lines[-1])
-    if timed_out:
-        return Refused(Reason.OUT_OF_TIME, "the file takes too long to read", expected=f"at most {limit_s:.0f} s")
+    if code == -signal.SIGXCPU:
+        limit = f"at most {order.seconds} s of a processor"
+        return Refused(Reason.OUT_OF_TIME, "the file takes too long to read", expected=limit)
     if any("MemoryError" in line or "bad_alloc" in line for line in lines[-3:]):
         return Refused(Reason.OUT_OF_MEMORY, "the file takes too much memory", found=quoted(order, lines[-1]))
     found = f"signal {-code}" if code < 0 else f"exit code {code}: {quoted(order, ' '.join(lines[-1:]))}"

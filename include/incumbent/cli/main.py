@@ -15,6 +15,7 @@ from importlib import import_module
 from incumbent.errors import PipelineError, StoreError
 
 FINE, VERDICT_NO, USAGE, BROKEN = 0, 1, 2, 3
+EXITS = "Exit status: 0 fine, 1 the verdict is no, 2 wrong usage or a service that is away, 3 a broken promise."
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = _find(arguments)
     if command is None:
         return _overview(arguments)
-    parser = argparse.ArgumentParser(prog=f"incumbent {' '.join(command.words)}", description=command.summary)
+    parser = argparse.ArgumentParser(
+        prog=f"incumbent {' '.join(command.words)}", description=command.summary, epilog=EXITS
+    )
     module_name, _, name = command.target.partition(":")
     module = import_module(module_name)
     add_arguments = getattr(module, f"{name}_arguments", None)

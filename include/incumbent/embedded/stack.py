@@ -204,7 +204,10 @@ def _answers(url: str) -> bool:
 def _wait(settings: Settings, name: str, healthy: Callable[[], bool]) -> None:
     deadline = time.monotonic() + HEALTHY_S
     while not healthy():
-        dead = [found for found in processes.recorded(settings.run) if processes.alive(found) is None]
+        others = [
+            found for found in processes.recorded(settings.run) if found.name != ray_head.NAME
+        ]  # it ends when idle
+        dead = [found for found in others if processes.alive(found) is None]
         if dead or time.monotonic() > deadline:
             which = dead[0].name if dead else name
             log = settings.run / "logs" / f"{which}.log"

@@ -14,6 +14,7 @@ from incumbent.config import Model
 from incumbent.erase.keys import Key
 from incumbent.errors import BatchError
 from incumbent.records import Ingest, Revisit
+from incumbent.sensitive import MASK
 from incumbent.store import ModelStore
 from incumbent.store.removals import ERASURE, OBJECTS, Removal
 from incumbent.validate.admission import admit
@@ -39,7 +40,7 @@ def told_with(store: ModelStore, key: Key, erasure: str) -> Iterator[Removal]:
     for name in store.records.names(Revisit.kind):
         if name.endswith("/open") and (digest := store.records.get(Revisit, name).corrections) in store.objects:
             rows = [json.loads(line)["row"] for line in store.objects.get(digest).splitlines() if line.strip()]
-            if any(map(key.is_of, rows)):
+            if any(key.is_of(row) or any(row.get(name) == MASK for name in key.columns) for row in rows):
                 yield Removal(OBJECTS, "", digest, 0, ERASURE, erasure=erasure)
     for digest in sorted({record.results for record in store.records.all(Ingest)} - {""}):
         if digest in store.objects and any(_tells(found, key) for found in json.loads(store.objects.get(digest))):
@@ -76,6 +77,8 @@ def _may_hold(store: ModelStore, model: Model, key: Key, record: Ingest) -> bool
     contract = SourceContract.model_validate(json.loads(store.objects.get(record.contract_digest)))
     if not set(key.columns) <= contract.columns.keys():
         return False
+    if not key.hashed <= set(contract.hashed):  # it came before its values were hashed: which they are, nobody can tell
+        return True
     with tempfile.TemporaryDirectory(prefix="incumbent-") as folder:
         copy = Path(folder) / f"delivery{Path(model.sources[record.source].path).suffix}"
         copy.write_bytes(store.objects.get(record.raw_digest))

@@ -25,10 +25,12 @@ class Key:
     Attributes:
         values: Column to its value, as text in the column's canonical form.
         types: Column to its type in the contract.
+        hashed: Columns of it whose values are stored as pseudonyms.
     """
 
     values: Mapping[str, str]
     types: Mapping[str, pa.DataType]
+    hashed: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ def parse_key(model: Model, contract: Contract, given: Sequence[str], blobs: Blo
         if name in hashed:
             value, types[name] = pa.scalar(pseudonym(blobs, [value.as_py()])), pa.string()
         values[name] = str(value.cast(pa.string()).as_py())
-    return Key(values, {name: types[name] for name in values})
+    return Key(values, {name: types[name] for name in values}, frozenset(hashed & values.keys()))
 
 
 def rows_with(rows: pa.Table, keys: Iterable[Sequence[Any]], columns: Sequence[str]) -> pa.Array:

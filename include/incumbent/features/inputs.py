@@ -96,9 +96,9 @@ def plain_pin(seen: Seen) -> dict[str, Any]:
 def inputs_with(store: ModelStore, model: Model, partition: str, digests: Collection[str]) -> Inputs | None:
     """Return the pinned inputs of a partition that have one of these digests, or None."""
     for name in store.records.names(PINS, f"inputs/{partition}-"):
-        found = inputs_of(model, partition, store.records.get_plain(PINS, name))
-        if found.digest in digests:
-            return found
+        pin = store.records.get_plain(PINS, name)
+        if model.batch_source in pin and (found := inputs_of(model, partition, pin)).digest in digests:
+            return found  # a pin without it is of a time when the source had another name
     return None
 
 

@@ -108,11 +108,13 @@ def _name(model: Model, definition: str, inputs: Inputs) -> str:
     contents = {source: [part.digest for part in parts] for source, parts in inputs.parts.items()}
     batch = contents.pop(model.batch_source)
     context = {name: found for name, found in contents.items() if name in model.sources}
+    kept_out = {name: sorted(found) for name, found in model.sensitive.kept_out.items()}
     return digest_of(
         {
             "definition": definition,
             "batch": batch,
             "context": context,
+            "kept_out": [kept_out.get(model.batch_source, ()), *(kept_out.get(name, ()) for name in sorted(context))],
             "known_at": {name: model.sources[name].known_at for name in context},  # what they were proven against
             "keys": list(model.keys),
             "time": model.time,

@@ -24,7 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from incumbent.errors import StoreError
+from incumbent.errors import StoreError, UnavailableError
 from incumbent.records import Part
 from incumbent.store.blobs import Blobs, DeltaBlobs
 from incumbent.store.crash_points import around
@@ -176,7 +176,6 @@ class Table:
             try:
                 with around(f"commit of {self.name}"):
                     self.log.commit(newest, part, path, size)
-                return Commit(part, changed=True)
             except LostRace as error:
                 if attempt == COMMIT_ATTEMPTS - 1:
                     raise StoreError(
@@ -187,6 +186,15 @@ class Table:
                         next_step="find what else writes this table; run the task again",
                     ) from error
                 time.sleep(0.05 * (attempt + 1))
+                continue
+            if not self.blobs.has(path):
+                raise UnavailableError(
+                    "the file of a content was removed while it was committed",
+                    where=f"{self.blobs.url}/{path}",
+                    found="retention that took it for unneeded",
+                    next_step="try again: it is written once more",
+                )
+            return Commit(part, changed=True)
         raise AssertionError("unreachable")
 
     def parts(self, known_at: datetime | None = None) -> dict[str, Part]:

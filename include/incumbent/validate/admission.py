@@ -14,7 +14,7 @@ from incumbent.validate.delivered import DeliveredRows
 from incumbent.validate.hashing import hashed
 
 CHUNK = 2**20
-LIMIT_S = 120.0
+LEAST_S = 120
 SLOWEST = 2**20  # bytes that are read in a second, at the least
 
 
@@ -57,15 +57,15 @@ def admit(
     Raises:
         BatchError: The file is empty, unreadable, too large, or its columns do not fit;
             the message names the file, the column, what was expected and what was found.
+        UnavailableError: The process that reads it was ended from outside.
     """
     try:
         if copy is None:
             limit = f"at most {contract.policy.max_bytes} bytes"
             raise Refused(Reason.TOO_LARGE, "the file is too large", expected=limit, found=path.stat().st_size)
-        size = copy.stat().st_size
-        if size == 0:
+        if copy.stat().st_size == 0:
             raise Refused(Reason.EMPTY_INPUT, "the file is empty", expected="rows", found="0 bytes")
-        with admitted(order_of(copy, contract), LIMIT_S + size / SLOWEST) as found:
+        with admitted(order_of(copy, contract)) as found:
             rows.load(hashed(found.rows, contract, secret))
     except Refused as refused:
         raise refusal(path, refused) from refused
@@ -98,4 +98,5 @@ def order_of(copy: Path, contract: SourceContract) -> Order:
         max_rows=policy.max_rows,
         max_unpacked=10 * policy.max_bytes,
         private=contract.private,
+        seconds=LEAST_S + copy.stat().st_size // SLOWEST,
     )

@@ -263,7 +263,12 @@ class SourceContract(Strict):
 
 
 class Contract(Strict):
-    """All sources of a model; `extends` takes over another file's sources."""
+    """What the deliveries of a model must look like.
+
+    Attributes:
+        extends: Path of another contract, relative to this one; a source named here replaces that one's as a whole.
+        sources: The contract of each source, by its name in `model.yaml`.
+    """
 
     extends: str | None = None
     sources: dict[str, SourceContract] = Field(default_factory=dict)

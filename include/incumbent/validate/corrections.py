@@ -10,9 +10,17 @@ import duckdb
 import pyarrow as pa
 
 from incumbent.errors import BatchError
+from incumbent.records import Ingest
 from incumbent.sensitive import MASK, quotable
+from incumbent.store import ModelStore
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.past_rows import rebuilt
+
+
+def not_shown(store: ModelStore, contract: SourceContract, source: str) -> set[str]:
+    """Return the columns that are hashed, or whose values nobody is shown, or was not when they were delivered."""
+    recorded = (name for record in store.records.all(Ingest, f"{source}/") for name in record.masked)
+    return {*contract.masked, *contract.hashed, *recorded}
 
 
 def with_corrections(entries: pa.Table, data: bytes, masked: Collection[str] = ()) -> pa.Table:
@@ -37,13 +45,14 @@ def _filled(corrected: Mapping[str, Any], delivered: str, masked: Collection[str
     return json.dumps(row, ensure_ascii=False)
 
 
-def check_corrections(entries: pa.Table, contract: SourceContract, data: bytes) -> None:
+def check_corrections(entries: pa.Table, contract: SourceContract, data: bytes, masked: Collection[str] = ()) -> None:
     """Refuse corrected rows that cannot stand for rows that are set aside.
 
     Args:
         entries: The quarantine's entries that are replayed.
         contract: The contract that they will be judged by.
         data: The corrected rows.
+        masked: Columns whose values may come back as they were shown: see `not_shown`.
 
     Raises:
         BatchError: It is no JSON lines, a line is not set aside, or a row does not fit the contract's columns.
@@ -51,10 +60,12 @@ def check_corrections(entries: pa.Table, contract: SourceContract, data: bytes) 
     known = dict(zip(entries["line"].to_pylist(), entries["row"].to_pylist(), strict=True))
     for number, text in enumerate(data.splitlines(), 1):
         if text.strip():
-            _check(text, known, contract, f"corrected rows, line {number}")
+            _check(text, known, contract, masked, f"corrected rows, line {number}")
 
 
-def _check(text: bytes, known: Mapping[int, str], contract: SourceContract, where: str) -> None:
+def _check(
+    text: bytes, known: Mapping[int, str], contract: SourceContract, masked: Collection[str], where: str
+) -> None:
     try:
         plain = json.loads(text)
         line, row = plain["line"], dict(plain["row"])
@@ -65,8 +76,12 @@ def _check(text: bytes, known: Mapping[int, str], contract: SourceContract, wher
     if set(row) != set(contract.columns):
         odd = ", ".join(sorted(set(row) ^ set(contract.columns)))
         raise _refused("a corrected row has other columns", where, ", ".join(contract.columns), f"not in both: {odd}")
+    delivered = json.loads(known[line])
+    if changed := [name for name in contract.hashed if row[name] not in (delivered[name], MASK)]:
+        expected = "the value as it was printed; a corrected file is hashed, these rows are not"
+        raise _refused("a hashed value cannot be corrected here", where, expected, f"another {changed[0]}")
     try:
-        rebuilt(pa.table({"line": [line], "row": [_filled(row, known[line], contract.masked)]}), contract)
+        rebuilt(pa.table({"line": [line], "row": [_filled(row, known[line], masked)]}), contract)
     except duckdb.Error as error:
         expected = ", ".join(f"{name} {column.dtype}" for name, column in contract.columns.items())
         said, hide = quotable(error, bool(contract.masked)), bool(contract.masked)

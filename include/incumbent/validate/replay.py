@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incumbent.config import Model
-from incumbent.errors import BatchError
+from incumbent.errors import BatchError, StoreError
 from incumbent.records import Ingest, Part, Revisit, canonical_json
 from incumbent.store import ModelStore, Table
 from incumbent.store.removals import OBJECTS, kept, removal_of
 from incumbent.validate.contract import SourceContract
-from incumbent.validate.corrections import check_corrections, with_corrections
+from incumbent.validate.corrections import check_corrections, not_shown, with_corrections
 from incumbent.validate.delivered import BATCH_ROWS, DeliveredRows
 from incumbent.validate.delivery import ONCE, Delivery, is_current, same_columns, table_of
 from incumbent.validate.erased import leave_out
@@ -132,7 +132,8 @@ def replay_of(
             next_step="run `incumbent store check`; an ingest that is under way ends first",
         )
     if corrections:
-        check_corrections(entries.filter(pc.is_in(entries["line"], lines)), contract, corrections)
+        asked = entries.filter(pc.is_in(entries["line"], lines))
+        check_corrections(asked, contract, corrections, not_shown(store, contract, source))
     return Revisit(
         action=REPLAY,
         source=source,
@@ -163,7 +164,11 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
     delivery = delivery_of(store, model, revisit)
     table, partition = table_of(store, model, delivery), delivery.table_partition
     accepted = Part(**revisit.accepted)
-    same_columns(table, delivery)
+    try:
+        same_columns(table, delivery)
+    except StoreError as error:  # an order that nobody can carry out must not wait for ever
+        finish(store, revisit, STOPPED, f"Nothing was replayed: {error.what}.")
+        raise
     if _is_erased(store, table, revisit):
         finish(store, revisit, STALE, "Nothing was replayed: some of its rows were erased since it was asked for.")
         return None
@@ -231,12 +236,13 @@ def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path
         folder: Private folder; whoever made it takes it away.
     """
     delivery = delivery_of(store, model, revisit)
+    same_columns(table_of(store, model, delivery), delivery)
     contract, accepted = delivery.contract, Part(**revisit.accepted)
     entries = store.quarantine(revisit.source).read_parts([Part(**revisit.aside)]).drop_columns(["partition"])
     lines = chosen_lines(entries, revisit.rule)
     asked = entries.filter(pc.is_in(entries["line"], lines))
     corrections = store.objects.get(revisit.corrections) if revisit.corrections else b""
-    corrected = with_corrections(asked, corrections, contract.masked)
+    corrected = with_corrections(asked, corrections, not_shown(store, contract, revisit.source))
     past = table_of(store, model, delivery).read_parts([accepted], list(contract.columns)).cast(stored_schema(contract))
     rows = DeliveredRows(
         folder, contract, revisit.source, row_rules(contract, model, revisit.source, revisit.partition)

@@ -2,9 +2,9 @@
 
 **Reads** requests, replays, releases, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an
 idle Ray head; once a day removes replaced data that nothing needs, of models with `retention`. **Emits** REQUEST
-and RAW for what was asked for and no run has taken up, ever more rarely.
+and RAW for deliveries and orders that no run has taken up, ever more rarely.
 
-**Normal:** the `requests` and `revisits` tasks are skipped, the `registry` tasks find the alias in place. **Worry**
+**Normal:** the `requests` and `waiting` tasks are skipped, the `registry` tasks find the alias in place. **Worry**
 when a task fails: its message names what in that model's store it could not use; the other models are looked at
 all the same. **Re-run:** safe at any time.
 """
@@ -38,7 +38,7 @@ def maintenance_dag(models: list[Model]) -> DAG:
     with dag:
         for model in models:
             _requests(model)
-            _revisits(model)
+            _waiting(model)
             _reconcile(model.name)
             if model.retention.keep_days is not None:
                 _vacuum(model.name)
@@ -64,23 +64,28 @@ def _requests(model: Model) -> None:
     requests()
 
 
-def _revisits(model: Model) -> None:
+def _waiting(model: Model) -> None:
     raw = {source: ModelAssets(model).raw(source) for source in model.sources if not model.sources[source].once}
 
-    @task(task_id=f"revisits_{model.name}", outlets=list(raw.values()))
-    def revisits() -> list[str]:
+    @task(task_id=f"waiting_{model.name}", outlets=list(raw.values()))
+    def waiting() -> list[str]:
+        from incumbent.validate.arrivals import claim_deliveries
         from incumbent.validate.revisits import claim_revisits
 
         runtime, context, now = Runtime.open(model.name), get_current_context(), datetime.now(UTC)
-        found = {source: claim_revisits(runtime.store, source, context["run_id"], now) for source in raw}
+        store, contract, owner = runtime.store, runtime.folder.contract_path, context["run_id"]
+        found = {}
+        for source in raw:  # deliveries too: of one whose run has failed nobody tells the watcher again
+            landed = claim_deliveries(store, runtime.model, contract, source, runtime.drop, owner, now)
+            found[source] = sorted({*landed, *claim_revisits(store, source, owner, now)})
         if not any(found.values()):
-            raise skip("Nothing was asked for about a batch, or it was announced a short while ago.")
+            raise skip("Nothing waits, or it was announced a short while ago.")
         for source, partitions in found.items():
             for partition in partitions:
                 emit(context, raw[source], partition)
         return [f"{source} {partition}" for source, partitions in found.items() for partition in partitions]
 
-    revisits()
+    waiting()
 
 
 def _reconcile(model: str) -> None:

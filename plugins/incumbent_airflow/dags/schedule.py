@@ -23,7 +23,7 @@ from incumbent.partitions import end_of, start_of
 from incumbent_airflow.assets import ModelAssets, calendar
 from incumbent_airflow.defaults import MAX_ACTIVE_RUNS, RUN_TIMEOUT, Stage, dag_args
 from incumbent_airflow.operators.extract import ExtractOperator
-from incumbent_airflow.sensors.delivery import DeliverySensor
+from incumbent_airflow.sensors.delivery import LATE, DeliverySensor
 
 
 def schedule_dag(model: Model, settings: Settings) -> DAG:
@@ -54,16 +54,24 @@ def schedule_dag(model: Model, settings: Settings) -> DAG:
                     model=model.name,
                     grain=model.grain.value,
                     pattern=f"{settings.drop}/{source.path}",
+                    timeout_s=_wait(model, name).total_seconds(),
                     asset=assets.raw(name),
                     outlets=[assets.raw(name)],
                 )
     return dag
 
 
+def _wait(model: Model, source: str) -> timedelta:
+    """Return how long after a partition's end a source is waited for: until its rows are due, or its file late."""
+    late = timedelta(0) if model.sources[source].query is not None else LATE
+    return model.delay_of(source) + late
+
+
 def _patience(model: Model) -> dict[str, Any]:
-    """Return the limits of a run that waits for rows to be due, and of as many runs as wait at a time."""
-    delays = [model.delay_of(name) for name, source in model.sources.items() if source.query is not None]
-    longest = max(delays, default=timedelta(0))
+    """Return the limits of a run that waits for its sources, and of as many runs as wait at a time."""
+    longest = max(
+        (_wait(model, name) for name, source in model.sources.items() if not source.once), default=timedelta(0)
+    )
     if not longest:
         return {}
     interval = end_of(model.start, model.grain) - start_of(model.start, model.grain)

@@ -17,6 +17,7 @@ from incumbent_airflow.runtime import Runtime, emit
 from incumbent_airflow.triggers.delivery import DeliveryTrigger
 
 BUCKET_POLL = timedelta(minutes=1)
+LATE = timedelta(days=7)  # after the day on which a file is expected
 
 
 class DeliverySensor(BaseOperator):
@@ -32,7 +33,14 @@ class DeliverySensor(BaseOperator):
     template_fields: Sequence[str] = ("pattern",)
 
     def __init__(
-        self, *, model: str, grain: str, pattern: str, asset: Asset, timeout_s: float = 7 * 86_400, **kwargs: Any
+        self,
+        *,
+        model: str,
+        grain: str,
+        pattern: str,
+        asset: Asset,
+        timeout_s: float = LATE.total_seconds(),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.model = model

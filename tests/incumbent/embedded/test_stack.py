@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -50,6 +51,19 @@ def test_a_taken_port_is_named_with_its_variable_and_nothing_starts(tmp_path: Pa
 @pytest.mark.unit
 def test_down_of_nothing_stops_nothing(tmp_path: Path) -> None:
     assert stack.down(Settings.from_env({}, tmp_path)) == []
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("name", "fails"), [("ray", False), ("mlflow", True)])
+def test_a_component_that_ends_fails_the_start_but_not_a_ray_head_that_was_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fails: bool
+) -> None:
+    settings = Settings.from_env({}, tmp_path)
+    ended = processes.ProcessRecord(name, 2**22 + 1, 0.0, "it ended", 0)
+    monkeypatch.setattr(processes, "recorded", lambda _: [ended])
+    answers = iter([False, True])
+    with pytest.raises(UnavailableError, match="mlflow ended") if fails else nullcontext():
+        stack._wait(settings, "airflow", lambda: next(answers))
 
 
 @pytest.mark.stack

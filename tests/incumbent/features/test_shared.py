@@ -16,6 +16,7 @@ from incumbent.features import build as building
 from incumbent.features.build import build, build_window, stored_profile
 from incumbent.features.compute import computed
 from incumbent.features.definition import register
+from incumbent.sensitive import Sensitive
 from incumbent.store import ModelStore, Store
 from incumbent.store.check import check
 
@@ -127,6 +128,18 @@ def test_what_the_other_model_has_lost_is_computed(any_store: Store, computation
         one.blobs.create(file, b"other bytes")
     built = build(two, TWO, definition, MONTHS[0])
     assert (built.part, computations) == (part, [f"{name} {MONTHS[0]}" for name in ("one", "two")])
+
+
+def test_what_one_model_may_not_see_is_not_common(tmp_path: Path, computations: list[str]) -> None:
+    private = TWO.with_sensitive(Sensitive(kept_out={"orders": ("x",)}))
+    one, two = delivered(Store(tmp_path), ONE, MONTHS[:1]), delivered(Store(tmp_path), private, MONTHS[:1])
+    sql = "SELECT b.* EXCLUDE (place), 1 AS y FROM batch AS b LEFT JOIN places AS p ON b.place = p.place"
+    for store, model in ((one, ONE), (two, private)):
+        build(store, model, register(store, model, sql), MONTHS[0])
+    columns = [
+        store.features(register(store, model, sql)).read().schema.names for store, model in ((one, ONE), (two, private))
+    ]
+    assert ("x" in columns[0], "x" in columns[1]) == (True, False)
 
 
 def test_what_differs_in_what_decides_the_rows_is_not_common(tmp_path: Path, computations: list[str]) -> None:

@@ -116,7 +116,7 @@ def read_here() -> Iterator[None]:
     """
 
     @contextmanager
-    def admitted(order: Order, limit_s: float) -> Iterator[Admitted]:
+    def admitted(order: Order) -> Iterator[Admitted]:
         batches = (batch.replace_schema_metadata(None) for batch in READERS[order.format](order))
         yield Admitted(pa.RecordBatchReader.from_batches(schema_of(order), batches), {})
 

@@ -20,7 +20,7 @@ from tests.incumbent.validate.conftest import (
 from tests.incumbent.validate.test_killed import content, store_in
 
 from incumbent.config import Model
-from incumbent.errors import BatchError
+from incumbent.errors import BatchError, StoreError
 from incumbent.records import Revisit
 from incumbent.store import ModelStore
 from incumbent.store.check import check_model
@@ -260,3 +260,49 @@ def test_corrected_rows_that_cannot_be_are_refused(
     assert command(ranged(14), *words) == 2
     assert said in capsys.readouterr().err
     assert unanswered(store, "events") == []
+
+
+def test_an_order_that_cannot_be_carried_out_is_answered(store: ModelStore, small: Model, deliver: Deliver) -> None:
+    deliver(ranged(14))
+    other = build_contract({"x": {"dtype": "int64"}})  # the table's x is float64
+    revisit = ask(store, other)
+    with pytest.raises(StoreError, match="other columns than the table"):
+        do_unanswered(store, small, "events", MONTH)
+    assert (answer(store, revisit) or {})["verdict"] == "stopped"
+    assert do_unanswered(store, small, "events", MONTH) is None, "what comes next is not held up"
+
+
+def test_such_an_order_is_not_even_written(
+    store: ModelStore, deliver: Deliver, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deliver(ranged(14))
+    other = build_contract({"x": {"dtype": "int64"}})
+    assert command(other, "quarantine", "replay", store.name, "events", MONTH, "--reason", "r") == 3
+    assert "other columns than the table" in capsys.readouterr().err
+    assert unanswered(store, "events") == []
+
+
+def test_a_hashed_value_is_not_corrected_in_the_clear(store: ModelStore, deliver: Deliver) -> None:
+    contract = build_contract({"row": HASHED, "x": {"dtype": "float64", "max": 14}})
+    deliver(contract)
+    entry = store.quarantine("events").read([MONTH], ["row"]).to_pylist()[0]
+    row = json.loads(entry["row"]) | {"row": "1234", "x": 1.0}
+    with pytest.raises(BatchError, match="a hashed value cannot be corrected here") as refused:
+        ask(store, contract, corrected=json.dumps({"line": 16, "row": row}).encode())
+    assert "1234" not in str(refused.value)
+
+
+def test_what_was_masked_when_it_came_is_not_stored_as_its_mask(
+    store: ModelStore, small: Model, deliver: Deliver
+) -> None:
+    def contract(sensitive: bool, high: float) -> SourceContract:
+        mail = {"dtype": "string", "sensitive": sensitive}
+        return build_contract({"mail": mail, "x": {"dtype": "float64", "max": high}})
+
+    mails = pa.array([f"{row}@x.org" for row in range(ROWS)])
+    deliver(contract(True, 14), mail=mails)
+    shown = {"line": 20, "row": {"row": 19, "ts": "2020-01-01T19:00:00Z", "mail": "***", "x": 1.0}}
+    ask(store, contract(False, 14), corrected=json.dumps(shown).encode())
+    assert do_unanswered(store, small, "events", MONTH) is not None
+    rows = store.batches("events").read([MONTH]).to_pylist()
+    assert {row["row"]: row["mail"] for row in rows}[19] == "19@x.org"
