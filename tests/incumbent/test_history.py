@@ -27,8 +27,9 @@ from incumbent.records import Part, Revisit, Snapshot
 from incumbent.retrain.requests import open_request
 from incumbent.snapshot import take
 from incumbent.store import ModelStore, Store
-from incumbent.store.check import check_model
+from incumbent.store.check import check, check_model
 from incumbent.store.vacuum import vacuum
+from incumbent.store.violation import Violation
 from incumbent.validate import do_unanswered, ingest
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.replay import accepted_now, replay_of
@@ -212,12 +213,26 @@ class History(RuleBasedStateMachine):
 LENGTH = {"stateful_step_count": 25, "deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
+def violations_after(examples: int, place: Callable[[int], tuple[Store, Path]]) -> list[Violation]:
+    """Run so many histories, each in a store of its own, and return what the check finds in the end."""
+    stores: list[Store] = []
+
+    def noted(number: int) -> tuple[Store, Path]:
+        store, raw = place(number)
+        stores.append(store)
+        return store, raw
+
+    run_state_machine_as_test(lambda: History(noted), settings=settings(max_examples=examples, **LENGTH))
+    assert any(store.models() for store in stores), "no history had a delivery"
+    return [found for store in stores for found in check(store)]
+
+
 @pytest.mark.parametrize("examples", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_in_any_order_on_a_folder(tmp_path: Path, examples: int) -> None:
     def place(number: int) -> tuple[Store, Path]:
         return Store(tmp_path / f"store-{number}"), tmp_path / f"raw-{number}"
 
-    run_state_machine_as_test(lambda: History(place), settings=settings(max_examples=examples, **LENGTH))
+    assert violations_after(examples, place) == []
 
 
 @pytest.mark.parametrize("examples", [2, pytest.param(30, marks=pytest.mark.slow)])
@@ -228,4 +243,4 @@ def test_in_any_order_on_s3(tmp_path: Path, s3_options: dict[str, str], examples
         address = f"s3://{BUCKET}/{tmp_path.name}/{number}"
         return Store.at(address, tmp_path / f"work-{number}", s3_options), tmp_path / f"raw-{number}"
 
-    run_state_machine_as_test(lambda: History(place), settings=settings(max_examples=examples, **LENGTH))
+    assert violations_after(examples, place) == []

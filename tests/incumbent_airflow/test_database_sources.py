@@ -1,6 +1,7 @@
 """What a source from a database promises, on every way to read one: PostgreSQL by three drivers, SQLite, and DuckDB.
 
-A database of yours is tried in the same way: a `Reader` of it, added to `READERS`.
+A database of yours is tried in the same way: a `Reader` of it, added to `READERS`. Long because it is one
+conformance test: every promise, in one place.
 """
 
 import os

@@ -109,28 +109,18 @@ def replay_of(
     Raises:
         BatchError: Nothing is set aside there, or a corrected row cannot stand for one that is.
     """
-    where = f"{model.name}.{source} {partition}".rstrip()
     aside = store.quarantine(source).part(partition or ONCE)
     entries = None if aside is None else store.quarantine(source).read_parts([aside])
     lines = pa.array([]) if entries is None else chosen_lines(entries, rule)
     if aside is None or entries is None or not len(lines):
         raise BatchError(
             "nothing is set aside there",
-            where=where,
+            where=f"{model.name}.{source} {partition}".rstrip(),
             expected=f"rows that break {rule}" if rule else "rows in quarantine",
             found="none",
             next_step=f"incumbent quarantine list {model.name}",
         )
-    raw_digest = entries["raw_digest"][0].as_py()
-    record = accepted_now(store, model, source, partition, raw_digest)
-    if record is None:
-        raise BatchError(
-            "the rows that are set aside are not of the delivery that is there",
-            where=where,
-            expected=f"a record of delivery {raw_digest[:16]}",
-            found="none that holds",
-            next_step="run `incumbent store check`; an ingest that is under way ends first",
-        )
+    record = _delivered(store, model, source, partition, entries["raw_digest"][0].as_py())
     if corrections:
         asked = entries.filter(pc.is_in(entries["line"], lines))
         check_corrections(asked, contract, corrections, not_shown(store, contract, source))
@@ -138,7 +128,7 @@ def replay_of(
         action=REPLAY,
         source=source,
         partition=partition,
-        raw_digest=raw_digest,
+        raw_digest=record.raw_digest,
         contract_digest=store.objects.put(canonical_json(contract.model_dump(mode="json"))),
         accepted=asdict(Part(partition or ONCE, record.digest, record.rows)),
         aside=asdict(aside),
@@ -147,6 +137,19 @@ def replay_of(
         reason=reason,
         by=by,
     )
+
+
+def _delivered(store: ModelStore, model: Model, source: str, partition: str, raw_digest: str) -> Ingest:
+    record = accepted_now(store, model, source, partition, raw_digest)
+    if record is None:
+        raise BatchError(
+            "the rows that are set aside are not of the delivery that is there",
+            where=f"{model.name}.{source} {partition}".rstrip(),
+            expected=f"a record of delivery {raw_digest[:16]}",
+            found="none that holds",
+            next_step="run `incumbent store check`; an ingest that is under way ends first",
+        )
+    return record
 
 
 def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
@@ -192,7 +195,16 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
         table.commit(part)
         store.quarantine(revisit.source).replace(partition, found.quarantine)
     message = f"Replayed {found.joins} rows into {revisit.source} {revisit.partition}, {found.left} stay in quarantine."
-    record = Ingest(
+    record = _record(delivery.contract, revisit, part, found, message)
+    store.records.claim(Ingest.kind, f"{delivery.record_name}-{revisit.id}", record.to_json())
+    settle(store, delivery, record)
+    finish(store, revisit, DONE, message)
+    LOG.info("%s", message)
+    return record
+
+
+def _record(contract: SourceContract, revisit: Revisit, part: Part, found: Replayed, message: str) -> Ingest:
+    return Ingest(
         source=revisit.source,
         partition=revisit.partition,
         raw_digest=revisit.raw_digest,
@@ -204,14 +216,9 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
         failures=found.rules,
         message=message,
         revisit=revisit.id,
-        masked=delivery.contract.masked,
-        hashed=delivery.contract.hashed,
+        masked=contract.masked,
+        hashed=contract.hashed,
     )
-    store.records.claim(Ingest.kind, f"{delivery.record_name}-{revisit.id}", record.to_json())
-    settle(store, delivery, record)
-    finish(store, revisit, DONE, message)
-    LOG.info("%s", message)
-    return record
 
 
 def delivery_of(store: ModelStore, model: Model, revisit: Revisit) -> Delivery:
