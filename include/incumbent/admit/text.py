@@ -9,6 +9,7 @@ import json
 import mmap
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 
-from incumbent.admit.columns import ARROW_TYPES, choose, conform
+from incumbent.admit.columns import ARROW_TYPES, HIDDEN, SHOWN, choose, conform
 from incumbent.admit.order import Order, Reason, Refused, quoted
 
 PACKED = (b"PAR1", b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # Parquet, gzip, zip, …
@@ -92,34 +93,57 @@ def _refuse_hexadecimal(order: Order, names: Mapping[str, str]) -> None:
 
 
 def read_json(order: Order) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of JSON lines in the contract's columns; a key that no row has is a missing column."""
-    keys = _keys(order)
+    """Yield the rows of JSON lines in the contract's columns; a key that no row has is a missing column.
+
+    Each row may use a column's old or its new name: a sender renames a column between two rows, not between two files.
+    """
     # A first object may leave out what it has no value for: what no row has is known at the end.
-    chosen = choose(replace(order, dropped="nulls", nullable=tuple(order.columns)), keys)
-    theirs = {new: old for old, new in order.renamed.items()}
-    wanted = {name: chosen.names.get(name, theirs.get(name, name)) for name in order.columns}
-    taken = replace(chosen, names=wanted)  # what the first object lacks may come later
+    chosen = choose(replace(order, dropped="nulls", nullable=tuple(order.columns)), _keys(order))
+    taken = replace(chosen, names={name: name for name in order.columns})
     empty = set(order.columns)
     try:
-        for batch in _json_batches(order, wanted):
-            empty -= {name for name in empty if batch.column(wanted[name]).null_count < batch.num_rows}
-            yield conform(order, _with_times(order, batch, wanted), taken)
+        for batch in _json_batches(order):
+            rows = _renamed(order, _with_times(order, batch))
+            empty -= {name for name in empty if rows.column(name).null_count < rows.num_rows}
+            yield conform(order, rows, taken)
     except pa.ArrowInvalid as error:
-        raise _json_value(str(error), order, wanted) or error from error
+        raise _json_value(str(error), order) or error from error
     optional = order.nullable if order.dropped == "nulls" else ()
     if lacking := [name for name in order.columns if name in empty and name in chosen.dropped and name not in optional]:
         kind = order.columns[lacking[0]]
         raise Refused(Reason.COLUMN_MISSING, "a column is missing", column=lacking[0], expected=kind, found="absent")
 
 
-def _json_batches(order: Order, wanted: dict[str, str]) -> Iterator[pa.RecordBatch]:
+def _kinds(order: Order) -> dict[str, str]:
+    """Return the contract dtype of each key that an object may have: a column's name, or its former one."""
+    former = {old: order.columns[new] for old, new in order.renamed.items() if new in order.columns}
+    return {**order.columns, **former}
+
+
+def _json_batches(order: Order) -> Iterator[pa.RecordBatch]:
     # JSON has no times: Arrow guesses them from text and loses the zone, so text is read as text.
-    kinds = {wanted[name]: pa.string() if kind in QUOTED else ARROW_TYPES[kind] for name, kind in order.columns.items()}
+    kinds = {name: pa.string() if kind in QUOTED else ARROW_TYPES[kind] for name, kind in _kinds(order).items()}
     options = pajson.ParseOptions(
-        explicit_schema=pa.schema(list(kinds.items())), unexpected_field_behavior="ignore", newlines_in_values=False
-    )
+        explicit_schema=pa.schema(list(kinds.items())), newlines_in_values=False,
+        unexpected_field_behavior="error" if order.added == "stop" else "ignore",
+    )  # fmt: skip
     read_options = pajson.ReadOptions(use_threads=False, block_size=BLOCK)
     yield from pajson.open_json(order.path, read_options=read_options, parse_options=options)
+
+
+def _renamed(order: Order, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch under the contract's names.
+
+    Raises:
+        Refused: A row has a column under its old and its new name.
+    """
+    columns = {name: batch.column(name) for name in order.columns}
+    for old, new in order.renamed.items():
+        if new in columns:
+            if pc.any(pc.and_(columns[new].is_valid(), batch.column(old).is_valid())).as_py():
+                raise Refused(Reason.COLUMN_TWICE, "a column comes under its old and its new name", column=new)
+            columns[new] = pc.coalesce(columns[new], batch.column(old))
+    return pa.record_batch(columns)
 
 
 def _header(order: Order) -> list[str]:
@@ -166,19 +190,18 @@ def _beginning(order: Order) -> str:
         raise Refused(Reason.ENCODING, "the text is not UTF-8", expected="UTF-8", found=str(error)[:300]) from error
 
 
-def _with_times(order: Order, batch: pa.RecordBatch, wanted: dict[str, str]) -> pa.RecordBatch:
+def _with_times(order: Order, batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch whose texts are the times that they say."""
     arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-    for name, kind in order.columns.items():
+    for name, kind in _kinds(order).items():
         if kind not in EXAMPLES:
             continue
         try:
-            arrays[wanted[name]] = arrays[wanted[name]].cast(ARROW_TYPES[kind])
+            arrays[name] = arrays[name].cast(ARROW_TYPES[kind])
         except pa.ArrowException as error:
             raise Refused(
-                Reason.VALUE, "a text is no such time", column=wanted[name], expected=EXAMPLES[kind],
-                found=quoted(order, error),
-            ) from error  # fmt: skip
+                Reason.VALUE, "a text is no such time", column=name, expected=EXAMPLES[kind], found=quoted(order, error)
+            ) from error
     return pa.record_batch(arrays)
 
 
@@ -198,15 +221,28 @@ def _csv_value(said: str, header: list[str], order: Order) -> Refused | None:
     return None
 
 
-def _json_value(said: str, order: Order, wanted: dict[str, str]) -> Refused | None:
+def _json_value(said: str, order: Order) -> Refused | None:
     """Return what Arrow's message means where it names a column."""
+    if "unexpected field" in said:
+        shown, known = _first_unknown(order), ", ".join(order.columns)
+        return Refused(Reason.COLUMN_ADDED, "a column is not in the contract", column=shown, expected=known)
     shown = quoted(order, said)
     what = "a value is none of the column's type"
     if found := re.search(r"Failed to convert JSON to (\w+)", said):  # Arrow does not say of which column
         return Refused(Reason.VALUE, what, expected=found[1], found=shown)
     found = re.search(r"Column\(/(\w+)", said)
-    name = next((ours for ours, theirs in wanted.items() if found and theirs == found[1]), None)
-    if found is None or name is None:
+    kind = _kinds(order).get(found[1]) if found else None
+    if found is None or kind is None:
         return None
-    expected = EXAMPLES.get(order.columns[name], order.columns[name])
-    return Refused(Reason.VALUE, what, column=found[1], expected=expected, found=shown)
+    return Refused(Reason.VALUE, what, column=found[1], expected=EXAMPLES.get(kind, kind), found=shown)
+
+
+def _first_unknown(order: Order) -> str:
+    """Return the first key that the contract does not have, which Arrow does not name."""
+    known = _kinds(order)
+    with Path(order.path).open("rb") as lines:
+        for line in () if order.private else lines:
+            with suppress(ValueError):  # blank, or cut short
+                if found := [name for name in json.loads(line) if name not in known]:
+                    return ascii(found[0])[:SHOWN]
+    return HIDDEN

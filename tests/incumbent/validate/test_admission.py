@@ -102,3 +102,37 @@ def test_a_text_column_that_json_lines_lack_is_missing_and_not_null(read: Read) 
     assert caught.value.where.endswith("column name")
     (row,) = read(f'{{"row": 1, {NOON}, "x": 2, "name": null, "day": null}}\n', "jsonl")
     assert row["name"] is row["day"] is None
+
+
+def renamed(added: str = "drop") -> SourceContract:
+    evolution = {"renamed": {"price": "amount", "seen": "day"}, "added": added}
+    columns = {"amount": {"dtype": "float64", "nullable": True}, "day": {"dtype": "date", "nullable": True}}
+    return build_contract(columns, evolution=evolution)
+
+
+def objects(folder: Path, *pairs: str) -> Path:
+    lines = "".join(f'{{"row": {row}, {NOON}, "x": 2, {said}}}\n' for row, said in enumerate(pairs))
+    (path := folder / "2020-01.jsonl").write_text(lines)
+    return path
+
+
+def test_json_lines_may_change_a_columns_name_between_two_rows(tmp_path: Path) -> None:
+    path = objects(tmp_path, '"price": 1, "seen": "2020-01-05"', '"amount": 2, "day": "2020-01-06"', '"price": 3')
+    rows = admitted_rows(path, renamed("stop"))
+    assert [row["amount"] for row in rows] == [1.0, 2.0, 3.0]
+    assert [row["day"] for row in rows] == [date(2020, 1, 5), date(2020, 1, 6), None]
+
+
+def test_a_row_with_a_column_under_both_its_names_is_refused(tmp_path: Path) -> None:
+    path = objects(tmp_path, '"amount": 1, "day": null', '"amount": 1, "price": 2')
+    with pytest.raises(BatchError, match="under its old and its new name") as caught:
+        admitted_rows(path, renamed())
+    assert caught.value.where.endswith("column amount")
+
+
+def test_a_key_that_json_lines_add_later_is_an_added_column(tmp_path: Path) -> None:
+    path = objects(tmp_path, '"amount": 1, "day": null', '"amount": 1, "colour": {"deep": 1}')
+    assert len(admitted_rows(path, renamed())) == 2
+    with pytest.raises(BatchError, match="not in the contract") as caught:
+        admitted_rows(path, renamed("stop"))
+    assert (caught.value.reason, caught.value.where.endswith("column 'colour'")) == ("COLUMN_ADDED", True)
