@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -155,8 +155,13 @@ class Table:
             if not self.blobs.create_from(path, staged.file):
                 self.blobs.open_verified(path, digest).close()
 
-    def commit(self, part: Part) -> Commit:
+    def commit(self, part: Part, if_still: Callable[[], bool] = lambda: True) -> Commit:
         """Put a prepared content in the place of its partition's; the same content commits nothing.
+
+        Args:
+            part: The content.
+            if_still: Asked before each attempt whether it still belongs there; if not, nothing is committed. What
+                another writer commits after the answer comes later in the log too, and stands.
 
         Raises:
             StoreError: The commit kept losing races.
@@ -171,7 +176,7 @@ class Table:
                     where=f"{self.blobs.url}, partition {part.partition}",
                     next_step="run `incumbent store check`; restore the table's log from a backup",
                 )
-            if newest.parts.get(part.partition) == part:
+            if newest.parts.get(part.partition) == part or not if_still():
                 return Commit(part, changed=False)
             try:
                 with around(f"commit of {self.name}"):

@@ -146,15 +146,17 @@ def _judge(store: ModelStore, model: Model, delivery: Delivery, rows: DeliveredR
 def _commit(store: ModelStore, model: Model, delivery: Delivery, rows: DeliveredRows) -> Part:
     """Commit the good rows, then those that are set aside.
 
-    The good rows first: a write that fails must not leave a quarantine of rows that were never delivered.
+    The good rows first: a write that fails must not leave a quarantine of rows that were never delivered. And the
+    others only beside them: another delivery of the partition, that came meanwhile, has its own.
     """
     table, partition = table_of(store, model, delivery), delivery.table_partition
     with rows.good() as good:
         part = table.prepare(partition, good)
     intend(store, delivery, part)
     table.commit(part)
+    quarantine = store.quarantine(delivery.source)
     with rows.aside(delivery.raw_digest) as aside:
-        store.quarantine(delivery.source).replace(partition, aside)
+        quarantine.commit(quarantine.prepare(partition, aside), if_still=lambda: table.part(partition) == part)
     return part
 
 

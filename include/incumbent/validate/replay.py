@@ -193,7 +193,9 @@ def replay(store: ModelStore, model: Model, revisit: Revisit) -> Ingest | None:
             return None
         intend(store, delivery, part)
         table.commit(part)
-        store.quarantine(revisit.source).replace(partition, found.quarantine)
+        quarantine = store.quarantine(revisit.source)
+        left = quarantine.prepare(partition, found.quarantine)
+        quarantine.commit(left, if_still=lambda: table.part(partition) == part)  # as an ingest does
     message = f"Replayed {found.joins} rows into {revisit.source} {revisit.partition}, {found.left} stay in quarantine."
     record = _record(delivery.contract, revisit, part, found, message)
     store.records.claim(Ingest.kind, f"{delivery.record_name}-{revisit.id}", record.to_json())

@@ -13,7 +13,8 @@ from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
 from incumbent.records import Ingest, Part, digest_of
 from incumbent.store import ModelStore, Store
-from incumbent.store.tables import Table
+from incumbent.store.check import check_model
+from incumbent.store.tables import Commit, Table
 from incumbent.validate import ingest, ingest_or_raise
 from incumbent.validate.contract import SourceContract
 
@@ -70,6 +71,28 @@ def test_a_write_that_fails_leaves_no_quarantine_of_rows_that_were_not_committed
     with pytest.raises(OSError, match="no space"):
         deliver(x=TWO_BAD)
     assert store.quarantine("events").parts() == before
+
+
+@pytest.mark.parametrize("last", [ONE_BAD, pa.array(map(float, range(20)))])
+def test_the_rows_that_two_deliveries_set_aside_are_those_of_the_one_that_stands(
+    store: ModelStore, deliver: Callable[..., Ingest], monkeypatch: pytest.MonkeyPatch, last: pa.Array
+) -> None:
+    """The second comes when the first has committed its good rows, and not yet the others."""
+    settled, commit = [], Table.commit
+
+    def slow(table: Table, part: Part, *conditions: Any, **given: Any) -> Commit:
+        if table.name == "quarantine/events" and not settled:
+            settled.append(True)
+            deliver(x=last)
+        return commit(table, part, *conditions, **given)
+
+    monkeypatch.setattr(Table, "commit", slow)
+    deliver(x=TWO_BAD)
+    assert store.batches("events").read(columns=["x"])["x"].to_pylist() == [
+        x for x in last.to_pylist() if x is not None
+    ]
+    assert store.quarantine("events").read(columns=["line"]).num_rows == last.null_count
+    assert check_model(store) == []
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])

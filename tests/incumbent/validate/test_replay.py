@@ -21,9 +21,10 @@ from tests.incumbent.validate.test_killed import content, store_in
 
 from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
-from incumbent.records import Revisit
+from incumbent.records import Part, Revisit
 from incumbent.store import ModelStore
 from incumbent.store.check import check_model
+from incumbent.store.tables import Table
 from incumbent.validate import do_unanswered, ingest
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.replay import replay_of
@@ -166,6 +167,24 @@ def test_other_rows_that_came_since_leave_nothing_to_replay(store: ModelStore, s
     assert do_unanswered(store, small, "events", MONTH) == new
     assert (answer(store, revisit) or {})["verdict"] == "stale"
     assert (digest(store), unanswered(store, "events"), check_model(store)) == (new.digest, [], [])
+
+
+def test_a_delivery_that_comes_during_a_replay_keeps_its_own_rows_aside(
+    store: ModelStore, small: Model, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(ranged(14))
+    ask(store, ranged(100))
+    prepare = Table.prepare
+
+    def slow(table: Table, partition: str, rows: Any) -> Part:
+        if table.name == "quarantine/events":
+            monkeypatch.undo()
+            deliver(ranged(14), x=pa.array([99.0, *[1.0] * (ROWS - 1)]))
+        return prepare(table, partition, rows)
+
+    monkeypatch.setattr(Table, "prepare", slow)
+    do_unanswered(store, small, "events", MONTH)
+    assert (aside(store), check_model(store)) == ([(1, "x.range")], [])
 
 
 def test_an_expectation_of_the_users_own_decides_over_the_whole_batch(
