@@ -39,8 +39,27 @@ def test_a_delivery_whose_run_has_failed_is_announced_again(tmp_path: Path, monk
     monkeypatch.setattr(maintenance, "emit", lambda _, asset, key: announced.append((asset.name, key)))
     (waiting,) = (task for task in maintenance_dag(models()).tasks if task.task_id == "waiting_flights_delay")
     monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "one"})
-    assert waiting.python_callable() == ["flights 2013-01"]
+    assert waiting.python_callable() == []
     monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "two"})
     with pytest.raises(AirflowSkipException):
         waiting.python_callable()
     assert announced == [("flights_delay.raw_flights", "2013-01")]
+
+
+def test_a_source_that_comes_once_is_announced_again_by_its_own_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its consumers wait for an event without a partition: one that every run of a shared task would give them."""
+    monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("INCUMBENT_RAW", str(tmp_path / "raw"))
+    raw_data.write_once(tmp_path / "raw" / "flights_delay", "airlines")
+    monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "one"})
+    tasks = {task.task_id: task for task in maintenance_dag(models()).tasks}
+    waiting = tasks["waiting_flights_delay"]
+    assert waiting.python_callable() == ["announce_flights_delay_airlines"]
+    announcing = {name: [asset.name for asset in tasks[name].outlets] for name in waiting.downstream_task_ids}
+    assert announcing == {
+        "announce_flights_delay_airlines": ["flights_delay.raw_airlines"],
+        "announce_flights_delay_planes": ["flights_delay.raw_planes"],
+    }
+    assert not {asset.name for asset in waiting.outlets} & {name for (name,) in announcing.values()}

@@ -19,6 +19,7 @@ from incumbent.store.place import Place, Status, files_at
 from incumbent.validate.contract import load_contract
 from incumbent.validate.delivery import ONCE, is_current
 from incumbent.validate.digests import Digests
+from incumbent.validate.revisits import claim_revisits
 
 LOG = logging.getLogger(__name__)
 ARRIVALS = "arrivals"
@@ -63,6 +64,21 @@ def claim_deliveries(
     return [
         partition for partition, name in unjudged if may_announce(store.records, ARRIVALS, name, owner, now, LOST_AFTER)
     ]
+
+
+def claim_waiting(
+    store: ModelStore, model: Model, contract_path: Path, raw: Place, owner: str, now: datetime
+) -> dict[str, list[str]]:
+    """Return, by source, the partitions that this owner announces: of new deliveries, and of what was asked for."""
+    return {
+        source: sorted(
+            {
+                *claim_deliveries(store, model, contract_path, source, raw, owner, now),
+                *claim_revisits(store, source, owner, now),
+            }
+        )
+        for source in model.sources
+    }
 
 
 def _unjudged(

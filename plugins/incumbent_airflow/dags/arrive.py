@@ -50,16 +50,11 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     @task.branch(task_id="find")
     def find() -> list[str]:
         from incumbent.retrain.requests import start_pending
-        from incumbent.validate.arrivals import claim_deliveries
-        from incumbent.validate.revisits import claim_revisits
+        from incumbent.validate.arrivals import claim_waiting
 
-        runtime, context = Runtime.open(model.name), get_current_context()
+        runtime, context, now = Runtime.open(model.name), get_current_context(), datetime.now(UTC)
         store, contract = runtime.store, runtime.folder.contract_path
-        owner, now = context["run_id"], datetime.now(UTC)
-        found = {}
-        for source in model.sources:
-            landed = claim_deliveries(store, model, contract, source, runtime.drop, owner, now)
-            found[source] = sorted({*landed, *claim_revisits(store, source, owner, now)})
+        found = claim_waiting(store, model, contract, runtime.drop, context["run_id"], now)
         found[REQUESTS] = sorted({request.partition for request in start_pending(store)})
         context["ti"].xcom_push(key=FOUND, value=found)
         return [f"announce_{name}" for name, partitions in found.items() if partitions]

@@ -11,14 +11,18 @@ all the same. **Re-run:** safe at any time.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
+from typing import Any
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG, Asset, get_current_context, task
 
 from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets
 from incumbent_airflow.defaults import RUN_TIMEOUT, START_DATE, Stage, default_args
 from incumbent_airflow.runtime import Runtime, current_settings, emit, skip
+
+LOG = logging.getLogger(__name__)
 
 
 def maintenance_dag(models: list[Model]) -> DAG:
@@ -65,27 +69,35 @@ def _requests(model: Model) -> None:
 
 
 def _waiting(model: Model) -> None:
-    raw = {source: ModelAssets(model).raw(source) for source in model.sources if not model.sources[source].once}
+    raw = {source: ModelAssets(model).raw(source) for source in model.sources}
+    once = [source for source in raw if model.sources[source].once]
 
-    @task(task_id=f"waiting_{model.name}", outlets=list(raw.values()))
+    @task.branch(task_id=f"waiting_{model.name}", outlets=[raw[source] for source in raw if source not in once])
     def waiting() -> list[str]:
-        from incumbent.validate.arrivals import claim_deliveries
-        from incumbent.validate.revisits import claim_revisits
+        from incumbent.validate.arrivals import claim_waiting
 
+        # Deliveries too: of one whose run has failed nobody tells the watcher again.
         runtime, context, now = Runtime.open(model.name), get_current_context(), datetime.now(UTC)
-        store, contract, owner = runtime.store, runtime.folder.contract_path, context["run_id"]
-        found = {}
-        for source in raw:  # deliveries too: of one whose run has failed nobody tells the watcher again
-            landed = claim_deliveries(store, runtime.model, contract, source, runtime.drop, owner, now)
-            found[source] = sorted({*landed, *claim_revisits(store, source, owner, now)})
+        contract = runtime.folder.contract_path
+        found = claim_waiting(runtime.store, runtime.model, contract, runtime.drop, context["run_id"], now)
         if not any(found.values()):
             raise skip("Nothing waits, or it was announced a short while ago.")
         for source, partitions in found.items():
-            for partition in partitions:
+            for partition in filter(None, partitions):
                 emit(context, raw[source], partition)
-        return [f"{source} {partition}" for source, partitions in found.items() for partition in partitions]
+            LOG.info("%s: %s", source, ", ".join(partition or "once" for partition in partitions) or "nothing waits")
+        return [f"announce_{model.name}_{source}" for source in once if found[source]]
 
-    waiting()
+    # A source that comes once has no partition: its event is that of a task, which is skipped while nothing waits.
+    waiting() >> [_announce(model, source, raw[source]) for source in once]
+
+
+def _announce(model: Model, source: str, asset: Asset) -> Any:
+    @task(task_id=f"announce_{model.name}_{source}", outlets=[asset])
+    def announce() -> str:
+        return source
+
+    return announce()
 
 
 def _reconcile(model: str) -> None:
