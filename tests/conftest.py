@@ -48,6 +48,7 @@ ON_S3_WITH_THE_SLOW = (
     "tests/incumbent/validate/test_policies.py",
     "tests/incumbent/validate/test_row_rules.py",
     "tests/incumbent/validate/test_rules.py",
+    "tests/incumbent_airflow/test_approved.py",
     "tests/incumbent_airflow/test_stages.py",
 )
 

@@ -1,4 +1,7 @@
-"""The schedule's tasks that query a database: run by Airflow over a real connection, and what they never say."""
+"""The schedule's tasks that query a database: run by Airflow over a real connection, and what they never say.
+
+Long because one server, one database of Airflow's and their connections serve all of it.
+"""
 
 import json
 import os

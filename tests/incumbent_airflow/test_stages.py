@@ -1,89 +1,30 @@
 """Each request gets an answer, and a finished one keeps it: whatever is cleared, fails or is edited later."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
-from small_training import small_model, small_settings, small_store
-from tests.s3_server import BUCKET
+from tests.incumbent_airflow.conftest import KEY, SQL, ask, gate
 
-from incumbent.config import Approvals, ModelFolder, Retention
+from incumbent.config import Retention
 from incumbent.errors import ConfigError, FeatureError, StoreError, UnavailableError
 from incumbent.features.build import build
 from incumbent.promote import rollback
 from incumbent.records import ModelVersion, Snapshot
-from incumbent.retrain.requests import fail, finish, is_answered, open_request, verdict_of
+from incumbent.retrain.requests import fail, finish, is_answered
 from incumbent_airflow import stages
-from incumbent_airflow.operators.approve import ApproveOperator
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
-KEY = "2020-01"
-YES = {"chosen_options": ["Approve"], "responded_by_user": {"name": "bob"}}
-NO = {"chosen_options": ["Reject"], "responded_by_user": {"name": "ann"}}
-SQL = 'SELECT "row", "at", x, y, kind FROM batch'
-CONTRACT = """
-sources:
-  events: {key: [row], columns: {row: {dtype: int64}}}
-  truth: {key: [row], columns: {row: {dtype: int64}}}
-"""
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def store_address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An address of an empty store: a folder, or a bucket whose credentials only the connection knows."""
-    if request.param == "folder":
-        return str(tmp_path / "store")
-    options = request.getfixturevalue("s3_options")
-    extra = {"endpoint_url": options["endpoint"], "region_name": options["region"]}
-    connection = {"conn_type": "aws", "login": options["key"], "password": options["secret"], "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_INCUMBENT_STORE", json.dumps(connection))
-    return f"s3://{BUCKET}/{tmp_path.name}"
-
-
-@pytest.fixture
-def runtime(tmp_path: Path, store_address: str) -> Runtime:
-    """Return a runtime whose store holds January's batch and outcomes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    (folder / "features.sql").write_text(SQL)
-    (folder / "contract.yaml").write_text(CONTRACT)
-    model = small_model(rounds=10, checkpoint_every=5)
-    runtime = Runtime(ModelFolder(path=folder, model=model), small_settings(tmp_path, INCUMBENT_STORE=store_address))
-    made, snapshot = small_store(tmp_path / "made")
-    features, truth = made.features(snapshot.definition), made.outcomes("truth")
-    runtime.store.batches("events").replace(KEY, features.read([KEY]).drop_columns(["partition"]))
-    runtime.store.outcomes("truth").replace(KEY, truth.read([KEY]).drop_columns(["partition"]))
-    return runtime
-
-
-@pytest.fixture
-def approved(runtime: Runtime) -> Runtime:
-    """Return the runtime of a model whose challengers wait for a person."""
-    model = runtime.model.model_copy(update={"approvals": Approvals(required=True)})
-    return replace(runtime, folder=runtime.folder.model_copy(update={"model": model}))
-
-
-def ask(runtime: Runtime, message: str = "asked by a test") -> str:
-    return open_request(runtime.store, KEY, "manual", {}, degraded=False, message=message)[0].id
 
 
 def edit(runtime: Runtime, sql: str) -> None:
     (runtime.folder.path / "features.sql").write_text(sql)
-
-
-def gate(runtime: Runtime, request: str) -> None:
-    stages.take_snapshot(runtime, request)
-    stages.train_candidate(runtime, request)
-    stages.evaluate_candidate(runtime, request)
 
 
 def run(runtime: Runtime, request: str) -> dict[str, Any]:
@@ -176,66 +117,6 @@ def test_a_done_request_is_never_failed_too(runtime: Runtime) -> None:
     finish(runtime.store, request, "promote", 1, "v")
     fail(runtime.store, request, "too late")
     assert answers(runtime, request) == {"done"}
-
-
-def test_a_refused_request_stays_refused_whatever_is_cleared(approved: Runtime) -> None:
-    request = ask(approved)
-    gate(approved, request)
-    assert stages.promote_candidate(approved, request, NO)["kind"] == "not_approved"
-    again = stages.promote_candidate(approved, request, YES)
-    assert (again["kind"], again["generation"]) == ("not_approved", 0)
-    assert "open a new request" in again["message"]
-    assert (approved.store.ledger(), verdict_of(approved.store, request)) == ([], "not_approved")
-    asked_again = ask(approved)
-    gate(approved, asked_again)
-    assert stages.promote_candidate(approved, asked_again, YES)["kind"] == "promoted"
-
-
-def test_a_promotion_stands_against_a_later_no(approved: Runtime) -> None:
-    request = ask(approved)
-    gate(approved, request)
-    assert stages.promote_candidate(approved, request, YES)["kind"] == "promoted"
-    again = stages.promote_candidate(approved, request, NO)
-    assert (again["kind"], again["generation"]) == ("already", 1)
-    assert [entry.approved_by for entry in approved.store.ledger()] == ["bob"]
-
-
-def test_also_when_the_process_was_killed_before_it_answered_the_request(
-    approved: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = ask(approved)
-    gate(approved, request)
-
-    def killed(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("incumbent.retrain.requests.finish", killed)
-        with pytest.raises(KeyboardInterrupt):
-            stages.promote_candidate(approved, request, YES)
-    assert stages.promote_candidate(approved, request, NO)["kind"] == "already"
-    assert verdict_of(approved.store, request) == "promote"
-
-
-def test_nobody_is_asked_about_a_request_that_is_answered(approved: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = ask(approved)
-    monkeypatch.setattr(Runtime, "open", lambda name: approved)
-    asked: list[str] = []
-    monkeypatch.setattr(
-        "airflow.providers.standard.operators.hitl.HITLOperator.execute", lambda *_: asked.append(request)
-    )
-
-    class Instance:
-        def xcom_pull(self, task_ids: str) -> Any:
-            return {"claim": request, "evaluate": {"verdict": "promote"}}[task_ids]
-
-    approve = ApproveOperator.for_model(approved.model)
-    approve.execute({"ti": Instance()})
-    assert asked == [request]
-    finish(approved.store, request, "not_approved", 0, "")
-    with pytest.raises(AirflowSkipException, match="answered before"):
-        approve.execute({"ti": Instance()})
-    assert asked == [request]
 
 
 def test_contenders_are_judged_on_the_facts_of_the_snapshot(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

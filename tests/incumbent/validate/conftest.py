@@ -42,6 +42,12 @@ def store(any_store: Store) -> ModelStore:
 
 
 @pytest.fixture
+def local(tmp_path: Path) -> ModelStore:
+    """An empty store in a folder, for what does not depend on the place."""
+    return Store(tmp_path / "store").model("small")
+
+
+@pytest.fixture
 def small() -> Model:
     return small_model()
 

@@ -15,7 +15,7 @@ from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent.errors import BatchError
 from incumbent.records import Ingest
-from incumbent.store import ModelStore, Store
+from incumbent.store import ModelStore
 from incumbent.store.place import ObjectPath, Place
 from incumbent.store.s3 import S3Blobs
 from incumbent.validate import digests, ingest
@@ -54,11 +54,6 @@ def drop(request: pytest.FixtureRequest, tmp_path: Path, write: Write) -> Drop:
         return Drop(tmp_path / "drop", tmp_path, write)
     options = request.getfixturevalue("s3_options")
     return Drop(ObjectPath(S3Blobs(f"s3://{BUCKET}/{tmp_path.name}/drop", options)), tmp_path, write)
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> ModelStore:
-    return Store(tmp_path / "store").model("small")
 
 
 @pytest.fixture
