@@ -1,7 +1,8 @@
 """What a delivery costs on its way to features: `make bench ONLY=ingest ROWS=1000000`.
 
-Each step runs in a process of its own, and beside its peer: Great Expectations on pandas and bare DuckDB for the
-rules, SHA-256 of the same bytes for a snapshot. Rows and columns are those of `benchmarks.ingest_table`.
+Each step runs in a process of its own, and beside its peer: Great Expectations on pandas and bare DuckDB, in the same
+memory, for the rules, SHA-256 of the same bytes for a snapshot. Rows and columns: `benchmarks.ingest_table`.
+Above ten million rows there is no peer for the rules: a frame of them fits into few machines.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ from incumbent.store import ModelStore, Store
 from incumbent.store.log import PARTITION
 from incumbent.validate import ingest
 from incumbent.validate.contract import SourceContract
-from incumbent.validate.delivered import DeliveredRows
+from incumbent.validate.delivered import MEMORY, DeliveredRows
 from incumbent.validate.rules import RowRule, row_rules
 from incumbent.validate.suite import judge
 
 ROWS = "INCUMBENT_BENCH_ROWS"
 REPEATS = 3
 MONTHS = 12
+PEERS_UP_TO = 10_000_000
 
 
 def measure() -> Iterator[Figure]:
@@ -46,11 +48,12 @@ def measure() -> Iterator[Figure]:
         folder = Path(name)
         table.write(folder / "events.parquet", rows)
         table.write_prices(folder / "prices.parquet")
-        rules = _apart("validate", folder)
-        yield figure("validate_rows", rules["ours"], "s")
-        yield figure("validate_share_of_bare_duckdb", rules["ours"] / rules["duckdb"], "ratio", goal=1.5)
-        peer = _apart("pandas", folder)
-        yield figure("validate_share_of_gx_on_pandas", rules["ours"] / peer["pandas"], "ratio", goal=0.1)
+        if rows <= PEERS_UP_TO:
+            rules = _apart("validate", folder)
+            yield figure("validate_rows", rules["ours"], "s")
+            yield figure("validate_share_of_bare_duckdb", rules["ours"] / rules["duckdb"], "ratio", goal=1.5)
+            peer = _apart("pandas", folder)
+            yield figure("validate_share_of_gx_on_pandas", rules["ours"] / peer["pandas"], "ratio", goal=0.1)
         whole = _apart("ingest", folder)
         yield figure("ingest_to_features", whole["seconds"] / rows * 1e6, "us/row", goal=1e6 / 300_000)
         yield figure("ingest_of_which_features", whole["features"] / rows * 1e6, "us/row")
@@ -90,9 +93,8 @@ def validate(folder: Path) -> dict[str, Any]:
         delivered = pq.ParquetFile(folder / "events.parquet")
         rows.load(pa.RecordBatchReader.from_batches(delivered.schema_arrow, delivered.iter_batches()))
         ours, bare, connection = [], [], duckdb.connect()
-        connection.execute("SET TimeZone='UTC'")
-        connection.register("delivered", pq.read_table(folder / "events.parquet"))
-        connection.execute("CREATE TABLE batch AS SELECT * FROM delivered")
+        connection.execute(f"SET TimeZone='UTC'; SET memory_limit='{MEMORY}'; SET temp_directory='{scratch}/spilled'")
+        connection.execute(f"CREATE TABLE batch AS SELECT * FROM '{folder / 'events.parquet'}'")
         for _ in range(REPEATS):
             ours.append(_seconds(lambda: judge(contract, rows.rules, rows.tally())))
             bare.append(_seconds(lambda: connection.execute(_by_hand(rows.rules)).fetchall()))
@@ -173,9 +175,9 @@ def whole_ingest(folder: Path) -> dict[str, Any]:
 
 
 def _peak_mb() -> float:
-    """Return the most memory that this process had, or the one that read the file for it."""
+    """Return the most memory that this process had, and with it the one that read the file, as if both at once."""
     used = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return max(used) * 1024 / 1e6
+    return sum(used) * 1024 / 1e6
 
 
 def snapshot(folder: Path) -> dict[str, Any]:
