@@ -20,18 +20,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import ingest_table as table
 from benchmarks.harness import Figure, figure
 from incumbent.features.build import build, build_window
+from incumbent.room import private_duckdb
 from incumbent.store import ModelStore, Store
 from incumbent.store.log import PARTITION
 from incumbent.validate import ingest
 from incumbent.validate.contract import SourceContract
-from incumbent.validate.delivered import MEMORY, DeliveredRows
+from incumbent.validate.delivered import DeliveredRows
 from incumbent.validate.rules import RowRule, row_rules
 from incumbent.validate.suite import judge
 
@@ -92,8 +92,7 @@ def validate(folder: Path) -> dict[str, Any]:
         rows = DeliveredRows(Path(scratch), contract, "events", row_rules(contract, model, "events", table.PARTITION))
         delivered = pq.ParquetFile(folder / "events.parquet")
         rows.load(pa.RecordBatchReader.from_batches(delivered.schema_arrow, delivered.iter_batches()))
-        ours, bare, connection = [], [], duckdb.connect()
-        connection.execute(f"SET TimeZone='UTC'; SET memory_limit='{MEMORY}'; SET temp_directory='{scratch}/spilled'")
+        ours, bare, connection = [], [], private_duckdb(Path(scratch) / "bare")
         connection.execute(f"CREATE TABLE batch AS SELECT * FROM '{folder / 'events.parquet'}'")
         for _ in range(REPEATS):
             ours.append(_seconds(lambda: judge(contract, rows.rules, rows.tally())))

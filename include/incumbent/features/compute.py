@@ -23,12 +23,12 @@ from incumbent.errors import FeatureError
 from incumbent.features.inputs import Inputs
 from incumbent.features.lint import order_matters
 from incumbent.records import Part
+from incumbent.room import enough_room, private_duckdb
 from incumbent.sensitive import quotable
 from incumbent.store import ModelStore
 from incumbent.store.removals import kept
 
 RESERVED = ("partition", "label", "local_date", "score")  # columns that stages add to feature rows
-MEMORY = "1GB"  # what does not fit is spilled into a private folder
 BATCH_ROWS = 65_536
 HASH = "#hash"  # no source has a column of such a name
 
@@ -126,11 +126,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _open_over(files: Mapping[str, list[Path]], spilled: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB that can open nothing but these files, and spills into a private folder."""
-    connection = duckdb.connect(config={} if threads is None else {"threads": threads})
-    connection.execute("SET TimeZone='UTC'")
-    connection.execute(f"SET memory_limit='{MEMORY}'")
-    connection.execute(f"SET temp_directory={_literal(spilled)}")
+    """Return a DuckDB that can open nothing but these files."""
+    connection = private_duckdb(spilled, threads)
     allowed = ", ".join(_literal(file) for each in files.values() for file in each)
     connection.execute(f"SET allowed_paths=[{allowed}]")
     connection.execute("SET enable_external_access=false")
@@ -172,14 +169,16 @@ def _query(
 def _told(model: Model, partition: str) -> Iterator[None]:
     """Tell what the database says of a definition in our words."""
     hide = bool(model.sensitive_in_features)
+    where = f"model {model.name}, features.sql, partition {partition}"
     try:
-        yield
+        with enough_room(where, "look for a join that gives more rows than the batch has"):
+            yield
     except duckdb.Error as error:
         asked = (model.batch_source, *model.context_sources)
         kept_out = ", ".join(f"{each}.{name}" for each in asked for name in model.sensitive.kept_out.get(each, ()))
         failure = FeatureError(
             "the feature definition does not run",
-            where=f"model {model.name}, features.sql, partition {partition}",
+            where=where,
             expected="one SELECT over `batch` and the context sources"
             + (f", without {kept_out}, which contract.yaml keeps out of features" if kept_out else ""),
             found=quotable(error, hide, 500),

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from incumbent.errors import ConfigError
+from incumbent.room import private_duckdb
 from incumbent.sensitive import MASK, quotable
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.rules import RowRule, identifier, literal
@@ -20,7 +21,6 @@ TABLE = "batch"
 BATCH_ROWS = 65_536
 ROW, RULE = '"#row"', '"#rule"'  # no column of a delivery has such a name
 MAX_SAID = 2000
-MEMORY = "1GB"  # what does not fit is spilled into the private folder
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class DeliveredRows:
         return len(rows)
 
     def tally(self) -> Tally:
-        """Count what every rule says, in one pass.
+        """Count what every rule says, in one pass; how many different keys there are, in another over the keys alone.
 
         Raises:
             ConfigError: A rule's SQL does not run on these rows.
@@ -98,8 +98,7 @@ class DeliveredRows:
             self.contract.freshness,
         )
         plain = [rule for rule in self.rules if rule.kind not in ("unique", "required")]
-        # Different hashes are different keys: only if two are the same the keys themselves are looked at.
-        asked = ["count(*)", f"count(DISTINCT hash({self.key}))"]
+        asked = ["count(*)"]
         asked += [f"coalesce(count_if(NOT ({rule.good})), 0)" for rule in plain]  # a null is not counted
         asked += [f"count(*) - count({identifier(name)})" for name in columns]
         asked += [f"avg({identifier(name)})" for name in learned]
@@ -108,16 +107,17 @@ class DeliveredRows:
         failure, found = None, iter(tuple[Any, ...]())
         try:
             found = iter(connection.execute(f"SELECT {', '.join(asked)} FROM {TABLE}").fetchall()[0])
+        except duckdb.OutOfMemoryException:
+            raise  # no rule's fault
         except duckdb.Error as error:
             failure = self._blame(connection) or type(error)(quotable(error, self._hides, MAX_SAID))
         if failure is not None:
             raise failure  # here, and not from the first error: a log that shows causes would show its values
-        rows, distinct = next(found), next(found)
-        repeated = 0 if distinct == rows else self._repeated(connection)
+        rows = next(found)
         counted = {rule.name: next(found) for rule in plain}
         nulls = {name: next(found) for name in columns}
         broken = {rule.name: nulls[rule.column] for rule in self.rules if rule.kind == "required"}
-        broken |= counted | {rule.name: repeated for rule in self.rules if rule.kind == "unique"}
+        broken |= counted | {rule.name: self._repeated(rows) for rule in self.rules if rule.kind == "unique"}
         means = {name: float(f"{mean:.9g}") for name in learned if (mean := next(found)) is not None}
         return Tally(rows, broken, nulls, means, next(found))
 
@@ -197,7 +197,14 @@ class DeliveredRows:
             return f"CASE WHEN {identifier(column)} IS NOT NULL THEN {literal(MASK)} END"
         return f"CAST({identifier(column)} AS VARCHAR)"
 
-    def _repeated(self, connection: duckdb.DuckDBPyConnection) -> int:
+    def _repeated(self, rows: int) -> int:
+        """Return how many rows have a key that another has too."""
+        connection = self._opened()
+        # Different hashes are different keys: only if two are the same the keys themselves are looked at. A group is
+        # spilled where it does not fit, and the states of count(DISTINCT …) beside other aggregates are not.
+        query = f"SELECT count(*) FROM (SELECT hash({self.key}) AS key FROM {TABLE} GROUP BY key)"
+        if connection.execute(query).fetchall()[0][0] == rows:
+            return 0
         whole = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in self.contract.key)
         query = f"SELECT count(*) AS n FROM {TABLE} WHERE {whole} GROUP BY {self.key} HAVING count(*) > 1"
         return int(connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({query})").fetchall()[0][0])
@@ -229,10 +236,7 @@ class DeliveredRows:
     def _opened(self) -> duckdb.DuckDBPyConnection:
         """Return the one connection: the rows are in it."""
         if self._connection is None:
-            self._connection = duckdb.connect()
-            self._connection.execute("SET TimeZone='UTC'")  # a rule means the same on every host
-            self._connection.execute(f"SET memory_limit='{MEMORY}'")
-            self._connection.execute(f"SET temp_directory={literal(self.folder / 'spilled')}")
+            self._connection = private_duckdb(self.folder / "spilled")
             self._connection.execute(f"SET allowed_directories=[{literal(self.folder)}]")
             self._connection.execute("SET enable_external_access=false")
         return self._connection

@@ -13,6 +13,7 @@ from typing import Any
 from incumbent.config import Model
 from incumbent.errors import BatchError, parts_of
 from incumbent.records import Ingest, Part, canonical_json
+from incumbent.room import enough_room
 from incumbent.store import ModelStore
 from incumbent.store.place import Place
 from incumbent.validate.admission import admit, copied
@@ -68,8 +69,10 @@ def ingest(
         BatchError: There is no file to judge.
         ConfigError: An expectation cannot be built or computed.
         StoreError: The source has a table already, with other columns than the contract's.
+        UnavailableError: There is not enough room to judge it in.
     """
-    with tempfile.TemporaryDirectory(prefix="incumbent-") as folder:
+    where = f"{path} for {model.name}.{source} {partition}".rstrip()
+    with tempfile.TemporaryDirectory(prefix="incumbent-") as folder, enough_room(where, "deliver smaller partitions"):
         copy, digest = copied(path, Path(folder), contract.policy.max_bytes)
         delivery = Delivery(source, partition, path, digest, contract)
         if known := _known(store, model, delivery):
