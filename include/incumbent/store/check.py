@@ -14,6 +14,7 @@ from incumbent.store.check_deliveries import check_deliveries
 from incumbent.store.check_ledger import check_ledger
 from incumbent.store.check_predictions import check_predictions
 from incumbent.store.check_records import check_records
+from incumbent.store.check_retention import check_retention
 from incumbent.store.check_tables import check_tables
 from incumbent.store.check_walk import Walk
 from incumbent.store.store import OBJECTS, ModelStore, Store
@@ -39,6 +40,7 @@ def check_model(store: ModelStore) -> list[Violation]:
         "promotions": check_ledger(store),
         "ingests": check_deliveries(walk),
         "predictions": check_predictions(walk),
+        "removals": check_retention(store),
     }
     found = [each for where, step in steps.items() for each in guarded("the store can be walked", where, step)]
     return list(dict.fromkeys(found))  # a table that two steps cannot read is one violation

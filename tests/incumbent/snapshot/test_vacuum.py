@@ -1,18 +1,22 @@
 """What retention takes away is what nothing needs: a training set in use is had again to the byte."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tests.incumbent.erase import conftest as an_everyday
 from tests.incumbent.snapshot.conftest import MODEL, accept, built, deliver, now, snapped
 
+from incumbent.features.build import build
 from incumbent.features.rows import labelled_rows
-from incumbent.records import Ingest, Part, RetrainRequest
+from incumbent.records import Ingest, ModelVersion, Part, RetrainRequest, Snapshot
 from incumbent.snapshot.take import compose
 from incumbent.store import ModelStore
 from incumbent.store.check import check_model
-from incumbent.store.removals import Removal
-from incumbent.store.vacuum import vacuum
+from incumbent.store.live import Content, named_by
+from incumbent.store.removals import RETENTION, Removal
+from incumbent.store.vacuum import file_of, vacuum
 
 pytestmark = pytest.mark.unit
 REQUEST = "2020-02-r1"
@@ -61,6 +65,35 @@ def test_once_nobody_needs_it_it_goes_and_the_store_says_so(store: ModelStore) -
     store.records.blobs.remove(f"removals/{trial[1].name}.json")
     found = [violation.where for violation in check_model(store)]
     assert f"snapshots/{past.id}, features 2020-01" in found
+
+
+def test_what_a_champion_and_its_predictions_were_made_from_stays(anywhere: ModelStore, tmp_path: Path) -> None:
+    store = an_everyday.lived(anywhere, tmp_path)
+    (version,) = store.records.all(ModelVersion)
+    trained = list(named_by(list(store.tables()), store.records.get(Snapshot, version.snapshot)))
+    scored = store.predictions.read(["2020-02"], ["features_digest", "batch_digest"]).slice(0, 1).to_pylist()[0]
+    for month in ("2020-01", "2020-02"):
+        rows = an_everyday.events(month)
+        an_everyday.deliver(store, tmp_path, "events", month, **{**rows, "x": rows["x"] + 0.25})
+    an_everyday.everyday(store, "2020-01")
+    build(store, an_everyday.MODEL, version.definition, "2020-02")  # and not scored again yet
+    assert vacuum(store, 0, tomorrow()), "something was replaced that nothing needs"
+    needed = [*trained, Content("batches/events", "2020-02", scored["batch_digest"])]
+    needed.append(Content(f"features/{version.definition[:16]}", "2020-02", scored["features_digest"]))
+    assert {content.table.split("/")[0] for content in trained} == {"features", "outcomes"}
+    replaced = {each for each in needed if store.table(each.table).parts()[each.partition].digest != each.digest}
+    assert {content.table.split("/")[0] for content in replaced} == {"features", "batches"}
+    assert {content.partition for content in replaced} == {"2020-01", "2020-02"}
+    for content in needed:
+        assert store.table(content.table).read_parts([Part(content.partition, content.digest, 0)]).num_rows
+    assert check_model(store) == []
+    taken = Removal(*needed[-1], rows=1, why=RETENTION)
+    store.records.put(taken.name, taken)
+    assert check_model(store) == [], "it is there"
+    store.blobs.remove(file_of(needed[-1]))
+    assert ("retention leaves what is needed", f"removals/{taken.name}") in [
+        (each.promise, each.where) for each in check_model(store)
+    ]
 
 
 def test_what_comes_back_is_written_again_and_may_go_again(store: ModelStore) -> None:
