@@ -13,15 +13,18 @@ from incumbent.errors import UnavailableError
 MEMORY = "1GB"
 
 
-def private_duckdb(spilled: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """Return an empty DuckDB in memory, which means the same on every host and keeps to its room.
+def private_duckdb(spilled: Path, threads: int | None = None, file: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return an empty DuckDB, which means the same on every host and keeps to its room.
 
     Args:
         spilled: Folder for what does not fit; made when it is needed, and nobody else's.
         threads: How many; one for each core if None.
+        file: Where its tables are; in memory if None, which is faster for those that fit into it. A table that is
+            mostly spilled keeps some bytes a row in memory for good, and leaves no room to work in.
     """
     config: dict[str, str | int] = {"memory_limit": MEMORY, "temp_directory": str(spilled)}
-    connection = duckdb.connect(config={**config, **({} if threads is None else {"threads": threads})})
+    config |= {} if threads is None else {"threads": threads}
+    connection = duckdb.connect(file or ":memory:", config=config)
     connection.execute("SET TimeZone='UTC'")
     return connection
 

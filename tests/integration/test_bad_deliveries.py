@@ -74,8 +74,10 @@ def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None
     assert RECODED not in features.parts()
     held = running.execute("incumbent", "batch", "show", NAME, RECODED)
     assert (held.returncode, "Held, nothing announced: airline" in held.stdout) == (1, True), held.stdout
+    runs = _runs(running, RECODED)
     running.call("incumbent", "batch", "release", NAME, RECODED, "--reason", "carriers have numbers now")
     running.settler(NAME).wait("the release")
+    assert set((_runs(running, RECODED) - runs).values()) == {1}, "each stage ran once"
     assert features.part(RECODED).rows == len(whole)
     assert check(running.settings.open_store()) == []
 

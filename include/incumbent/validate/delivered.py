@@ -50,10 +50,20 @@ class DeliveredRows:
         contract: The source's contract.
         source: Source name.
         rules: Row rules, in contract order.
+        is_large: Whether the rows are more than fits into memory.
     """
 
-    def __init__(self, folder: Path, contract: SourceContract, source: str, rules: Sequence[RowRule]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        contract: SourceContract,
+        source: str,
+        rules: Sequence[RowRule],
+        *,
+        is_large: bool = False,
+    ) -> None:
         self.folder = folder
+        self.file = folder / "large.duckdb" if is_large else None
         self.contract = contract
         self.source = source
         self.rules = rules
@@ -236,7 +246,7 @@ class DeliveredRows:
     def _opened(self) -> duckdb.DuckDBPyConnection:
         """Return the one connection: the rows are in it."""
         if self._connection is None:
-            self._connection = private_duckdb(self.folder / "spilled")
+            self._connection = private_duckdb(self.folder / "spilled", file=self.file)
             self._connection.execute(f"SET allowed_directories=[{literal(self.folder)}]")
             self._connection.execute("SET enable_external_access=false")
         return self._connection

@@ -26,6 +26,7 @@ from incumbent.validate.intents import intend, settle
 from incumbent.validate.rules import row_rules
 from incumbent.validate.verdict import decide
 
+LARGE = 2**29  # bytes of a file; its rows take about twice as many in memory
 LOG = logging.getLogger(__name__)
 
 
@@ -85,7 +86,8 @@ def ingest(
             LOG.warning("%s", error)
             return _stopped(delivery, error)
         rules, secret = row_rules(contract, model, source, partition), secret_of(store, contract)
-        rows, erased = DeliveredRows(Path(folder), contract, source, rules), None
+        is_large = copy is not None and copy.stat().st_size > LARGE
+        rows, erased = DeliveredRows(Path(folder), contract, source, rules, is_large=is_large), None
         try:
             noted = admit(path, copy, contract, rows, secret)
         except BatchError as error:

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.s3_server import BUCKET
@@ -10,6 +11,7 @@ from incumbent.cli.main import COMMANDS, main
 from incumbent.embedded import processes
 from incumbent.embedded.settings import Settings
 from incumbent.errors import ConfigError, StoreError
+from incumbent.store.s3 import S3Blobs
 
 pytestmark = pytest.mark.unit
 
@@ -111,6 +113,22 @@ def test_doctor_refuses_a_bucket_that_it_cannot_trust(
     printed = capsys.readouterr().out
     assert "refused" in printed and "NoSuchBucket" in printed and "correct what the store's line says" in printed
     assert s3_options["secret"] not in printed
+
+
+def test_doctor_refuses_a_store_where_the_last_writer_wins(
+    settings: Settings, s3_options: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trusting = S3Blobs(f"s3://{BUCKET}/trusting", s3_options)
+
+    def forget(request: Any, **_: Any) -> None:
+        del request.headers["If-None-Match"]
+
+    trusting.client.meta.events.register("before-send.s3.PutObject", forget)
+    monkeypatch.setattr(S3Blobs, "client", trusting.client)
+    monkeypatch.setenv("INCUMBENT_STORE", trusting.url)
+    assert main(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert "refused" in printed and "conditional writes do not hold" in printed
 
 
 def test_store_check_of_an_empty_store_is_fine(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

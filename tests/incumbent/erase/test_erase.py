@@ -1,15 +1,19 @@
 """An erased key is nowhere in the store any more, and nothing else has changed by it."""
 
+import json
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.incumbent.erase.conftest import (
     MODEL,
     PERSON,
+    PLAIN,
     ROWS,
     blobs_with,
     deliver,
@@ -24,12 +28,15 @@ from incumbent.errors import ConfigError, StoreError
 from incumbent.features.rows import labelled_rows
 from incumbent.records import Ingest, Part, Snapshot
 from incumbent.snapshot.show import files, find
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Store
 from incumbent.store.check import check_model
 from incumbent.store.erasures import Erasure
 from incumbent.store.removals import kept
+from incumbent.store.salt import pseudonym
 from incumbent.store.vacuum import vacuum
+from incumbent.validate import ingest
 from incumbent.validate.arrivals import new_deliveries
+from incumbent.validate.contract import Contract, source_contract
 from incumbent.verdict_names import VERDICTS
 
 pytestmark = pytest.mark.unit
@@ -49,6 +56,25 @@ def test_no_byte_of_the_key_remains_and_every_promise_holds(anywhere: ModelStore
     assert anywhere.batches("events").parts()["2020-01"].rows == ROWS - 1
     assert (aside, anywhere.quarantine("events").parts()["2020-02"].rows) == (2, 1)
     assert anywhere.records.get_plain(Erasure.kind, f"{done.id}/open")["columns"] == ["customer"]
+
+
+def test_a_key_that_is_stored_as_a_pseudonym_is_erased_by_its_value(tmp_path: Path) -> None:
+    plain = json.loads(json.dumps(PLAIN))
+    for source in ("events", "truth"):
+        plain["sources"][source]["columns"]["customer"]["hashed"] = True
+    store = Store(tmp_path / "hashed").model("small")
+    for month in ("2020-01", "2020-02"):
+        pq.write_table(pa.table(events(month)), file := tmp_path / f"{month}.parquet")
+        contract = source_contract(Contract.model_validate(plain), MODEL, "events")
+        assert ingest(store, MODEL, contract, "events", month, file).rows == ROWS
+    told = pseudonym(store.blobs, [PERSON])
+    assert len(blobs_with(store, told)) == 2
+    (path := tmp_path / "hashed.yaml").write_text(json.dumps(plain))
+    assert erase(store, MODEL, path, KEY, "asked to").rows == {"batches/events": 2}
+    assert blobs_with(store, PERSON) == []
+    assert {part.rows for part in store.batches("events").parts().values()} == {ROWS - 1}
+    assert not [name for name in blobs_with(store, told) if name.endswith(".parquet")]
+    assert check_model(store) == []
 
 
 def test_nothing_is_computed_scored_or_ingested_again(

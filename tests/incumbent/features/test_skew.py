@@ -2,19 +2,20 @@
 
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from tests.incumbent.validate.conftest import read_here
 
 from demo import raw_data
 from incumbent.config import Model, load_model
 from incumbent.features.build import build_window
-from incumbent.features.compute import plain_types
 from incumbent.features.definition import register
 from incumbent.features.rows import labelled_rows
 from incumbent.partitions import Grain, key_of
@@ -22,17 +23,20 @@ from incumbent.records import ModelVersion, Promotion, digest_of
 from incumbent.score import score
 from incumbent.snapshot import take
 from incumbent.store import ModelStore, Store, generation_name
+from incumbent.validate import ingest, load_contract
+from incumbent.validate.contract import source_contract
 
 pytestmark = pytest.mark.unit
 FOLDER = load_model(Path(__file__).parents[3] / "include" / "models" / "flights_delay")
 # A week that begins in one month and in one week of the calendar, and ends in the next of both.
 DAYS = [date(2013, 1, 31), *(date(2013, 2, day) for day in range(1, 7))]
+TWO_MONTHS = [date(2013, 4, 15) + timedelta(days=day) for day in range(60)]
 LABEL = {"label", "local_date"}
 
 
-def at_grain(grain: Grain) -> Model:
+def at_grain(grain: Grain, start: date = DAYS[0]) -> Model:
     """Return the shipped model with another partition: one word of its configuration."""
-    plain = FOLDER.model.model_dump(mode="json") | {"grain": grain, "start": key_of(DAYS[0], grain), "end": None}
+    plain = FOLDER.model.model_dump(mode="json") | {"grain": grain, "start": key_of(start, grain), "end": None}
     # A Saturday is not like a Friday: against a few days of history one is held, and a week or a month is not.
     plain["integrity"] |= {"null_increase": 1, "out_of_range": 1, "unseen": 1}
     return Model.model_validate(plain)
@@ -40,30 +44,40 @@ def at_grain(grain: Grain) -> Model:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, pa.Table]:
-    """Accepted rows of each source, for a week; of the weather also the evening before."""
+    return raw_rows(DAYS)
+
+
+def raw_rows(days: list[date]) -> dict[str, pa.Table]:
+    """Return some days' rows of each source; of the weather also the evening before."""
     found = {}
     for source in raw_data.KEYED:
         frame = getattr(raw_data, source)()
-        days = pd.to_datetime(frame[["year", "month", "day"]])
-        first = pd.Timestamp(DAYS[0]) - pd.Timedelta(days=int(source == "weather"))
-        chosen = frame[(days >= first) & (days <= pd.Timestamp(DAYS[-1]))]
-        found[source] = plain_types(pa.Table.from_pandas(chosen, preserve_index=False))
+        dates = pd.to_datetime(frame[["year", "month", "day"]])
+        first = pd.Timestamp(days[0]) - pd.Timedelta(days=int(source == "weather"))
+        chosen = frame[(dates >= first) & (dates <= pd.Timestamp(days[-1]))]
+        found[source] = pa.Table.from_pandas(chosen, preserve_index=False)
     return found
 
 
-def built(root: Path, sources: dict[str, pa.Table], grain: Grain) -> tuple[ModelStore, str]:
-    """Deliver the week at a grain and compute its features."""
-    store, model = Store(root).model(FOLDER.model.name), at_grain(grain)
+def built(root: Path, sources: dict[str, pa.Table], grain: Grain, days: list[date] = DAYS) -> tuple[ModelStore, str]:
+    """Deliver some days at a grain and compute their features."""
+    store, model = Store(root).model(FOLDER.model.name), at_grain(grain, days[0])
+
+    def deliver(source: str, key: str, file: Path) -> None:
+        contract = source_contract(load_contract(FOLDER.contract_path), model, source)
+        with read_here():
+            assert ingest(store, model, contract, source, key, file).verdict == "accepted"
+
     for source in raw_data.ONCE:
-        store.context(source).replace("once", pa.csv.read_csv(raw_data.write_once(root / "raw", source)))
+        deliver(source, "", raw_data.write_once(root / "raw", source))
     for source, rows in sources.items():
-        days = zip(*(rows[name].to_pylist() for name in ("year", "month", "day")), strict=True)
-        keys = [key_of(date(*day), grain) for day in days]
-        for key in sorted(set(keys)):
-            table = store.source(model.sources[source].role, source)
-            table.replace(key, rows.filter(pa.array([found == key for found in keys])))
+        dates = zip(*(rows[name].to_pylist() for name in ("year", "month", "day")), strict=True)
+        keys = pa.array([key_of(date(*each), grain) for each in dates])
+        for key in sorted(set(keys.to_pylist())):
+            pq.write_table(rows.filter(pc.equal(keys, key)), file := root / "raw" / f"{source}-{key}.parquet")
+            deliver(source, key, file)
     definition = register(store, model, FOLDER.features_sql)
-    assert build_window(store, model, definition, key_of(DAYS[-1], grain))
+    assert build_window(store, model, definition, key_of(days[-1], grain))
     return store, definition
 
 
@@ -133,12 +147,24 @@ def test_so_does_another_process(weekly: tuple[ModelStore, str]) -> None:
 def test_rows_are_the_same_by_day_by_week_and_by_month(
     tmp_path: Path, sources: dict[str, pa.Table], weekly: tuple[ModelStore, str], grain: Grain
 ) -> None:
-    expected = one_order(weekly[0].features(weekly[1]).read())
-    found = one_order(built(tmp_path, sources, grain)[0].features(weekly[1]).read())
-    different = [
-        name for name in expected.column_names if as_bytes(found.select([name])) != as_bytes(expected.select([name]))
-    ]
-    assert different == []
+    assert different(built(tmp_path, sources, grain), weekly) == []
+
+
+@pytest.mark.slow
+def test_so_are_those_of_two_months(tmp_path: Path) -> None:
+    sources = raw_rows(TWO_MONTHS)
+    by_week, *others = (
+        built(tmp_path / grain, sources, grain, TWO_MONTHS) for grain in (Grain.WEEK, Grain.DAY, Grain.MONTH)
+    )
+    for other in others:
+        assert different(other, by_week) == []
+
+
+def different(found: tuple[ModelStore, str], expected: tuple[ModelStore, str]) -> list[str]:
+    """Return the columns in which the features of two stores differ."""
+    ours, theirs = (one_order(store.features(definition).read()) for store, definition in (found, expected))
+    assert ours.num_rows == theirs.num_rows
+    return [name for name in theirs.column_names if as_bytes(ours.select([name])) != as_bytes(theirs.select([name]))]
 
 
 def main(root: str, definition: str) -> None:

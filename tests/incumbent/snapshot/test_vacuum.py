@@ -1,12 +1,12 @@
 """What retention takes away is what nothing needs: a training set in use is had again to the byte."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from tests.incumbent.erase import conftest as an_everyday
-from tests.incumbent.snapshot.conftest import MODEL, accept, built, deliver, now, snapped
+from tests.incumbent.snapshot.conftest import MODEL, built, deliver, now, snapped
 
 from incumbent.features.build import build
 from incumbent.features.rows import labelled_rows
@@ -37,11 +37,12 @@ def test_a_training_set_is_rebuilt_after_thirty_commits_a_restatement_and_a_vacu
     past = snapped(anywhere, "2020-02", REQUEST)
     rows = labelled_rows(anywhere, MODEL, past)
     moment = now()
-    deliver(anywhere, "2020-01", shift=0.25, weather=2)
+    for number in range(1, 16):  # restated each time: the month's batch, and the weather that it looks up
+        deliver(anywhere, "2020-01", shift=number / 64, weather=1 + number)
     built(anywhere, "2020-01")
-    for number in range(30):
-        accept(anywhere, "context", "weather", "2020-03", pa.table({"hour": [number]}))
-    assert len(vacuum(anywhere, 0, tomorrow())) == 29
+    in_three_months = datetime.now(UTC) + timedelta(days=92)
+    removed = vacuum(anywhere, 30, in_three_months)
+    assert Counter(each.table for each in removed) == {"batches/events": 14, "context/weather": 14}
     again = compose(anywhere, MODEL, past.definition, "2020-02", {}, moment)
     assert again.id == past.id
     assert labelled_rows(anywhere, MODEL, again).equals(rows)

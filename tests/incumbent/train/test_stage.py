@@ -15,10 +15,11 @@ import pytest
 import small_training
 from small_training import REQUEST, small_model, small_settings, small_store
 
-from incumbent.errors import TrainingError
+from incumbent.errors import StoreError, TrainingError
 from incumbent.estimators import predictor
 from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion, Training, digest_of
+from incumbent.sensitive import Sensitive
 from incumbent.store.check import check_model
 from incumbent.train import fit
 from incumbent.train.stage import train_candidate
@@ -54,6 +55,27 @@ def test_a_version_comes_out_that_says_what_made_it_and_predicts(tmp_path: Path)
     predictions = predictor(store)(version, rows)
     assert predictions[labels == 1].mean() > predictions[labels == 0].mean() + 0.2
     assert check_model(store) == []
+
+
+def test_the_version_says_which_sensitive_columns_its_features_may_be_made_of(tmp_path: Path) -> None:
+    store, snapshot = small_store(tmp_path)
+    seen = Sensitive(masked={"events": ("x", "kind")}, kept_out={"events": ("kind",)})
+    training = train_candidate(store, small_model().with_sensitive(seen), snapshot, REQUEST, small_settings(tmp_path))
+    assert store.records.get(ModelVersion, training.version).sensitive == {"events": ["x"]}
+
+
+def test_rows_that_have_changed_since_the_snapshot_are_not_trained_on(tmp_path: Path) -> None:
+    store, snapshot = small_store(tmp_path)
+    (part,) = snapshot.features
+    file = tmp_path / "small" / "tables" / "features" / snapshot.definition[:16]
+    file = file / f"partition={part['partition']}" / f"{part['digest']}.parquet"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.unlink()
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match="has changed"):
+        train_candidate(store, small_model(), snapshot, REQUEST, small_settings(tmp_path))
+    assert store.records.names(ModelVersion.kind) == store.records.names(Training.kind) == []
 
 
 def test_nothing_is_left_of_a_fit_that_is_done(tmp_path: Path) -> None:
