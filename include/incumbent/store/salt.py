@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from incumbent.records import canonical_json
 from incumbent.store.blobs import Blobs
+from incumbent.store.crash_points import around
 
 NAME = "salt"
 BYTES = 32
@@ -62,5 +63,6 @@ def pseudonyms(secret: bytes, values: Iterable[str | int]) -> list[str]:
 def salt(blobs: Blobs) -> bytes:
     """Return the salt of a store; the first who asks makes it."""
     if not blobs.has(NAME):
-        blobs.create(NAME, secrets.token_bytes(BYTES))
+        with around(NAME):
+            blobs.create(NAME, secrets.token_bytes(BYTES))
     return blobs.read(NAME)

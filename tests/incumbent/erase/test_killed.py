@@ -1,10 +1,9 @@
 """An erasure that is killed is finished by the same call, wherever it was."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from tests.crashes import killed_at_each_point
+from tests.crashes import changes, killed_at_each_point
 from tests.incumbent.erase.conftest import (
     MODEL,
     PERSON,
@@ -41,9 +40,7 @@ def store_in(root: Path) -> ModelStore:
 
 
 def erased(root: Path) -> None:
-    """Erase the person from a copy of the store that has lived."""
-    if not (root / "store").exists():
-        shutil.copytree(root.parent / "lived" / "store", root / "store")
+    """Erase the person from a store that has lived."""
     erase(store_in(root), MODEL, contract_at(root), [f"customer={PERSON}"], "asked to")
 
 
@@ -52,7 +49,7 @@ def test_killed_anywhere_the_next_call_finishes(tmp_path: Path, each_time: bool)
     (tmp_path / "lived").mkdir()
     short_life(tmp_path / "lived")
     passed = []
-    for point, root in killed_at_each_point(erased, tmp_path, each_time=each_time):
+    for point, root in killed_at_each_point(erased, tmp_path, each_time=each_time, begun=tmp_path / "lived"):
         passed.append(point)
         broken = {violation.promise for violation in check_model(store_in(root))}
         assert broken <= {FINISHED, GONE}, point
@@ -60,6 +57,5 @@ def test_killed_anywhere_the_next_call_finishes(tmp_path: Path, each_time: bool)
         assert check_model(store_in(root)) == [], point
         assert blobs_with(store_in(root), PERSON) == [], point
         assert not everyday(store_in(root), "2020-01"), point
-    changes = {point.partition(" ")[2].partition("#")[0] for point in passed}
-    assert {"record erasures", "record removals", "record pins", "record profiles"} < changes
-    assert {"commit of predictions", "removal of file of batches/events"} < changes
+    assert {"record erasures", "record removals", "record pins", "record profiles"} < changes(passed)
+    assert {"commit of predictions", "removal of file of batches/events"} < changes(passed)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.crashes import killed_at, killed_at_each_point
+from tests.crashes import changes, killed_at, killed_at_each_point
 from tests.incumbent.validate.conftest import build_contract, read_here, small_model, write_delivery
 
 from incumbent.records import Ingest
@@ -50,11 +50,10 @@ def test_killed_anywhere_no_promise_is_broken_and_the_next_run_finishes(tmp_path
         one_bad_then_corrected(root)  # the next run; what this process keeps in memory is of other folders
         assert check_model(store_in(root)) == [], point
         assert content(root) == content(tmp_path / "whole"), point
-    changes = {point.partition(" ")[2].partition("#")[0] for point in points}
     tables = {
         f"{what} of {table}/events" for what in ("making", "file", "commit") for table in ("batches", "quarantine")
     }
-    assert changes == tables | {"object", "intent ingests", "record ingests", "removal of intent ingests"}
+    assert changes(points) == tables | {"object", "intent ingests", "record ingests", "removal of intent ingests"}
 
 
 def content(root: Path) -> dict[str, bytes]:
