@@ -208,11 +208,14 @@ def _counted(store: ModelStore, model: Model, definition: str, sql: str, inputs:
 
 
 def _commit(store: ModelStore, model: Model, definition: str, inputs: Inputs, made: Made) -> FeatureBuild:
-    """Write down what the inputs gave, then let readers see it: killed between, the next build finds the same."""
+    """Write down what the inputs gave, then let readers see it: killed between, the next build finds the same.
+
+    Other models are told first: once it is committed the next build has nothing to do, and would never tell them.
+    """
     part, profile = _write_down(store, definition, inputs, made)
-    changed = store.features(definition).commit(part).changed
     if made.is_own:
         offer(store, model, definition, inputs, part, profile)
+    changed = store.features(definition).commit(part).changed
     return FeatureBuild(definition, part, None, changed)
 
 

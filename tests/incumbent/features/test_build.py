@@ -18,8 +18,6 @@ from incumbent.features.holds import held
 from incumbent.features.inputs import looking_back, pinned_inputs
 from incumbent.records import Hold, ModelVersion, Part, Promotion, Revisit, digest_of
 from incumbent.store import ModelStore, Store, generation_name
-from incumbent.store.check import check_model
-from incumbent.store.delta_log import DeltaLog
 
 pytestmark = pytest.mark.unit
 
@@ -259,23 +257,3 @@ def test_rows_beside_are_made_from_the_same_facts(store: ModelStore, definition:
 def seen(store: ModelStore, definition: str, month: str) -> dict[str, int]:
     found: dict[str, int] = store.features(definition).read([month], ["seen", "places"]).slice(0, 1).to_pylist()[0]
     return found
-
-
-@pytest.mark.parametrize("already", [0, 1])
-def test_a_build_that_is_killed_breaks_no_promise_and_goes_on(
-    store: ModelStore, definition: str, monkeypatch: pytest.MonkeyPatch, already: int
-) -> None:
-    for month in MONTHS[:already]:
-        build(store, MODEL, definition, month)
-    month = MONTHS[already]
-
-    def killed(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DeltaLog, "commit", killed)
-        with pytest.raises(KeyboardInterrupt):
-            build(store, MODEL, definition, month)
-    assert part(store, definition, month) is None
-    assert [found for found in check_model(store) if "features" in found.where or "profiles" in found.where] == []
-    assert build(store, MODEL, definition, month).changed
