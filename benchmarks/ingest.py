@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from statistics import median
@@ -26,9 +27,10 @@ import pyarrow.parquet as pq
 from benchmarks import ingest_table as table
 from benchmarks.harness import Figure, figure
 from incumbent.features.build import build, build_window
+from incumbent.records import Part, digest_of
 from incumbent.room import private_duckdb
+from incumbent.snapshot import take
 from incumbent.store import ModelStore, Store
-from incumbent.store.log import PARTITION
 from incumbent.validate import ingest
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.delivered import DeliveredRows
@@ -180,21 +182,20 @@ def _peak_mb() -> float:
 
 
 def snapshot(folder: Path) -> dict[str, Any]:
-    """Look at the content that a snapshot names, and hash the same bytes bare; both with a warm cache."""
-    store = _store(folder)
-    (features,) = (name for name in store.tables() if name.startswith("features/"))
-    part = store.table(features).parts()[table.PARTITION]
-    file = folder / "store" / "bench" / "tables" / features / f"{PARTITION}={part.partition}" / f"{part.digest}.parquet"
+    """Record a training set and verify the contents that it names, and hash the same bytes bare; with a warm cache."""
+    store, model, definition = _store(folder), table.model(), digest_of(table.SQL.encode())
+    store.outcomes("truth").replace(table.PARTITION, pa.table({"k1": [1], "k2": [1], "late": [True]}))
+    features, (part,) = store.features(definition), store.features(definition).parts().values()
+    (named,) = features.files([part], folder / "named")
+    file = named.resolve()
+
+    def verified(number: int) -> None:
+        taken = take(store, model, definition, table.PARTITION, f"r{number}", {})
+        features.files([Part(**each) for each in taken.features], folder / f"named-{number}")
+
     ours, bare = [], []
     for number in range(REPEATS + 1):
-        blobs = store.blobs.below(f"tables/{features}")
-        name = f"{PARTITION}={part.partition}/{part.digest}.parquet"
-
-        def verified(blobs: Any = blobs, name: str = name, number: int = number) -> None:
-            store.records.put_plain("bench", f"{number}", {"digest": part.digest, "rows": part.rows})
-            blobs.check(name, part.digest, blobs.sha256(name))
-
-        times = (_seconds(verified), _seconds(lambda: _hashed(file)))
+        times = (_seconds(partial(verified, number)), _seconds(lambda: _hashed(file)))
         if number:  # the first look warms the cache
             ours.append(times[0])
             bare.append(times[1])
