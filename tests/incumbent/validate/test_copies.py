@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from incumbent.admit.order import Reason
 from incumbent.config import Model
 from incumbent.records import Ingest
 from incumbent.store import ModelStore
@@ -33,7 +34,7 @@ def test_a_file_under_a_wrong_name_is_welcome_once_that_is_corrected(
 
     assert drop("2020-01", "2020-02").verdict == "accepted", "nothing tells that these are February's rows"
     refused = drop("2020-02", "2020-02")
-    assert refused.verdict == "stopped"
+    assert (refused.verdict, refused.reason) == ("stopped", Reason.COPY)
     assert "this file was delivered before, for another partition" in refused.message
     assert "found: the same bytes as 2020-01" in refused.message
     assert store.outcomes("truth").part("2020-02") is None

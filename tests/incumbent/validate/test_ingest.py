@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from demo import raw_data
+from incumbent.admit.order import Reason
 from incumbent.config import Model, load_model
 from incumbent.errors import BatchError
 from incumbent.partitions import Grain
@@ -111,9 +112,9 @@ def test_the_users_own_expectation_decides(
     with_warning = flights.model_copy(update={"expectations": (own.model_copy(update={"severity": "warn"}),)})
     stopped = ingest(store, daily, contract, "flights", DAY, path)
     warned = ingest(store, daily, with_warning, "flights", DAY, path)
-    assert stopped.verdict == "stopped"
+    assert (stopped.verdict, stopped.reason) == ("stopped", Reason.EXPECTATION)
     assert "expect_column_mean_to_be_between distance does not hold" in stopped.message
-    assert warned.verdict == "accepted"
+    assert (warned.verdict, warned.reason) == ("accepted", "")
     assert list(warned.failures) == ["expect_column_mean_to_be_between distance"]
 
 
@@ -158,7 +159,7 @@ def test_a_file_of_another_partition_is_refused_by_name(
     copy = path.with_name("2013-02-05.parquet")
     copy.write_bytes(path.read_bytes())
     found = ingest(store, daily, flights, "flights", "2013-02-05", copy)
-    assert found.verdict == "stopped"
+    assert (found.verdict, found.reason) == ("stopped", Reason.COPY)
     assert f"found: the same bytes as {DAY}" in found.message
     assert set(store.batches("flights").parts()) == {DAY}
 
