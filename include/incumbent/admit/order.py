@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 Format = Literal["csv", "parquet", "json"]
+MAX_RATIO = 1000  # of unpacked to packed: dictionaries of a constant column reach hundreds
 FORMATS: Mapping[str, Format] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 
 

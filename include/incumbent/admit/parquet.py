@@ -12,11 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from incumbent.admit.columns import check_type, choose, conform
-from incumbent.admit.order import Order, Reason, Refused, quoted
+from incumbent.admit.order import MAX_RATIO, Order, Reason, Refused, quoted
 
 BATCH_ROWS = 65_536
 BUFFER = 2**20  # a column chunk is read through a window, never as a whole
-MAX_RATIO = 1000  # of unpacked to packed: dictionaries of a constant column reach hundreds
 FOOTER_LIMIT = 64 * 2**20
 MAGIC = b"PAR1"
 TAIL = 8  # the footer's length, and the magic

@@ -29,6 +29,7 @@ EXAMPLES = {"timestamp": "2013-07-01T05:00:00Z, with its zone", "date": "2013-07
 
 def read_csv(order: Order) -> Iterator[pa.RecordBatch]:
     """Yield a CSV file's rows in the contract's columns."""
+    csv.field_size_limit(order.max_unpacked)  # a name that is too long is refused as one
     header = _header(order)
     chosen = choose(order, header)
     # NA is Namibia, and somebody's name is Null: nulls are what the contract says.
@@ -63,7 +64,6 @@ def _refuse_open_quote(order: Order) -> None:
     with Path(order.path).open("rb") as file:
         if sum(block.count(b'"') for block in iter(lambda: file.read(BLOCK), b"")) % 2 == 0:
             return
-    csv.field_size_limit(order.max_unpacked)
     try:
         with Path(order.path).open(encoding="utf-8", errors="replace", newline="") as text:
             for _ in csv.reader(text, strict=True):

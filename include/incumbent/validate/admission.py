@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from incumbent.admit.order import FORMATS, Order, Reason, Refused
+from incumbent.admit.order import FORMATS, MAX_RATIO, Order, Reason, Refused
 from incumbent.admit.read import admitted
 from incumbent.errors import BatchError
 from incumbent.store.place import Place
@@ -16,6 +16,8 @@ from incumbent.validate.hashing import hashed
 CHUNK = 2**20
 LEAST_S = 120
 SLOWEST = 2**20  # bytes that are read in a second, at the least
+BARE = 128 * 2**20  # bytes that reading any file may take
+COLUMN = 8 * 2**20  # and more for each column: its window, its page, its values
 
 
 def copied(path: Place, folder: Path, max_bytes: int) -> tuple[Path | None, str]:
@@ -87,7 +89,7 @@ def refusal(path: Place, refused: Refused) -> BatchError:
 
 def order_of(copy: Path, contract: SourceContract) -> Order:
     """Return what the reading process is told about a file."""
-    policy = contract.policy
+    policy, size = contract.policy, copy.stat().st_size
     return Order(
         path=str(copy),
         format=FORMATS.get(copy.suffix, "parquet"),
@@ -97,6 +99,8 @@ def order_of(copy: Path, contract: SourceContract) -> Order:
         **contract.evolution.model_dump(),
         max_rows=policy.max_rows,
         max_unpacked=10 * policy.max_bytes,
+        # One text that is said a thousand times fills a gigabyte from a file of kilobytes.
+        memory=min(Order.memory, BARE + COLUMN * len(contract.columns) + MAX_RATIO * size),
         private=contract.private,
-        seconds=LEAST_S + copy.stat().st_size // SLOWEST,
+        seconds=LEAST_S + size // SLOWEST,
     )

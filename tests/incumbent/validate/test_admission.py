@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from tests.incumbent.validate.conftest import admitted_rows, build_contract
 
+from incumbent.admit.order import Order
 from incumbent.errors import BatchError
+from incumbent.validate.admission import order_of
 from incumbent.validate.contract import SourceContract
 
 pytestmark = pytest.mark.unit
@@ -136,3 +138,11 @@ def test_a_key_that_json_lines_add_later_is_an_added_column(tmp_path: Path) -> N
     with pytest.raises(BatchError, match="not in the contract") as caught:
         admitted_rows(path, renamed("stop"))
     assert (caught.value.reason, caught.value.where.endswith("column 'colour'")) == ("COLUMN_ADDED", True)
+
+
+def test_a_small_file_may_take_less_memory_than_a_large_one(tmp_path: Path) -> None:
+    memory = []
+    for size in (20_000, 2**20):
+        (path := tmp_path / f"{size}.csv").write_bytes(b"x" * size)
+        memory.append(order_of(path, build_contract()).memory)
+    assert (memory[0] < 2**28, memory[1]) == (True, Order.memory)
