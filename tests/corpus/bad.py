@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 from tests.corpus.makers import (
     NAMES,
-    WRITERS,
     Rng,
     at_one,
     changed_lines,
@@ -34,8 +33,11 @@ from tests.corpus.makers import (
     one_value,
     parquet,
     pick,
+    pickled,
     renamed,
+    shuffled,
     some_column,
+    some_rows,
     text_of,
     wide,
     with_column,
@@ -62,8 +64,8 @@ R = Reason
 EVERY = ("parquet", "csv", "jsonl")
 BAD: list[Bad] = [
     *(Bad(f"no bytes, {ending}", R.EMPTY_INPUT, ending, lambda rng: b"") for ending in EVERY),
-    Bad("no rows, parquet", R.EMPTY_INPUT, "parquet", lambda rng: parquet(good(rng).slice(0, 0))),
-    Bad("header only", R.EMPTY_INPUT, "csv", lambda rng: csv(good(rng).slice(0, 0))),
+    Bad("no rows, parquet", R.EMPTY_INPUT, "parquet", lambda rng: parquet(shuffled(rng, good(rng).slice(0, 0)))),
+    Bad("header only", R.EMPTY_INPUT, "csv", lambda rng: csv(shuffled(rng, good(rng).slice(0, 0)))),
     Bad("blank lines, csv", R.EMPTY_INPUT, "csv", lambda rng: b"\n" * int(rng.integers(1, 9))),
     Bad("blank lines, json", R.EMPTY_INPUT, "jsonl", lambda rng: b"\n" * int(rng.integers(1, 9))),
     Bad("cut short", R.UNREADABLE, "parquet", cut),
@@ -86,7 +88,9 @@ BAD: list[Bad] = [
     Bad("UTF-16", R.UNREADABLE, "csv", lambda rng: csv(good(rng)).decode().encode("utf-16")),
     Bad("Latin-1 text", R.ENCODING, "csv", latin),
     Bad("one bit flipped", R.CHECKSUM, "parquet", flipped),
-    Bad("a web page", R.COLUMN_NAME, "csv", lambda rng: b"<html><body>502 Bad Gateway</body></html>\n"),
+    Bad(
+        "a web page", R.COLUMN_NAME, "csv", lambda rng: b"<html><body>Error %d</body></html>\n" % rng.integers(400, 600)
+    ),
     Bad(
         "another delimiter",
         R.COLUMN_NAME,
@@ -100,7 +104,7 @@ BAD: list[Bad] = [
             f"too many rows, {ending}",
             R.TOO_MANY_ROWS,
             ending,
-            lambda rng, ending=ending: WRITERS[ending](good(rng, int(rng.integers(41, 500)))),
+            some_rows(ending, 41, 500),
             {"max_rows": 40},
         )
         for ending in EVERY
@@ -122,9 +126,18 @@ BAD: list[Bad] = [
             f"hostile name, {ending}",
             R.COLUMN_NAME,
             ending,
-            with_extra(lambda rng: str(pick(rng, NAMES[:12] + NAMES[13:])), ending),
+            with_extra(lambda rng: str(pick(rng, NAMES)), ending),
         )
         for ending in ("parquet", "jsonl")
+    ),
+    *(
+        Bad(
+            f"column name of a megabyte, {ending}",
+            R.COLUMN_NAME,
+            ending,
+            with_extra(lambda rng: "x" * int(rng.integers(10**6, 2 * 10**6)), ending),
+        )
+        for ending in EVERY
     ),
     Bad(
         "hostile name of a known column",
@@ -181,6 +194,7 @@ BAD: list[Bad] = [
         for ending in EVERY
     ),
     Bad("extension type", R.EXTENSION_TYPE, "parquet", extension),
+    Bad("pickled objects", R.EXTENSION_TYPE, "parquet", pickled),
     Bad("text for a number", R.COLUMN_TYPE, "parquet", with_column("row", text_of)),
     Bad("number for a text", R.COLUMN_TYPE, "parquet", with_column("kind", lambda rng, table: table["row"])),
     Bad(
@@ -302,8 +316,18 @@ BAD: list[Bad] = [
         "jsonl",
         lambda rng: b"[" + json_lines(good(rng)).strip().replace(b"\n", b",") + b"]\n",
     ),
-    Bad("one object over lines", R.UNREADABLE, "jsonl", lambda rng: json.dumps({"row": 1, "x": 2}, indent=2).encode()),
-    Bad("no object", R.UNREADABLE, "jsonl", lambda rng: pick(rng, [b"5\n", b'"text"\n', b"null\n", b"true\n"])),
+    Bad(
+        "one object over lines",
+        R.UNREADABLE,
+        "jsonl",
+        lambda rng: json.dumps({"row": int(rng.integers(10**6)), "x": 2}, indent=2).encode(),
+    ),
+    Bad(
+        "no object",
+        R.UNREADABLE,
+        "jsonl",
+        lambda rng: pick(rng, [b"%d\n", b'"%d"\n', b"[%d]\n", b"true\n" * 3 + b"%d"]) % rng.integers(10**6),
+    ),
     Bad(
         "broken line",
         R.UNREADABLE,
@@ -343,6 +367,12 @@ BATCH: list[Bad] = [
         with_column("kind", lambda rng, table: pa.array([pick(rng, ["A", "d", "", "a "]) for _ in range(50)])),
     ),
     Bad(
+        "a hundred thousand levels",
+        R.QUARANTINE_SHARE,
+        "parquet",
+        lambda rng: parquet((table := good(rng, 100_000)).set_column(3, "kind", table["row"].cast(pa.string()))),
+    ),
+    Bad(
         "keys twice",
         R.QUARANTINE_SHARE,
         "parquet",
@@ -354,7 +384,7 @@ BATCH: list[Bad] = [
         "too few rows",
         R.ROW_COUNT,
         "parquet",
-        lambda rng: parquet(good(rng, int(rng.integers(1, 19)))),
+        some_rows("parquet", 1, 19),
         {"min_rows": 20},
     ),
 ]

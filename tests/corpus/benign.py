@@ -10,19 +10,21 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-from tests.corpus.makers import Rng, csv, json_lines, parquet, with_extra
+from tests.corpus.makers import WRITERS, Rng, csv, json_lines, parquet, shuffled, with_extra
+from tests.corpus.rows import good
 
 COMPRESSIONS = ("none", "snappy", "gzip", "brotli", "zstd", "lz4")
 
 
 @dataclass(frozen=True)
 class Benign:
-    """One way to write the same rows."""
+    """One way to write the same rows, or rows that are unusual and good."""
 
     name: str
     ending: str
     write: Callable[[pa.Table, Rng], bytes]
     policy: dict[str, Any] = field(default_factory=dict)
+    rows: Callable[[Rng], pa.Table] = good
 
 
 def of_pyarrow(**options: Any) -> Callable[[pa.Table, Rng], bytes]:
@@ -80,9 +82,9 @@ def of_duckdb(options: str, ending: str = "parquet") -> Callable[[pa.Table, Rng]
     return write
 
 
-def shuffled(write: Callable[[pa.Table], bytes]) -> Callable[[pa.Table, Rng], bytes]:
+def other_order(write: Callable[[pa.Table], bytes]) -> Callable[[pa.Table, Rng], bytes]:
     """Return a writer of the columns in another order."""
-    return lambda table, rng: write(table.select([str(name) for name in rng.permutation(table.column_names)]))
+    return lambda table, rng: write(shuffled(rng, table))
 
 
 def pandas_csv(table: pa.Table, rng: Rng) -> bytes:
@@ -99,6 +101,51 @@ def lacking(table: pa.Table, rng: Rng) -> bytes:
     return ("\n".join([lines[0], *(json.dumps(each) for each in kept)])).encode()
 
 
+def valued(rows: int, **values: Callable[[Rng, pa.Table], Any]) -> Callable[[Rng], pa.Table]:
+    """Return what draws rows of which some columns have other values."""
+
+    def make(rng: Rng) -> pa.Table:
+        table = good(rng, rows)
+        for name, value in values.items():
+            made = pa.array(value(rng, table), table.schema.field(name).type)
+            table = table.set_column(table.column_names.index(name), name, made)
+        return table
+
+    return make
+
+
+def constant(rng: Rng) -> pa.Table:
+    """Return rows that differ in their key alone."""
+    table = good(rng)
+    once = {name: table[name].drop_null()[0] for name in table.column_names if name != "row"}
+    return pa.table({"row": table["row"]} | {name: pa.repeat(value, 50) for name, value in once.items()})
+
+
+TINY = [5e-324, 2.2250738585072009e-308, -0.0, 0.0, 2.2250738585072014e-308, 1e-300]
+ENDS = [-(2**63), -(2**63) + 1, -(2**53) - 1, 2**53 + 1, 2**63 - 2, 2**63 - 1]
+UNUSUAL = {
+    "denormals and zeros below zero": valued(50, x=lambda rng, table: rng.choice(TINY, 50)),
+    "whole numbers at both ends": valued(6, row=lambda rng, table: ENDS, n=lambda rng, table: ENDS),
+    "constant columns": constant,
+}
+MANY = {
+    "a hundred thousand categories": valued(
+        100_000, note=lambda rng, table: table["row"].cast(pa.string()).combine_chunks()
+    ),
+    "few long texts": valued(20_000, note=lambda rng, table: [chr(97 + n) * 1000 for n in rng.integers(0, 20, 20_000)]),
+}
+VALUES = [
+    *(
+        Benign(f"{name}, {ending}", ending, lambda table, rng, ending=ending: WRITERS[ending](table), rows=rows)
+        for name, rows in UNUSUAL.items()
+        for ending in ("parquet", "csv", "jsonl")
+    ),
+    *(
+        Benign(f"{name}, dictionary {dictionary}", "parquet", of_pyarrow(use_dictionary=dictionary), rows=rows)
+        for name, rows in MANY.items()
+        for dictionary in (True, False)
+    ),
+]
 PYARROW = [
     Benign(
         f"pyarrow, {packed}, rows {rows}, dictionary {dictionary}",
@@ -141,9 +188,9 @@ LAYOUTS = [
     Benign("byte stream split", "parquet", of_pyarrow(use_dictionary=False, use_byte_stream_split=["x"])),
     Benign("small pages", "parquet", of_pyarrow(data_page_size=64)),
     Benign("page index", "parquet", of_pyarrow(write_page_index=True)),
-    Benign("other order, parquet", "parquet", shuffled(parquet)),
-    Benign("other order, csv", "csv", shuffled(csv)),
-    Benign("other order, json", "jsonl", shuffled(json_lines)),
+    Benign("other order, parquet", "parquet", other_order(parquet)),
+    Benign("other order, csv", "csv", other_order(csv)),
+    Benign("other order, json", "jsonl", other_order(json_lines)),
     *(
         Benign(
             f"column more, {ending}",
@@ -193,4 +240,4 @@ TEXT = [
     Benign("blank lines, csv", "csv", lambda table, rng: csv(table) + b"\n\n"),
     Benign("blank lines, json", "jsonl", lambda table, rng: json_lines(table).replace(b"\n", b"\n\n")),
 ]
-BENIGN: list[Benign] = [*PYARROW, *TYPES, *LAYOUTS, *WRITTEN, *TEXT]
+BENIGN: list[Benign] = [*PYARROW, *TYPES, *LAYOUTS, *WRITTEN, *TEXT, *VALUES]

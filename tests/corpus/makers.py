@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,9 +18,15 @@ from tests.corpus.rows import good
 Rng = np.random.Generator
 NAMES = [
     "a b", "a\nb", 'a"b', "<script>alert(1)</script>", "{{7*7}}", "naïve", "х", "e\u0301", "\u202ename", "😀", "1st",
-    "", " ", "a.b", "a-b", "a\tb", "[x]", "x" * 64, "x" * 1_000_000, "DROP TABLE batch; --", "a\\b", "$a", "a/b",
+    "", " ", "a.b", "a-b", "a\tb", "[x]", "x" * 64, "DROP TABLE batch; --", "a\\b", "$a", "a/b",
     "a\x00b", "`x`",
 ]  # fmt: skip
+PAYLOAD = b"cos\nsystem\n(S'touch canary'\ntR."  # unpickled, it leaves a file in the folder where that was done
+
+
+def draw(seed: int, name: str, variant: int = 0) -> Rng:
+    """Return the generator of one variant of a class."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), variant])
 
 
 def parquet(table: pa.Table, **options: Any) -> bytes:
@@ -93,17 +100,20 @@ def cut(rng: Rng) -> bytes:
 
 def flipped(rng: Rng) -> bytes:
     """Flip one bit of a page's data: behind the first page header of the first column."""
-    whole = bytearray(
-        parquet(
-            good(rng, 2000).select(["row", "ts", "x", "kind", "note", "n", "flag", "day"]),
-            use_dictionary=False,
-            compression="none",
-        )
+    whole = parquet(
+        good(rng, 2000).select(["row", "ts", "x", "kind", "note", "n", "flag", "day"]),
+        use_dictionary=False,
+        compression="none",
     )
     start = 4 + 500  # magic, and a page header with its statistics
-    at = int(rng.integers(start, start + 8000))
-    whole[at] ^= 1 << int(rng.integers(8))
-    return bytes(whole)
+    return flip(whole, int(rng.integers(8 * start, 8 * (start + 8000))))
+
+
+def flip(whole: bytes, at: int) -> bytes:
+    """Return bytes of which one bit is another."""
+    broken = bytearray(whole)
+    broken[at // 8] ^= 1 << at % 8
+    return bytes(broken)
 
 
 def garbage_footer(rng: Rng) -> bytes:
@@ -121,6 +131,10 @@ def renamed(name: Callable[[Rng, list[str]], tuple[str, str]], ending: str = "pa
         return WRITERS[ending](table.rename_columns([new if each == old else each for each in table.column_names]))
 
     return make
+
+
+def some_rows(ending: str, least: int, until: int) -> Callable[[Rng], bytes]:
+    return lambda rng: WRITERS[ending](good(rng, int(rng.integers(least, until))))
 
 
 def some_column(rng: Rng, names: list[str]) -> str:
@@ -141,11 +155,19 @@ def extension(rng: Rng) -> bytes:
     name = pick(rng, ["ray.data.arrow_pickled_object", "arrow.json", "arrow.uuid", "ray.data.arrow_tensor", "mine"])
     metadata = {
         b"ARROW:extension:name": name.encode(),
-        b"ARROW:extension:metadata": b"cos\nsystem\n(S'touch canary'\ntR.",
+        b"ARROW:extension:metadata": PAYLOAD,
     }
     table, at = good(rng), int(rng.integers(8))
     fields = [each.with_metadata(metadata) if number == at else each for number, each in enumerate(table.schema)]
     return parquet(table.cast(pa.schema(fields)))
+
+
+def pickled(rng: Rng) -> bytes:
+    """Return Parquet with a column of Ray's pickled objects, each of which runs a command."""
+    table = good(rng)
+    kind = {"ARROW:extension:name": "ray.data.arrow_pickled_object", "ARROW:extension:metadata": ""}
+    objects = pa.array([PAYLOAD] * table.num_rows, pa.binary())
+    return parquet(table.set_column(4, pa.field("note", pa.binary(), metadata=kind), objects))
 
 
 def changed_lines(change: Callable[[Rng, list[str]], list[str]], ending: str = "csv") -> Callable[[Rng], bytes]:
@@ -197,12 +219,16 @@ def nested(rng: Rng) -> bytes:
     return b'{"row":' + b"[" * depth + b"]" * depth + b"}\n"
 
 
+def shuffled(rng: Rng, table: pa.Table) -> pa.Table:
+    return table.select([str(name) for name in rng.permutation(table.column_names)])
+
+
 def wide(rng: Rng) -> bytes:
     return parquet(pa.table({f"c{number}": [1] for number in range(int(rng.integers(2_001, 10_000)))}))
 
 
 def huge_value(rng: Rng) -> bytes:
-    """Return a megabyte of file whose one text, said a thousand times, is gigabytes."""
+    """Return a small file whose one text, said a thousand times, is gigabytes."""
     text = "x" * int(rng.integers(4 * 10**6, 8 * 10**6))
     table = good(rng, 1000)
     said = pa.DictionaryArray.from_arrays(pa.array(np.zeros(1000, np.int32)), pa.array([text], pa.large_string()))
