@@ -12,6 +12,7 @@ MONTHS ?= 12
 SEED ?= 7
 ONLY ?=
 ROWS ?= 1000000
+VARIANTS ?= 1
 BIN := .venv/bin
 # One process has the stack's tests, which wait a lot, the others the rest.
 PROCESSES := --numprocesses 3 --no-loadscope-reorder
@@ -50,8 +51,8 @@ test: $(STAMP) ## Run the tests a contributor needs (SEED=7 draws the bad files)
 test-all: $(STAMP) ## Run every test
 	@CORPUS_SEED=$(SEED) $(BIN)/python -m pytest $(PROCESSES)
 
-bench: $(STAMP) ## Measure, side by side with the peers (ONLY=ingest ROWS=1000000)
-	@INCUMBENT_BENCH_ROWS=$(ROWS) $(BIN)/python -m benchmarks $(ONLY)
+bench: $(STAMP) ## Measure, side by side with the peers (ONLY=ingest ROWS=1000000, ONLY=corpus VARIANTS=1 SEED=7)
+	@INCUMBENT_BENCH_ROWS=$(ROWS) INCUMBENT_BENCH_VARIANTS=$(VARIANTS) CORPUS_SEED=$(SEED) $(BIN)/python -m benchmarks $(ONLY)
 
 check: $(STAMP) ## Check format, lint, types and import contracts; changes nothing
 	@$(BIN)/ruff format --check .
