@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from incumbent.store import ModelStore
     from incumbent.store.place import Place
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,5 +98,9 @@ def emit(context: Mapping[str, Any], asset: Asset, partition: str, **extra: Any)
 
 
 def skip(message: str) -> AirflowSkipException:
-    """Return the exception that ends a task without announcing anything; the message is the reason."""
+    """Return the exception that ends a task without announcing anything; the message is the reason.
+
+    It is in the log too: the page of a task folds away what Airflow says after its end.
+    """
+    LOG.info(message)
     return AirflowSkipException(message)

@@ -1,5 +1,6 @@
 """Maintenance looks at every model, whatever is wrong with another."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ def test_a_damaged_ledger_keeps_no_other_model_from_its_repair(tmp_path: Path, m
     assert failed == {"registry_flights_airtime": str(damaged)}
 
 
-def test_a_delivery_whose_run_has_failed_is_announced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delivery_whose_run_has_failed_is_announced_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """The watcher tells of a file once, and of one that nobody judged never again."""
     monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("INCUMBENT_RAW", str(tmp_path / "raw"))
@@ -41,8 +44,10 @@ def test_a_delivery_whose_run_has_failed_is_announced_again(tmp_path: Path, monk
     monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "one"})
     assert waiting.python_callable() == []
     monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "two"})
-    with pytest.raises(AirflowSkipException):
+    caplog.set_level(logging.INFO)
+    with pytest.raises(AirflowSkipException) as skipped:
         waiting.python_callable()
+    assert caplog.messages[-1] == str(skipped.value), "why a task is skipped is in its own log"
     assert announced == [("flights_delay.raw_flights", "2013-01")]
 
 
