@@ -226,10 +226,12 @@ class Train(Strict):
 
 
 class Integrity(Strict):
-    """Exact tests before a batch is announced; a failure on an important column holds the batch.
+    """Exact tests before a batch is announced; a failure holds it, on an important column or on a whole one.
 
     Attributes:
         importance: Least share of the champion's gain that makes a column important.
+        whole: Share of its rows above which a column counts as a whole one, as in another unit or type: it holds the
+            batch however little the champion makes of it, for the next model is trained on it too. 1 is never.
         null_increase: Share of new nulls that is tolerated.
         out_of_range: Share of values far outside the reference range that is tolerated.
         unseen: Share of unseen levels that is tolerated.
@@ -237,6 +239,7 @@ class Integrity(Strict):
     """
 
     importance: float = Field(0.02, ge=0, le=1)
+    whole: float = Field(0.5, ge=0, le=1)
     null_increase: float = Field(0.10, ge=0, le=1)
     out_of_range: float = Field(0.005, ge=0, le=1)
     unseen: float = Field(0.05, ge=0, le=1)

@@ -47,7 +47,8 @@ def findings(
         usual_nulls = max(_share(past.columns[name].nulls, past.columns[name].rows) for past in history)
         for test in _tests(found, reference.columns[name], usual_nulls, settings):
             if test["p"] < alpha:
-                out.append({"column": name, **test, "importance": share, "holds": share >= settings.importance})
+                holds = share >= settings.importance or _is_whole(test, settings)
+                out.append({"column": name, **test, "importance": share, "holds": holds})
     for finding in out:
         finding["sentence"] = f"{finding['column']}: {finding['says']}"
         del finding["says"]
@@ -71,6 +72,11 @@ def _tests(
     else:
         yield _far_out(found, reference, settings)
         yield from _unit(found, reference)
+
+
+def _is_whole(test: Mapping[str, Any], settings: Integrity) -> bool:
+    broken = 1.0 if test["test"] in ("type", "unit") else float(test["found"])
+    return broken > settings.whole
 
 
 def _share(count: int, rows: int) -> float:

@@ -106,7 +106,7 @@ def test_other_tolerances_judge_a_held_batch_again(store: ModelStore, definition
     build_window(store, MODEL, definition, MONTHS[1])
     deliver(store, MONTHS[2], scale=100)
     assert build(store, MODEL, definition, MONTHS[2]).hold is not None
-    lenient = Model.model_validate({**PLAIN, "integrity": {"out_of_range": 1, "importance": 1}})
+    lenient = Model.model_validate({**PLAIN, "integrity": {"out_of_range": 1, "importance": 1, "whole": 1}})
     seat(store, 1, definition, {"x": 0.5, "seen": 0.5})
     assert build(store, lenient, definition, MONTHS[2]).part is not None
 

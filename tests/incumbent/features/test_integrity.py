@@ -92,13 +92,25 @@ def test_new_nulls_and_new_levels_are_found(months: list[pa.Table], profiles: li
 def test_a_column_the_champion_does_not_use_is_reported_and_does_not_hold(
     months: list[pa.Table], profiles: list[Profile]
 ) -> None:
-    batch = damaged(months[5], "distance", months[5]["distance"].to_numpy() * 100)
+    distance = months[5]["distance"].to_numpy()
+    batch = damaged(months[5], "distance", np.where(np.arange(len(distance)) % 10, distance, distance * 100))
     unused = {"temp": 1.0, "distance": 0.0}
     assert held(batch, profiles[:5], unused) == set()
     assert held(batch, profiles[:5], {"temp": 1.0}) != set(), "the champion does not know it: it counts in full"
     found = findings(batch, profiles[:5], unused, SETTINGS)
     assert "distance" in {finding["column"] for finding in found}
     assert all(finding["sentence"].startswith(finding["column"]) for finding in found)
+
+
+def test_a_whole_column_holds_however_little_the_champion_makes_of_it(
+    months: list[pa.Table], profiles: list[Profile]
+) -> None:
+    """The model that is trained next would learn from it."""
+    unused = {"temp": 1.0, "distance": 0.0}
+    in_metres = damaged(months[5], "distance", months[5]["distance"].to_numpy() * 1609.34)
+    assert ("distance", "out_of_range") in held(in_metres, profiles[:5], unused)
+    unimportant = dict.fromkeys(profiles[0].columns, 0.0)
+    assert [held(profiles[month], profiles[:month], unimportant) for month in later()] == [set()] * 11
 
 
 def test_a_column_of_more_levels_than_a_profile_names_is_not_held() -> None:
