@@ -58,8 +58,9 @@ def test_a_corrected_row_and_a_released_batch_go_on_once(running: Stack) -> None
     rows = running.settings.root / "corrected.jsonl"
     rows.write_text(json.dumps({"line": 8, "row": {**entry["row"], "distance": int(whole["distance"][7])}}))
     runs = _runs(running, ODD)
-    said = running.call("incumbent", "quarantine", "replay", *words, "--rows", str(rows), "--reason", "sign")
-    assert "1 rows are good now, 0 stay set aside" in said
+    said = running.execute("incumbent", "quarantine", "replay", *words, "--rows", str(rows), "--reason", "sign")
+    assert "rows that are good now: 1; that stay set aside: 0" in said.stdout
+    assert (said.returncode, "leaked" in said.stderr) == (0, False), said.stderr
     running.settler(NAME).wait("the replay")
     again = _runs(running, ODD) - runs
     assert set(again.values()) == {1}, "each stage ran once"

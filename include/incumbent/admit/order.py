@@ -98,7 +98,7 @@ def quoted(order: Order, error: object) -> str:
     said = " ".join(str(error).split())
     if not order.private:
         return said[:300]
-    row = re.search(r"[Rr]ow #\d+", said)
+    row = re.search(r"[Rr]ow #\d+|line \d+", said)
     return "what is not shown: the source has sensitive columns" + (f", {row[0].lower()}" if row else "")
 
 

@@ -207,16 +207,18 @@ def _with_times(order: Order, batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _csv_value(said: str, header: list[str], order: Order) -> Refused | None:
     """Return what Arrow's message means where it names a column: they are numbered."""
+    said = re.sub(r"Row #(\d+)", r"line \1", said)  # the header's is the first
     if "UTF8" in said or "UTF-8" in said:
         return Refused(Reason.ENCODING, "the text is not UTF-8", expected="UTF-8", found=quoted(order, said))
     if found := re.search(r"CSV column #(\d+)", said):
         number = int(found[1])
         column = header[number] if number < len(header) else f"#{number}"
         kind = order.columns.get(order.renamed.get(column, column), "")
-        nulls = " or ".join(null or "nothing" for null in order.nulls)
+        nulls = " or ".join(null or "an empty field" for null in order.nulls)
+        such = f", such as {EXAMPLES[kind]}" if kind in EXAMPLES else ""
         return Refused(
             Reason.VALUE, "a value is none of the column's type", column=column,
-            expected=f"{kind}, missing values written as {nulls}", found=quoted(order, said),
+            expected=f"{kind}{such}; {nulls} if it is missing", found=quoted(order, said),
         )  # fmt: skip
     return None
 

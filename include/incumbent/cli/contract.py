@@ -54,7 +54,13 @@ def diff(arguments: argparse.Namespace) -> int:
         return VERDICT_NO if harm else FINE
     for source, (changes, effects) in found.items():
         _print(source, changes, effects)
-    print(f"Next: {'look at the rules above before files are judged by them' if harm else 'incumbent doctor'}")
+    helped = [source for source, (_, effects) in found.items() if any(effect.accepted for effect in effects)]
+    if harm:
+        print("Next: look at the rules above before files are judged by them")
+    elif helped:
+        print(f'Next: incumbent quarantine replay {arguments.model} {helped[0]} PARTITION --reason "…"')
+    else:
+        print(f"Next: incumbent quarantine list {arguments.model}")
     return VERDICT_NO if harm else FINE
 
 
@@ -75,7 +81,7 @@ def _print(source: str, changes: list[Change], effects: list[Effect]) -> None:
     for change in changes:
         print(f"  {change.key}: {_said(change.before)} -> {_said(change.after)}")
     if effects:
-        print(f"  {'partition':<12} {'rows':>10} {'rejected':>10} {'accepted':>10}  broken rules, and what would stop")
+        print(f"  {'partition':<12} {'rows':>10} {'now bad':>10} {'now good':>10}  broken rules, and what would stop")
     for effect in effects:
         counts = f"{effect.rows:>10} {effect.rejected:>10} {effect.accepted:>10}"
         rules = ", ".join(f"{rule} {count}" for rule, count in effect.rules.items())

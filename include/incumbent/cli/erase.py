@@ -37,7 +37,9 @@ def erase(arguments: argparse.Namespace) -> int:
         print("no table holds this key now")
     verb = "would be removed" if arguments.dry_run else "are removed"
     print(f"{done.contents} data files and {done.files} kept files {verb}")
-    if arguments.dry_run:
+    if arguments.dry_run and not (done.rows or done.contents or done.files):
+        print("Next: look up the key; nothing that was delivered has it")
+    elif arguments.dry_run:
         print("Next: the same without --dry-run")
     else:
         print(f"erasure {done.id}")

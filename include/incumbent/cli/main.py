@@ -7,8 +7,11 @@ Exit status: 0 fine, 1 the verdict is no, 2 wrong usage or a service that does n
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -83,6 +86,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE
 
 
+def program() -> None:
+    """Run one command and end the process with its status.
+
+    At once, for DuckDB's binding says forty lines about leaks when Python ends in order after Great Expectations has
+    used it, and a repair that worked looks like one that crashed.
+    """
+    status = main()
+    logging.shutdown()
+    with suppress(BrokenPipeError):  # whoever read it has seen enough
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 def _find(arguments: Sequence[str]) -> Command | None:
     matching = [command for command in COMMANDS if tuple(arguments[: len(command.words)]) == command.words]
     return max(matching, key=lambda command: len(command.words), default=None)
@@ -103,4 +120,4 @@ def _overview(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -99,17 +99,24 @@ def replay(arguments: argparse.Namespace) -> int:
 
     store, revisit, found = _tried(arguments)
     rules = "; ".join(f"{rule} {count}" for rule, count in found.rules.items())
-    print(f"{found.joins} rows are good now, {found.left} stay set aside" + (f": {rules}" if rules else ""))
+    print(f"rows that are good now: {found.joins}; that stay set aside: {found.left}" + (f": {rules}" if rules else ""))
     if found.stops:
         print(f"the batch would not hold: {found.stops}")
     if found.stops or not found.joins:
         print(f"Next: incumbent contract diff {arguments.model}")
         return VERDICT_NO
-    if not arguments.dry_run:
-        revisit, new = order(store, revisit)
-        said = "asked for" if new else "asked for before, and not done yet"
-        print(f"{said}, as revisit {revisit.id}, by {revisit.by}: {revisit.reason}")
-        print(f"Next: the run of {arguments.model}.ingest_{arguments.source} that starts by itself does it")
+    if arguments.dry_run:
+        print("Next: the same without --dry-run")
+        return FINE
+    aside = store.quarantine(arguments.source).part(arguments.partition)
+    if aside is None or asdict(aside) != revisit.aside:
+        print("its rows have changed since they were judged here, by another replay or delivery: nothing is asked for")
+        print(f"Next: incumbent quarantine list {arguments.model}")
+        return VERDICT_NO
+    revisit, new = order(store, revisit)
+    said = "asked for" if new else "asked for before, and not done yet"
+    print(f"{said}, as revisit {revisit.id}, by {revisit.by}: {revisit.reason}")
+    print(f"Next: the run of {arguments.model}.ingest_{arguments.source} that starts by itself does it")
     return FINE
 
 

@@ -20,6 +20,15 @@ ONCE = "once"
 def opened(name: str) -> tuple[ModelFolder, ModelStore]:
     """Return a model's folder and its store, where the environment says they are."""
     settings = Settings.from_env(os.environ)
+    if not (settings.models / name / "model.yaml").is_file():
+        there = sorted(path.parent.name for path in settings.models.glob("*/model.yaml"))
+        raise ConfigError(
+            "there is no such model",
+            where=f"{settings.models / name}",
+            expected=", ".join(there) or "a folder with a model.yaml",
+            found=name,
+            next_step="name one of these; INCUMBENT_MODELS says where the folders are",
+        )
     folder = load_model(settings.models / name)
     return folder, settings.open_store().model(folder.model.name)
 

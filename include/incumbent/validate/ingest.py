@@ -177,6 +177,7 @@ def _record(
 ) -> Ingest:
     hashed = delivery.contract.hashed
     if verdict == "stopped" and hashed:
+        message = message if message.endswith(".") else f"{message}."
         message += f" The file is not kept: it holds {', '.join(hashed)} in the clear."
     return Ingest(
         source=delivery.source,

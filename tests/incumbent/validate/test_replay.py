@@ -19,6 +19,7 @@ from tests.incumbent.validate.conftest import (
 )
 from tests.incumbent.validate.test_killed import content, store_in
 
+from incumbent.cli import quarantine
 from incumbent.config import Model
 from incumbent.errors import BatchError, StoreError
 from incumbent.records import Part, Revisit
@@ -191,11 +192,11 @@ def test_the_commands_say_what_a_replay_gives_and_ask_for_it(
     shown = capsys.readouterr().out
     assert 'row 16, key {"row":15}: x.range, outside 0 to 14, x = 15.0' in shown and "1 of 5 entries" in shown
     assert command(ranged(14), "quarantine", "replay", *words, "--reason", "no change") == 1
-    assert "0 rows are good now, 5 stay set aside: x.range 5" in capsys.readouterr().out
+    assert "rows that are good now: 0; that stay set aside: 5: x.range 5" in capsys.readouterr().out
     assert command(ranged(17), "quarantine", "replay", *words, "--reason", "try", "--dry-run") == 0
     assert unanswered(store, "events") == []
     assert command(ranged(17), "quarantine", "replay", *words, "--reason", "two units more") == 0
-    assert "3 rows are good now, 2 stay set aside: x.range 2" in capsys.readouterr().out
+    assert "rows that are good now: 3; that stay set aside: 2: x.range 2" in capsys.readouterr().out
     assert [each.reason for each in unanswered(store, "events")] == ["two units more"]
     assert do_unanswered(store, small_model(), "events", MONTH) is not None
 
@@ -206,11 +207,33 @@ def test_the_commands_say_what_a_replay_gives_and_ask_for_it(
     rows = tmp_path / "rows.jsonl"
     rows.write_text("\n".join(json.dumps(entry) for entry in entries))
     assert command(ranged(17), "quarantine", "replay", *words, "--reason", "typed wrong", "--rows", str(rows)) == 0
-    assert "2 rows are good now, 0 stay set aside" in capsys.readouterr().out
+    assert "rows that are good now: 2; that stay set aside: 0" in capsys.readouterr().out
     do_unanswered(store, small_model(), "events", MONTH)
     assert command(ranged(17), "batch", "show", store.name, MONTH) == 0
     assert "(typed wrong): done. Replayed 2 rows into events 2020-01, 0 stay" in capsys.readouterr().out
     assert command(ranged(17), "quarantine", "show", *words) == 2
+
+
+def test_the_same_order_is_not_given_again_when_it_was_done_meanwhile(
+    store: ModelStore,
+    deliver: Deliver,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    deliver(ranged(14))
+    ask(store, ranged(17))
+    tried = quarantine._tried
+
+    def slow(*given: Any) -> Any:
+        found = tried(*given)
+        do_unanswered(store, small_model(), "events", MONTH)
+        return found
+
+    monkeypatch.setattr(quarantine, "_tried", slow)
+    assert command(ranged(17), "quarantine", "replay", store.name, "events", MONTH, "--reason", "r") == 1
+    assert "have changed since they were judged here" in capsys.readouterr().out
+    assert len(store.records.names(Revisit.kind)) == 2, "one order and its answer"
 
 
 def test_an_order_that_cannot_be_carried_out_is_answered(store: ModelStore, small: Model, deliver: Deliver) -> None:
