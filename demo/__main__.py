@@ -61,7 +61,10 @@ class Demo:
         killer = Killer(store.work / "checkpoints", KILL_AFTER_ROUND, print)
         settler = Settler(api, store, model, folder.contract_path, self.settings.raw, killer.look)
         reader = Reader(store, model)
-        print(f"\n{model.name}, one line a month as it settles\n{timeline.header()}", flush=True)
+        print(
+            f"\n{model.name}, one line a month as it settles: about a minute each on two cores\n{timeline.header()}",
+            flush=True,
+        )
         for source in raw_data.ONCE:
             raw_data.write_once(self._drop(model), source)
         for position, month in enumerate(self.months):
@@ -204,7 +207,8 @@ def show(report: dict[str, object], path: Path) -> None:
     if share is None:
         print("the three are one model's so far: more months tell them apart")
     else:
-        print(f"gap closed      {share:.0%} with {found['trainings']} trainings, {found['promotions']} promotions")
+        runs = f"{found['trainings']} trainings, {found['promotions']} promotions"
+        print(f"gap closed      {share:.0%} of the way from never to every month, with {runs}")
     print(f"wall {found['wall_s']} s without the references ({found['references_s']} s); report: {path}")
     print(
         "All of it is still up in Airflow and MLflow: `make up` says where, and how to log in; `make down` stops them."

@@ -11,8 +11,9 @@ COLUMNS = (
 
 
 LEGEND = (
-    "quar.: rows set aside · retrain: why a training was asked for · gate: its verdict, and the interval of how much\n"
-    "better the challenger is · gen: generation that scored the month · AUC: of its predictions, once outcomes are in"
+    "quar.: rows set aside, of all sources · retrain: why a training was asked for · gate: its verdict, and the\n"
+    "interval of how much better the challenger is · gen: generation that scored the month · AUC: of its predictions,\n"
+    "once outcomes are in"
 )
 
 
