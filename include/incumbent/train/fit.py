@@ -1,14 +1,15 @@
-"""Fit a booster in segments that end at checkpoints, from nothing or from the newest one.
+"""Fit a booster round by round, from nothing or from the newest checkpoint, to the same bytes.
 
-Without row or column sampling a booster that goes on from its file equals one that never stopped.
-With sampling that is only so when the segments are fixed and each has its own seed (XGBoost 3.2
-does not keep the state of its random numbers in the file), so then they are.
+Without row or column sampling a booster that goes on from its file equals one that never stopped. With sampling it
+does not by itself: the file has no state of random numbers, and what draws them is made in the first round of a
+process. So each round is seeded by its own number, and draws with samplers of its own.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ import xgboost as xgb
 
 from incumbent.errors import TrainingError
 from incumbent.estimators.encoding import Encoder, Matrix
-from incumbent.estimators.xgboost import parse, save, training_matrix
+from incumbent.estimators.xgboost import save, training_matrix
 from incumbent.train.checkpoints import Checkpoints, Progress
 
 SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
@@ -67,30 +68,44 @@ def fit(
     """
     data = training_matrix(encoder, matrix, labels)
     newest, before = checkpoints.newest(), checkpoints.progress()
-    booster = parse(newest[1]) if newest else None
-    done = start = booster.num_boosted_rounds() if booster else 0
     written = before.checkpoints if before and newest else 0
-    resumed = start if newest else None
     sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
+    given = {**params, "seed": seed, "seed_per_iteration": sampled}
+    with _said():
+        booster = xgb.Booster(given, [data], model_file=bytearray(newest[1]) if newest else None)
+    done = booster.num_boosted_rounds() if newest else 0
+    resumed = done if newest else None
     checkpoints.say(Progress(done, rounds, os.getpid(), written, resumed, len(labels)))
     while done < rounds:
-        step = min(every - done % every, rounds - done)
-        segment = {**params, "seed": seed + done // every if sampled else seed}
-        booster = _segment(segment, data, step, booster)
-        done = booster.num_boosted_rounds()
-        model = save(booster)
-        checkpoints.write(done, model)
-        written += 1
-        progress = Progress(done, rounds, os.getpid(), written, resumed, len(labels))
-        checkpoints.say(progress)
-        report(progress)
-        booster = parse(model)  # the next segment starts from the file, as a resumed one would
-    return Fitted(save(booster), done, written, resumed) if booster else Fitted(b"", 0, written, resumed)
+        with _said():
+            if sampled:
+                _new_samplers(booster)
+            booster.update(data, iteration=done)
+        done += 1
+        if done % every == 0 or done == rounds:
+            checkpoints.write(done, save(booster))
+            written += 1
+            progress = Progress(done, rounds, os.getpid(), written, resumed, len(labels))
+            checkpoints.say(progress)
+            report(progress)
+    return Fitted(save(booster), done, written, resumed)
 
 
-def _segment(params: Mapping[str, Any], data: xgb.QuantileDMatrix, rounds: int, booster: xgb.Booster | None) -> Any:
+def _new_samplers(booster: xgb.Booster) -> None:
+    """Have the next round make its tree builder anew, which then draws from that round's seed alone.
+
+    XGBoost throws a builder away when the tree method changes; the binned data is the matrix's and stays.
+    """
+    for method in ("approx", "hist"):
+        booster.set_param({"tree_method": method})
+        booster.save_config()  # parameters take effect when somebody asks
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Tell what XGBoost refuses in our words."""
     try:
-        return xgb.train(dict(params), data, rounds, xgb_model=booster, verbose_eval=False)
+        yield
     except (xgb.core.XGBoostError, TypeError, ValueError) as error:
         said = str(error).partition("Stack trace")[0]
         raise TrainingError(

@@ -47,7 +47,6 @@ class Work:
                 train.params,
                 train.rounds,
                 train.seed,
-                train.checkpoint_every,
                 self.device,
             ]
         )

@@ -1,5 +1,6 @@
 """A fit that was killed ends with the same bytes as one that was not."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.xgboost import parse
 from incumbent.train.checkpoints import Checkpoints
 from incumbent.train.fit import Fitted, fit
 
@@ -18,6 +20,15 @@ pytestmark = pytest.mark.unit
 ENCODER = Encoder(("a", "b", "c"), {"c": ("x", "y")})
 PLAIN = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1}
 SAMPLED = {**PLAIN, "subsample": 0.5, "colsample_bytree": 0.7}
+EACH_WAY = {
+    "plain": PLAIN,
+    "rows": {**PLAIN, "subsample": 0.5},
+    "columns of a tree": {**PLAIN, "colsample_bytree": 0.7},
+    "columns of a level": {**PLAIN, "colsample_bylevel": 0.7},
+    "columns of a node": {**PLAIN, "colsample_bynode": 0.7},
+    "both": SAMPLED,
+    "several trees a round": {**SAMPLED, "num_parallel_tree": 3},
+}
 
 
 def data(rows: int = 3000) -> tuple[np.ndarray, np.ndarray]:
@@ -27,11 +38,11 @@ def data(rows: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     return matrix, (matrix[:, 0] + random.normal(size=rows) > 0).astype(np.float64)
 
 
-def run(folder: Path, params: dict, rounds: int = 30) -> Fitted:
-    return fit(ENCODER, *data(), params, rounds, 10, 7, Checkpoints(folder))
+def run(folder: Path, params: dict, rounds: int = 30, every: int = 10) -> Fitted:
+    return fit(ENCODER, *data(), params, rounds, every, 7, Checkpoints(folder))
 
 
-@pytest.mark.parametrize("params", [PLAIN, SAMPLED], ids=["plain", "sampled"])
+@pytest.mark.parametrize("params", EACH_WAY.values(), ids=EACH_WAY)
 def test_resumed_equals_undisturbed(tmp_path: Path, params: dict) -> None:
     whole = run(tmp_path / "whole", params)
     run(tmp_path / "cut", params, rounds=20)  # leaves the checkpoint of round 20 behind
@@ -40,6 +51,22 @@ def test_resumed_equals_undisturbed(tmp_path: Path, params: dict) -> None:
     assert (whole.rounds, resumed.rounds) == (30, 30)
     assert resumed.checkpoints == whole.checkpoints == 3
     assert resumed.model == whole.model
+
+
+@pytest.mark.parametrize("stop", [1, 7, 29])
+def test_it_does_not_matter_where_it_stopped_nor_how_often_it_is_kept(tmp_path: Path, stop: int) -> None:
+    whole = run(tmp_path / "whole", SAMPLED)
+    run(tmp_path / "cut", SAMPLED, rounds=stop)
+    assert run(tmp_path / "cut", SAMPLED, every=3).model == whole.model
+    assert run(tmp_path / "other", {**SAMPLED, "subsample": 0.6}).model != whole.model
+
+
+def test_each_round_draws_other_rows_and_columns(tmp_path: Path) -> None:
+    trees = json.loads(parse(run(tmp_path, SAMPLED).model).save_raw("json"))["learner"]["gradient_booster"]["model"]
+    covers = [tree["sum_hessian"][0] for tree in trees["trees"][:8]]
+    assert len(set(covers)) == 8, "of the same rows"
+    firsts = {tree["split_indices"][0] for tree in trees["trees"]}
+    assert len(firsts) > 1, "of the same columns"
 
 
 KILLED = """

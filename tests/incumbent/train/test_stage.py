@@ -21,7 +21,6 @@ from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion, Training, digest_of
 from incumbent.sensitive import Sensitive
 from incumbent.store.check import check_model
-from incumbent.train import fit
 from incumbent.train.stage import train_candidate
 from incumbent.train.work import Work
 
@@ -173,14 +172,3 @@ def test_a_label_that_was_edited_since_is_for_the_next_snapshot(tmp_path: Path) 
 def test_several_workers_are_refused_and_said_so(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="several workers"):
         train(tmp_path, launcher="ray", workers=2)
-
-
-@pytest.mark.parametrize(("params", "seeds"), [({}, [7, 7, 7, 7]), (SAMPLING, [7, 8, 9, 10])], ids=["plain", "sampled"])
-def test_segments_draw_their_rows_anew_and_only_when_rows_are_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], seeds: list[int]
-) -> None:
-    used: list[int] = []
-    real = fit._segment
-    monkeypatch.setattr(fit, "_segment", lambda given, *rest: (used.append(given["seed"]), real(given, *rest))[1])
-    train(tmp_path, params=params)
-    assert used == seeds
