@@ -51,7 +51,7 @@ def deliver(store: ModelStore, path: Path, **policy: object) -> Ingest:
     return ingest(store, model(), contract(**policy), "events", KEY, path)
 
 
-def refuse(store: ModelStore, folder: Path, bad: Bad, variants: int) -> None:
+def assert_refused(store: ModelStore, folder: Path, bad: Bad, variants: int) -> None:
     for variant in range(variants):
         content = bad.make(draw(SEED, bad.name, variant))
         found = deliver(store, write(folder, bad.ending, content), **bad.policy)
@@ -63,7 +63,7 @@ def refuse(store: ModelStore, folder: Path, bad: Bad, variants: int) -> None:
         assert len(found.message) <= MAX_SAID, "a megabyte of a name is not repeated"
 
 
-def accept(store: ModelStore, folder: Path, benign: Benign) -> None:
+def assert_accepted(store: ModelStore, folder: Path, benign: Benign) -> None:
     rows = benign.rows(rng := draw(SEED, benign.name))
     found = deliver(store, write(folder, benign.ending, benign.write(rows, rng)), **benign.policy)
     assert (found.verdict, found.quarantined, found.failures) == ("accepted", 0, {}), found.message
@@ -89,14 +89,14 @@ def test_the_corpus_is_as_large_as_promised() -> None:
 
 @pytest.mark.parametrize("bad", BAD + BATCH, ids=lambda bad: bad.name)
 def test_a_bad_file_is_refused_for_its_reason(store: ModelStore, tmp_path: Path, bad: Bad) -> None:
-    refuse(store, tmp_path, bad, VARIANTS)
+    assert_refused(store, tmp_path, bad, VARIANTS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("any_store", ["bucket"], indirect=True)
 @pytest.mark.parametrize("bad", BAD + BATCH, ids=lambda bad: bad.name)
 def test_a_bad_file_is_refused_on_s3_too(any_store: Store, tmp_path: Path, bad: Bad) -> None:
-    refuse(any_store.model("corpus"), tmp_path, bad, 1)
+    assert_refused(any_store.model("corpus"), tmp_path, bad, 1)
 
 
 @pytest.mark.parametrize("bad", BAD + BATCH, ids=lambda bad: bad.name)
@@ -111,14 +111,14 @@ def test_a_bad_file_takes_little_memory(tmp_path: Path, bad: Bad) -> None:
 
 @pytest.mark.parametrize("benign", BENIGN, ids=lambda benign: benign.name)
 def test_a_benign_file_is_accepted_whole(store: ModelStore, tmp_path: Path, benign: Benign) -> None:
-    accept(store, tmp_path, benign)
+    assert_accepted(store, tmp_path, benign)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("any_store", ["bucket"], indirect=True)
 @pytest.mark.parametrize("benign", BENIGN, ids=lambda benign: benign.name)
 def test_a_benign_file_is_accepted_whole_on_s3_too(any_store: Store, tmp_path: Path, benign: Benign) -> None:
-    accept(any_store.model("corpus"), tmp_path, benign)
+    assert_accepted(any_store.model("corpus"), tmp_path, benign)
 
 
 def test_a_pickled_payload_is_never_run(store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,12 +26,13 @@ REASON = Param("", type="string", maxLength=500, title="Reason", description="Wh
 KNOWN_AT = Param(
     "", type="string", maxLength=40, title="Known at", description="What came later is not seen: 2013-07-01T00:00Z."
 )
+ASKED = {"reason": REASON, "known_at": KNOWN_AT}
 
 
 def train_dag(model: Model, pool: str) -> DAG:
     """Return `<model>.train`, started by a retrain request only."""
     assets = ModelAssets(model)
-    params = {"partition": partition_param(model), "reason": REASON, "known_at": KNOWN_AT}
+    params = {"partition": partition_param(model), **ASKED}
     dag = DAG(
         f"{model.name}.train",
         schedule=partitioned(assets.request, model.grain),
@@ -43,8 +44,8 @@ def train_dag(model: Model, pool: str) -> DAG:
         from incumbent_airflow.stages import claim_request
 
         runtime, context = Runtime.open(model.name), get_current_context()
-        reason, known_at = (context["params"][name] for name in ("reason", "known_at"))
-        claimed = claim_request(runtime, partition_of(context, model), context["run_id"], reason, known_at)
+        asked = {name: context["params"][name] for name in ASKED}
+        claimed = claim_request(runtime, partition_of(context, model), context["run_id"], **asked)
         if claimed is None:
             raise skip("The request is answered by another run, or was answered before.")
         return claimed
