@@ -24,6 +24,7 @@ from incumbent.embedded.settings import Settings
 from incumbent.errors import PipelineError, UnavailableError
 from incumbent.records import Hold
 from incumbent.store import ModelStore
+from incumbent.train.checkpoints import FOLDER
 
 FAULTY_MONTH = 3  # position in the year whose first delivery is damaged; the last month of a shorter demonstration
 KILL_AFTER_ROUND = 75
@@ -58,7 +59,7 @@ class Demo:
         model = folder.model
         store = self.settings.open_store().model(model.name)
         api = Airflow(self.settings.airflow_url, self.settings.passwords_file)
-        killer = Killer(store.work / "checkpoints", KILL_AFTER_ROUND, print)
+        killer = Killer(store.work / FOLDER, self.settings.run, KILL_AFTER_ROUND, print)
         settler = Settler(api, store, model, folder.contract_path, self.settings.raw, killer.look)
         reader = Reader(store, model)
         print(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from incumbent.train.checkpoints import Checkpoints
+import psutil
+
+from incumbent.embedded import processes
+from incumbent.train.checkpoints import SUFFIX
 
 LOOK_S = 0.01
 
@@ -19,12 +21,14 @@ class Killer:
 
     Args:
         folder: Folder of all fits' checkpoints.
+        run: Folder of the stack's process records, in which the Ray head is.
         after_round: Round of the checkpoint.
         say: Tells people.
     """
 
-    def __init__(self, folder: Path, after_round: int, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, run: Path, after_round: int, say: Callable[[str], None]) -> None:
         self.folder = folder
+        self.run = run
         self.after_round = after_round
         self.say = say
         self.armed = False
@@ -37,20 +41,31 @@ class Killer:
             self._thread.start()
 
     def _watch(self) -> None:
-        while True:
-            for folder in self.folder.glob("*"):
-                progress = Checkpoints(folder).progress()
-                if progress is not None and progress.round == self.after_round and progress.resumed_from is None:
-                    os.kill(progress.pid, signal.SIGKILL)
-                    self.say(f"  killed the training's worker right after the checkpoint of round {progress.round}")
-                    self._await_resume(Checkpoints(folder))
-                    return
+        workers: list[psutil.Process] = []
+        while not (workers and self._newest() >= self.after_round):
+            workers = workers if self._newest() else fitting(self.run)
             time.sleep(LOOK_S)
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+        at = self._newest()
+        self.say(f"  killed the training's worker after the checkpoint of round {at}")
+        while self._newest() == at:
+            time.sleep(LOOK_S)
+        if self._newest():
+            self.say(f"  another worker went on from round {at}")
 
-    def _await_resume(self, checkpoints: Checkpoints) -> None:
-        while True:
-            progress = checkpoints.progress()
-            if progress is not None and progress.resumed_from is not None:
-                self.say(f"  another worker goes on from round {progress.resumed_from}")
-                return
-            time.sleep(LOOK_S)
+    def _newest(self) -> int:
+        return max((int(file.name.partition("-")[0]) for file in self.folder.glob(f"*/*{SUFFIX}")), default=0)
+
+
+def fitting(run: Path) -> list[psutil.Process]:
+    """Return the processes of the local Ray head that fit."""
+    found = []
+    for head in processes.recorded(run):
+        if head.name == "ray":
+            for process in processes.family(head):
+                with suppress(psutil.Error, IndexError):
+                    if process.cmdline()[0].startswith("ray::Worker"):
+                        found.append(process)
+    return found

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +11,13 @@ import pyarrow as pa
 from demo.quality import table_auc
 from incumbent.config import Model
 from incumbent.estimators import predictor
-from incumbent.estimators.encoding import Encoder
-from incumbent.estimators.xgboost import parameters, parse, predict
-from incumbent.features.build import feature_columns
-from incumbent.features.rows import feature_rows, label_rows, labelled_rows
+from incumbent.estimators.xgboost import parse, predict
+from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion
 from incumbent.snapshot.take import compose
 from incumbent.store import ModelStore
-from incumbent.train.checkpoints import Checkpoints
-from incumbent.train.fit import fit
+from incumbent.train.rows import snapshot_files
+from incumbent.train.work import Place, Work
 
 
 def never(store: ModelStore, model: Model, partitions: list[str]) -> dict[str, float]:
@@ -45,21 +41,15 @@ def monthly(
 
 
 def _one_month(store: ModelStore, model: Model, definition: str, until: str, key: str) -> float:
-    from datetime import date
-
     snapshot = compose(store, model, definition, until, {})
-    rows = labelled_rows(store, model, snapshot, None, date.fromisoformat(snapshot.train_until))
-    encoder = Encoder.learn(rows, feature_columns(model, rows))
-    params = parameters(model.task, model.train.params, "cpu", os.cpu_count() or 1)
-    with tempfile.TemporaryDirectory() as folder:
-        fitted = fit(
-            encoder, encoder.matrix(rows), np.asarray(rows["label"], dtype=np.float64), params, model.train.rounds,
-            model.train.checkpoint_every, model.train.seed, Checkpoints(Path(folder)),
-        )  # fmt: skip
-    booster = parse(fitted.model)
+    work, place = Work(model, snapshot), Place(threads=os.cpu_count() or 1)
+    with snapshot_files(store, snapshot) as files:
+        prepared = work.prepare(store, files)
+        fitted = work.fit(files, prepared, place, start=None, keep=lambda state, checkpoint: None)
+    encoder, booster = prepared.encoder, parse(fitted.model)
     version = ModelVersion(
         "", model.name, "xgboost", model.task, definition, "", encoder.features, encoder.categories, {}, fitted.rounds,
-        rows.num_rows, snapshot.train_until, {},
+        prepared.rows.count, snapshot.train_until, {},
     )  # fmt: skip
     return _auc(store, model, definition, key, lambda batch: predict(booster, version, batch))
 

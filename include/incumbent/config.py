@@ -190,12 +190,21 @@ class Train(Strict):
     Attributes:
         launcher: `process` in the task, `ray` through Job Submission, `auto`: Ray from five million rows on.
         estimator: What is fitted: `xgboost`.
-        rounds: Boosting rounds.
+        rounds: Boosting rounds; with `early_stopping` at most so many.
         params: Parameters handed to the estimator; not `objective`, `device`, `seed`, `nthread` or `tree_method`.
         seed: Base seed.
-        checkpoint_every: Rounds between two checkpoints.
+        early_stopping: Rounds without a better score on the validation rows after which the best round is taken;
+            never when absent. The embargo lies between them and the rows that are learned from.
+        validation_days: Newest days of the training rows that are validation rows, with `early_stopping`.
+        weight: SQL over a feature row, `label` and `local_date` that says what the row weighs.
+        balance: Let both classes of a binary task weigh the same; predictions stay probabilities.
+        checkpoint_every: Most rounds between two checkpoints.
+        checkpoint_seconds: Most seconds between two checkpoints, where rounds take long.
         device: `auto` takes a GPU when there is one; `cuda` without one is an error.
-        workers: Ray workers; only one is built so far.
+        workers: Ray workers that share the rows; see docs/training.md for what several cost and bring.
+        min_workers: Fewest workers to go on with when others are lost for good; all of them when absent.
+        cpus_per_worker: Cores, and threads, of a worker; an equal share of the cluster when absent.
+        external_memory: Keep the binned rows on disk: less memory, and half as fast again.
         window: Newest partitions to train on; 0 takes all so far.
     """
 
@@ -204,10 +213,26 @@ class Train(Strict):
     rounds: int = Field(150, ge=1)
     params: dict[str, Any] = Field(default_factory=dict)
     seed: int = 7
+    early_stopping: int | None = Field(None, ge=1)
+    validation_days: int = Field(14, ge=1)
+    weight: str | None = None
+    balance: bool = False
     checkpoint_every: int = Field(25, ge=1)
+    checkpoint_seconds: float = Field(60, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int = Field(1, ge=1)
+    workers: int = Field(1, ge=1, le=1024)
+    min_workers: int | None = Field(None, ge=1)
+    cpus_per_worker: int | None = Field(None, ge=1)
+    external_memory: bool = False
     window: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _workers_fit(self) -> Train:
+        if self.min_workers is not None and self.min_workers > self.workers:
+            raise ValueError("`min_workers` is at most `workers`")
+        if self.workers > 1 and self.launcher == "process":
+            raise ValueError("several `workers` need launcher ray, or auto")
+        return self
 
     @field_validator("params")
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from incumbent.features.build import FeatureBuild
-    from incumbent.records import RetrainRequest, Snapshot
+    from incumbent.records import RetrainRequest, Snapshot, Training
 
 PINS = "pins"
 NOT_APPROVED = "not_approved"
@@ -102,12 +103,62 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
         return take(store, model, definition, request.partition, request_id, contracts, known_at).id
 
 
-def train_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
-    """Fit the request's candidate, or find it fitted."""
-    from incumbent.train.stage import train_candidate as train
+@dataclass(frozen=True)
+class Begun:
+    """A training that is done, or the Ray job that does it.
 
+    Attributes:
+        training: What came out; None while a job runs.
+        job: Submission id of the job; empty if there is none.
+    """
+
+    training: dict[str, Any] | None
+    job: str = ""
+
+
+def begin_training(runtime: Runtime, request_id: str) -> Begun:
+    """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
+    from incumbent.train.progress import log_progress
+    from incumbent.train.ray_job import open_jobs, submit
+    from incumbent.train.stage import find_training, plan_training, store_training
+
+    store = runtime.store
     with _failing(runtime, request_id):
-        training = train(runtime.store, runtime.model, _snapshot(runtime, request_id), request_id, runtime.settings)
+        if (found := find_training(store, request_id)) is not None:
+            return Begun(_told(found))
+        planned = plan_training(store, runtime.model, _snapshot(runtime, request_id), request_id)
+        if planned.launcher == "ray":
+            return Begun(None, submit(store, planned.work, open_jobs(runtime.settings), runtime.settings))
+        return Begun(_told(store_training(store, planned, planned.work.run(store, log_progress))))
+
+
+def finish_training(runtime: Runtime, request_id: str, job: str, state: str, message: str) -> dict[str, Any]:
+    """Store what a job gave that has ended.
+
+    A job that was lost, or ended without a result, is looked for, and begun again, by the task's next try.
+    """
+    from incumbent.errors import UnavailableError
+    from incumbent.train.ray_job import find_jobs, outcome
+    from incumbent.train.stage import find_training, plan_training, store_training
+
+    store = runtime.store
+    with _failing(runtime, request_id):
+        if (found := find_training(store, request_id)) is not None:
+            return _told(found)
+        jobs = find_jobs(runtime.settings)
+        if state == "AWAY":
+            raise UnavailableError(
+                "the Ray cluster has gone away",
+                where=f"job {job} at {jobs.address}",
+                expected="an answer within a minute",
+                found=message,
+                next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
+            )
+        planned = plan_training(store, runtime.model, _snapshot(runtime, request_id), request_id)
+        return _told(store_training(store, planned, outcome(store, planned.work, jobs, job, state)))
+
+
+def _told(training: Training) -> dict[str, Any]:
     return {"version": training.version, "rounds": training.rounds, "launcher": training.launcher}
 
 

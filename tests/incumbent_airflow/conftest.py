@@ -59,5 +59,5 @@ def ask(runtime: Runtime, message: str = "asked by a test") -> str:
 
 def gate(runtime: Runtime, request: str) -> None:
     stages.take_snapshot(runtime, request)
-    stages.train_candidate(runtime, request)
+    stages.begin_training(runtime, request)
     stages.evaluate_candidate(runtime, request)

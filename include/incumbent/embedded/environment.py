@@ -78,9 +78,7 @@ def _incumbent(settings: Settings) -> dict[str, str]:
         "INCUMBENT_TRAINING_POOL": "training",
         "INCUMBENT_MLFLOW_URI": settings.mlflow_uri if settings.mlflow_is_external else "",
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(settings.ray / "token"),
-    }
+    } | ({} if settings.ray_address else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(settings.ray / "token")})
 
 
 def _airflow(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:

@@ -109,9 +109,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_token(settings)),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",
-        "RAY_TRAIN_V2_ENABLED": "1",
-        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process more; nobody preempts this machine
     }
 
 
@@ -168,9 +165,14 @@ def _jobs(settings: Settings) -> list[dict[str, Any]] | None:
         connection.close()
 
 
+def dashboard_url(settings: Settings) -> str:
+    """Return where the local head's dashboard is when it runs."""
+    return f"http://{LOOPBACK}:{settings.ray_port_base + 1}"
+
+
 def _head(settings: Settings, pid: int) -> RayHead:
     base = settings.ray_port_base
-    return RayHead(f"{LOOPBACK}:{base}", f"http://{LOOPBACK}:{base + 1}", _token(settings), pid)
+    return RayHead(f"{LOOPBACK}:{base}", dashboard_url(settings), _token(settings), pid)
 
 
 def _sockets(settings: Settings) -> Path:

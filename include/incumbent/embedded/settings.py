@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Settings:
         mlflow_uri: Tracking server; empty when MLflow is not used.
         mlflow_is_external: The server is somebody else's: `up` starts none.
         ray_address: An existing Ray cluster's Jobs address; empty for the local head.
+        ray_python: Python with which a cluster's nodes run a training.
         ray_idle_s: Seconds after which an unused local Ray head is stopped.
         training_pool: Airflow pool that trainings take a slot of.
     """
@@ -47,6 +49,7 @@ class Settings:
     mlflow_uri: str
     mlflow_is_external: bool
     ray_address: str
+    ray_python: str
     ray_idle_s: float
     training_pool: str
 
@@ -78,6 +81,7 @@ class Settings:
             # A shell that sourced our own environment file names our own server.
             mlflow_is_external=mlflow_uri != own_mlflow,
             ray_address=env.get("INCUMBENT_RAY_ADDRESS", ""),
+            ray_python=env.get("INCUMBENT_RAY_PYTHON") or sys.executable,
             ray_idle_s=float(env.get("INCUMBENT_RAY_IDLE_S", "600")),
             training_pool=env.get("INCUMBENT_TRAINING_POOL", "default_pool"),
         )

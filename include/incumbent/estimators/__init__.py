@@ -1,5 +1,6 @@
 """Estimators: fit, predict, save, verify and load in a native format, never pickle."""
 
+from incumbent.estimators.estimator import Estimator, estimator
 from incumbent.estimators.predictor import predictor
 
-__all__ = ["predictor"]
+__all__ = ["Estimator", "estimator", "predictor"]

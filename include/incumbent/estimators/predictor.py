@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from incumbent.estimators.estimator import estimator
 from incumbent.records import ModelVersion
 
 if TYPE_CHECKING:
@@ -17,15 +18,12 @@ if TYPE_CHECKING:
 
 def predictor(store: ModelStore) -> Callable[[ModelVersion, pa.Table], npt.NDArray[np.float64]]:
     """Return a function that predicts with any version of a store, verified before it is parsed."""
-    from incumbent.estimators import xgboost
-
     loaded: dict[str, Any] = {}
 
     def predict(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        kind = estimator(version.estimator)
         if version.digest not in loaded:
-            booster = xgboost.load(store.objects.get(version.digest), version.digest)
-            xgboost.check_seal(booster, version)
-            loaded[version.digest] = booster
-        return xgboost.predict(loaded[version.digest], version, rows)
+            loaded[version.digest] = kind.load(store.objects.get(version.digest), version)
+        return kind.predict(loaded[version.digest], version, rows)
 
     return predict

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,28 +13,20 @@ import xgboost as xgb
 
 from incumbent.errors import ModelError
 from incumbent.estimators import first_parse
-from incumbent.estimators.encoding import Encoder, Matrix
+from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.rounds import Given, Rounds
+from incumbent.estimators.shards import Shard
+from incumbent.estimators.xgboost_rounds import XgboostRounds
 from incumbent.records import ModelVersion, canonical_json, digest_of
 
-OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
-METRICS = {"binary": "logloss", "regression": "rmse"}
 FIRST_PARSE_S = 20.0
 BATCH_ROWS = 262_144
 SEAL = "incumbent"
 
 
-def parameters(task: str, given: dict[str, Any], device: str, threads: int) -> dict[str, Any]:
-    """Return the booster parameters: the user's, with what the project decides laid over them."""
-    decided = {"objective": OBJECTIVES[task], "device": device, "nthread": threads, "tree_method": "hist"}
-    return {"eval_metric": METRICS[task], "verbosity": 0, **given, **decided}
-
-
-def training_matrix(encoder: Encoder, matrix: Matrix, labels: npt.NDArray[np.float64]) -> xgb.QuantileDMatrix:
-    """Return the quantised training data."""
-    return xgb.QuantileDMatrix(
-        matrix, label=labels, feature_names=list(encoder.features), feature_types=encoder.types,
-        enable_categorical=True,
-    )  # fmt: skip
+def rounds(given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> Rounds:
+    """Begin a fit, or go on from a booster as UBJSON."""
+    return XgboostRounds(given, train, validation, start)
 
 
 def save(booster: xgb.Booster) -> bytes:
@@ -72,8 +63,20 @@ def check_seal(booster: xgb.Booster, version: ModelVersion) -> None:
         )
 
 
-def load(data: bytes, expected_digest: str) -> xgb.Booster:
-    """Return a booster from bytes that are what they should be and that a child process survived.
+def load(data: bytes, version: ModelVersion) -> xgb.Booster:
+    """Return a version's booster from bytes that are what they should be and that a child process survived.
+
+    Raises:
+        ModelError: Other bytes than expected, bytes that cannot be parsed, or another manifest than the file's.
+    """
+    verify(data, version.digest)
+    booster = parse(data)
+    check_seal(booster, version)
+    return booster
+
+
+def verify(data: bytes, expected_digest: str) -> None:
+    """Refuse bytes that are not what they should be, or that a child process does not survive.
 
     A malformed file can kill the process that parses it (XGBoost 3.2 segfaults on ten bytes), so
     the digest is checked first and the first parse happens in a child.
@@ -90,7 +93,6 @@ def load(data: bytes, expected_digest: str) -> xgb.Booster:
             next_step="restore the object from a backup; run `incumbent store check`",
         )
     _survive(data, expected_digest)
-    return parse(data)
 
 
 def parse(data: bytes) -> xgb.Booster:
@@ -113,9 +115,9 @@ def predict(booster: xgb.Booster, version: ModelVersion, rows: pa.Table) -> npt.
     return np.concatenate(out)
 
 
-def importance(booster: xgb.Booster, features: tuple[str, ...]) -> dict[str, float]:
+def importance(model: bytes, features: tuple[str, ...]) -> dict[str, float]:
     """Return each feature's share of the total gain; 0 for one that is never split on."""
-    gain = booster.get_score(importance_type="total_gain")
+    gain = parse(model).get_score(importance_type="total_gain")
     total = sum(gain.values()) or 1.0
     return {name: float(gain.get(name, 0.0)) / total for name in features}
 

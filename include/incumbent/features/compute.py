@@ -64,7 +64,7 @@ def computed(
             if source in model.sources  # it was, when the inputs were pinned
         }
         # Sums of floats depend on their order, and threads take turns: the same rows would get other last digits.
-        connection = _open_over(files, folder / "spilled", threads=1 if order_matters(sql) else None)
+        connection = open_over(files, folder / "spilled", threads=1 if order_matters(sql) else None)
         try:
             for source, each in files.items():
                 view = "batch" if source == model.batch_source else source
@@ -125,10 +125,10 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _open_over(files: Mapping[str, list[Path]], spilled: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
+def open_over(files: Mapping[str, list[Path]], spilled: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB that can open nothing but these files."""
     connection = private_duckdb(spilled, threads)
-    allowed = ", ".join(_literal(file) for each in files.values() for file in each)
+    allowed = ", ".join(literal(file) for each in files.values() for file in each)
     connection.execute(f"SET allowed_paths=[{allowed}]")
     connection.execute("SET enable_external_access=false")
     return connection
@@ -140,13 +140,14 @@ def _known(column: str | None, known_by: datetime | None) -> str:
 
 def _reading(files: list[Path], kept_out: Sequence[str]) -> str:
     """Return a query for the rows of some Parquet files, without some columns; a folder's name is no column."""
-    names = ", ".join(_literal(file) for file in files)
+    names = ", ".join(literal(file) for file in files)
     hidden = [name for name in pq.read_schema(files[0]).names if name in kept_out] if files and kept_out else []
     columns = f"* EXCLUDE ({quoted(hidden)})" if hidden else "*"
     return f"SELECT {columns} FROM read_parquet([{names}], hive_partitioning=false)"
 
 
-def _literal(path: Path) -> str:
+def literal(path: Path) -> str:
+    """Return a path as SQL text."""
     return "'" + str(path).replace("'", "''") + "'"
 
 

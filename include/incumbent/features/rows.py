@@ -10,12 +10,11 @@ import duckdb
 import pyarrow as pa
 
 from incumbent.config import Label, Model
-from incumbent.errors import ConfigError
 from incumbent.features.build import rows_beside
 from incumbent.features.compute import open_duckdb, quoted
+from incumbent.features.labels import label_query, told_of_label, two_labels
 from incumbent.partitions import end_of
 from incumbent.records import Part, Snapshot
-from incumbent.sensitive import MASK, quotable
 from incumbent.store import ModelStore, Table
 from incumbent.store.log import PARTITION
 from incumbent.store.removals import kept
@@ -144,25 +143,13 @@ def _outcomes(store: ModelStore, model: Model, partitions: Sequence[str] | Seque
 
 
 def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
-    hide = bool(model.sensitive.masked.get(model.outcome_source))
     connection = open_duckdb()
     try:
         connection.register("outcomes", outcomes)
-        query = (
-            f"SELECT * FROM (SELECT {quoted(model.keys)}, ({model.label.sql})::DOUBLE AS label "
-            f"FROM outcomes WHERE {model.label.where}) WHERE label IS NOT NULL"
-        )
-        labels = connection.sql(query).to_arrow_table()
-        _check_keys(connection, model, labels)
+        with told_of_label(model, outcomes.column_names):
+            labels = connection.sql(label_query(model, "outcomes")).to_arrow_table()
+            _check_keys(connection, model, labels)
         return labels
-    except duckdb.Error as error:
-        raise ConfigError(
-            "the label cannot be computed",
-            where=f"model {model.name}: label",
-            expected="SQL over the outcome columns: " + ", ".join(outcomes.column_names),
-            found=quotable(error, hide),
-            next_step="correct label.sql or label.where in model.yaml",
-        ) from (None if hide else error)
     finally:
         connection.close()
 
@@ -173,12 +160,4 @@ def _check_keys(connection: duckdb.DuckDBPyConnection, model: Model, labels: pa.
     keys = quoted(model.keys)
     twice = connection.execute(f"SELECT {keys} FROM labels GROUP BY {keys} HAVING count(*) > 1 LIMIT 1").fetchall()
     if twice:
-        masked = model.sensitive.masked.get(model.outcome_source, ())
-        shown = [MASK if name in masked else str(value) for name, value in zip(model.keys, twice[0], strict=True)]
-        raise ConfigError(
-            "a row has more than one label",
-            where=f"model {model.name}: label",
-            expected=f"one labelled outcome for each {', '.join(model.keys)}",
-            found=f"several for {', '.join(shown)}",
-            next_step="choose one with label.where in model.yaml, or make the outcomes' key the model's",
-        )
+        raise two_labels(model, twice[0])

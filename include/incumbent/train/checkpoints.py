@@ -1,85 +1,169 @@
-"""Checkpoints of one fit: whole or absent, verified when read, the bad ones set aside."""
+"""Checkpoints of one fit, in the store: whole or absent, verified when read, the bad ones set aside.
+
+A checkpoint holds the model and everything that decides how the fit goes on: the scores that say when to stop, and
+what the attempts before it were. So a fit that goes on from one ends like one that was never disturbed.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from incumbent.records import digest_of
-from incumbent.store.local import LocalBlobs
+from incumbent.errors import StoreError, UnavailableError
+from incumbent.records import canonical_json, digest_of
+from incumbent.store.blobs import Blobs
 
 LOG = logging.getLogger(__name__)
 KEEP = 3
 SET_ASIDE = "set-aside"
+SUFFIX = ".checkpoint"
+FOLDER = "checkpoints"
+SCHEMA = "incumbent.checkpoint/1"
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a fit is, for people and for whoever watches it.
+class State:
+    """How far a fit is, and what decides how it goes on.
 
     Attributes:
-        round: Rounds in the newest checkpoint.
-        rounds: Rounds that are wanted.
-        pid: Process that fits.
-        checkpoints: Checkpoints written over all attempts.
-        resumed_from: Round this attempt started from; null if from nothing.
-        rows: Training rows.
+        rounds: Rounds in the model.
+        written: Checkpoints over all attempts, this one among them.
+        layout: What computes, such as `cpu, 2 workers of 1 thread`; sums of floats depend on it.
+        exact: Whether all attempts had the same layout.
+        validation: Score on the validation rows after each round.
+        train: Score on the training rows, after some rounds.
     """
 
-    round: int
-    rounds: int
-    pid: int
-    checkpoints: int
-    resumed_from: int | None
-    rows: int
+    rounds: int = 0
+    written: int = 0
+    layout: str = ""
+    exact: bool = True
+    validation: Sequence[float] = ()
+    train: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that a fit can go on from."""
+
+    name: str
+    state: State
+    model: bytes
 
 
 class Checkpoints:
-    """The folder of one fit's checkpoints, named by the digest of its work."""
+    """The checkpoints of one fit, named by the digest of its work.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        blobs: The model's store.
+        work: Id of the work; a checkpoint of another one is not taken.
+    """
 
-    def write(self, rounds: int, model: bytes) -> None:
-        """Keep a model of so many rounds; the file's name carries its digest."""
-        LocalBlobs(self.folder).create(f"{rounds:06d}-{digest_of(model)}.ubj", model)
-        for path in self._files()[:-KEEP]:
-            path.unlink(missing_ok=True)
+    def __init__(self, blobs: Blobs, work: str) -> None:
+        self.work = work
+        self.blobs = blobs.below(f"{FOLDER}/{work[:32]}")
 
-    def newest(self) -> tuple[int, bytes] | None:
-        """Return the newest checkpoint that is what its name says; others are set aside."""
-        for path in reversed(self._files()):
-            rounds, _, digest = path.stem.partition("-")
-            data = path.read_bytes()
-            if rounds.isdigit() and digest_of(data) == digest:
-                return int(rounds), data
-            self._set_aside(path)
+    def write(self, state: State, model: bytes) -> None:
+        """Keep a model and its state; the name carries the digest of both.
+
+        Raises:
+            UnavailableError: It cannot be written, for want of room or of rights.
+        """
+        data = canonical_json({"schema": SCHEMA, "work": self.work, **asdict(state)}) + b"\n" + model
+        try:
+            self.blobs.create(f"{state.rounds:06d}-{digest_of(data)}{SUFFIX}", data)
+            for name in self._names()[:-KEEP]:
+                self.blobs.remove(name)
+        except OSError as error:
+            raise UnavailableError(
+                "a checkpoint cannot be written",
+                where=self.blobs.url,
+                expected=f"room for {len(data):,} bytes, and the right to write",
+                found=error.strerror or error,
+                next_step="make room; the training goes on from the newest checkpoint when its task runs again",
+            ) from error
+
+    def newest(self) -> Checkpoint | None:
+        """Return the newest checkpoint that is what its name says, of this work; others are set aside."""
+        for name in reversed(self._names()):
+            try:
+                return self.read(name)
+            except FileNotFoundError:
+                continue  # another attempt has newer ones by now
+            except StoreError as error:
+                self._set_aside(name, error)
         return None
 
-    def say(self, progress: Progress) -> None:
-        """Publish the progress, replaced as a whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / "progress.tmp"
-        temporary.write_text(json.dumps(asdict(progress)))
-        temporary.replace(self.folder / "progress.json")
+    def read(self, name: str) -> Checkpoint:
+        """Return a checkpoint by its name.
 
-    def progress(self) -> Progress | None:
-        """Return the last progress, or None."""
-        path = self.folder / "progress.json"
-        return Progress(**json.loads(path.read_text())) if path.exists() else None
+        Raises:
+            FileNotFoundError: There is none.
+            StoreError: It cannot be read, was changed, or is of another work.
+        """
+        digest = name.removesuffix(SUFFIX).partition("-")[2]
+        try:
+            data = self.blobs.read(name)
+        except PermissionError as error:
+            raise self._unusable(name, "no permission to read it") from error
+        if digest_of(data) != digest:
+            raise self._unusable(name, "other content than its name says")
+        header, _, model = data.partition(b"\n")
+        try:
+            plain = json.loads(header)
+            schema, work, state = plain.pop("schema"), plain.pop("work"), State(**plain)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._unusable(name, "no checkpoint") from error
+        if (schema, work) != (SCHEMA, self.work):
+            raise self._unusable(name, "a checkpoint of another work")
+        return Checkpoint(name, state, model)
+
+    def say(self, name: str, plain: Mapping[str, Any]) -> None:
+        """Keep a small record of the fit, in the place of one of that name."""
+        self.blobs.remove(name)
+        self.blobs.create(name, canonical_json(plain))
+
+    def put(self, name: str, file: Path) -> None:
+        """Keep a file that is named by its content; it is gone afterwards."""
+        self.blobs.create_from(name, file)
+
+    def forget(self, name: str) -> None:
+        """Forget a small record."""
+        self.blobs.remove(name)
+
+    def said(self, name: str) -> dict[str, Any] | None:
+        """Return a small record of the fit, or None."""
+        try:
+            plain: dict[str, Any] = json.loads(self.blobs.read(name))
+        except FileNotFoundError:
+            return None
+        return plain
 
     def clear(self) -> None:
         """Forget a fit that is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in self.blobs.names():
+            self.blobs.remove(name)
 
-    def _files(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("*.ubj") if not path.name.startswith("."))
+    def _names(self) -> list[str]:
+        return [name for name in self.blobs.names() if name.endswith(SUFFIX) and "/" not in name]
 
-    def _set_aside(self, path: Path) -> None:
-        target = self.folder / SET_ASIDE / path.name
-        target.parent.mkdir(exist_ok=True)
-        path.replace(target)
-        LOG.warning("checkpoint %s has other content than its name says; set aside", path.name)
+    def _unusable(self, name: str, found: str) -> StoreError:
+        return StoreError(
+            "a checkpoint cannot be used",
+            where=f"{self.blobs.url}/{name}",
+            expected="a checkpoint of this work, under the digest of its content",
+            found=found,
+            next_step="nothing: the fit goes on from the one before it",
+        )
+
+    def _set_aside(self, name: str, why: StoreError) -> None:
+        LOG.warning("checkpoint %s is set aside: %s", name, why.found)
+        try:
+            self.blobs.create(f"{SET_ASIDE}/{name}", self.blobs.read(name))
+            self.blobs.remove(name)
+        except OSError as error:
+            LOG.warning("it stays where it is: %s", error)

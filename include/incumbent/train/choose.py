@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from incumbent.config import Train
-from incumbent.errors import TrainingError
+from incumbent.errors import TrainingError, UnavailableError
 
 SMALL_ROWS = 5_000_000  # below this a fit in the task's process ends before a Ray job has started
+
+
+@dataclass(frozen=True)
+class Group:
+    """The workers that share a fit.
+
+    Attributes:
+        workers: How many.
+        cpus: Cores, and threads, of each.
+        gpus: GPUs of each.
+        device: `cpu` or `cuda`.
+    """
+
+    workers: int
+    cpus: int
+    gpus: int
+    device: str
 
 
 def choose_launcher(train: Train, rows: int) -> str:
@@ -16,7 +35,7 @@ def choose_launcher(train: Train, rows: int) -> str:
     """
     if train.launcher != "auto":
         return train.launcher
-    return "process" if rows < SMALL_ROWS else "ray"
+    return "process" if rows < SMALL_ROWS and train.workers == 1 else "ray"
 
 
 def choose_device(configured: str, gpus: int) -> str:
@@ -34,6 +53,45 @@ def choose_device(configured: str, gpus: int) -> str:
             next_step="set train.device to auto or cpu, or run where a GPU is",
         )
     return "cuda" if configured != "cpu" and gpus else "cpu"
+
+
+def choose_group(train: Train, cpus: int, gpus: int, row_groups: int) -> Group:
+    """Return the workers of a fit on a cluster.
+
+    There are never more of them than row groups, for a worker without rows would only be waited for; nor, on GPUs,
+    than GPUs: NCCL wants one for each.
+
+    Args:
+        train: What is configured.
+        cpus: Cores of the cluster, in all.
+        gpus: GPUs of the cluster, in all.
+        row_groups: Row groups that have training rows.
+
+    Raises:
+        TrainingError: A GPU is demanded and the cluster has none.
+        UnavailableError: The cluster has not the cores or GPUs that are asked for.
+
+    >>> choose_group(Train(workers=2), cpus=2, gpus=0, row_groups=16)
+    Group(workers=2, cpus=1, gpus=0, device='cpu')
+    >>> choose_group(Train(workers=8), cpus=64, gpus=4, row_groups=3)
+    Group(workers=3, cpus=21, gpus=1, device='cuda')
+    """
+    device = choose_device(train.device, gpus)
+    wanted = max(1, min(train.workers, row_groups))
+    least = min(train.min_workers or train.workers, wanted)
+    room = gpus if device == "cuda" else max(1, cpus // (train.cpus_per_worker or 1))
+    workers = min(wanted, room)
+    if workers < least or cpus < (train.cpus_per_worker or 1):
+        unit = "GPUs" if device == "cuda" else "cores"
+        each = 1 if device == "cuda" else train.cpus_per_worker or 1
+        raise UnavailableError(
+            "the cluster has no room for the workers",
+            where="train.workers in model.yaml",
+            expected=f"{least} workers of {each} {unit} each",
+            found=f"{gpus if device == 'cuda' else cpus} {unit} in all",
+            next_step="lower train.workers, train.min_workers or train.cpus_per_worker, or add nodes to the cluster",
+        )
+    return Group(workers, train.cpus_per_worker or max(1, cpus // workers), int(device == "cuda"), device)
 
 
 def count_gpus() -> int:

@@ -1,117 +1,155 @@
-"""Fit a booster round by round, from nothing or from the newest checkpoint, to the same bytes.
-
-Without row or column sampling a booster that goes on from its file equals one that never stopped. With sampling it
-does not by itself: the file has no state of random numbers, and what draws them is made in the first round of a
-process. So each round is seeded by its own number, and draws with samplers of its own.
-"""
+"""Fit a model round by round, from nothing or from the newest checkpoint, to the same bytes."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import xgboost as xgb
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from incumbent.errors import TrainingError
-from incumbent.estimators.encoding import Encoder, Matrix
-from incumbent.estimators.xgboost import save, training_matrix
-from incumbent.train.checkpoints import Checkpoints, Progress
+from incumbent.estimators.rounds import Rounds
+from incumbent.train.checkpoints import Checkpoint, State
+from incumbent.train.progress import Progress, Told
 
-SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
+
+@dataclass(frozen=True)
+class Plan:
+    """How a fit goes.
+
+    Attributes:
+        rounds: Rounds wanted; at most so many with `patience`.
+        patience: Rounds without a better validation score after which it stops; None never stops early.
+        every: Most rounds between two checkpoints; the training score is taken this often.
+        seconds: Most seconds between two checkpoints.
+        layout: What computes; see `State`.
+        rows: Training rows of all workers.
+        workers: Workers that fit together.
+        attempt: Which attempt of its job this is.
+    """
+
+    rounds: int
+    patience: int | None
+    every: int
+    seconds: float
+    layout: str
+    rows: int
+    workers: int = 1
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit gave: the model file, and where it came from.
+    """What a fit gave: the model, and where it came from.
 
     Attributes:
-        model: Booster as UBJSON.
+        model: The model file.
         rounds: Rounds in it.
-        checkpoints: Checkpoints written over all attempts.
+        state: Where the fit was at its end.
         resumed_from: Round the last attempt started from; None if from nothing.
+        metric: Name of the scores.
+        seconds: How long this attempt took.
     """
 
     model: bytes
     rounds: int
-    checkpoints: int
+    state: State
     resumed_from: int | None
+    metric: str
+    seconds: float
 
 
 def fit(
-    encoder: Encoder,
-    matrix: Matrix,
-    labels: npt.NDArray[np.float64],
-    params: Mapping[str, Any],
-    rounds: int,
-    every: int,
-    seed: int,
-    checkpoints: Checkpoints,
-    report: Callable[[Progress], None] = lambda progress: None,
+    rounds: Rounds,
+    plan: Plan,
+    start: Checkpoint | None,
+    keep: Callable[[State, bytes], None],
+    tell: Callable[[Progress], None] = lambda progress: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Fitted:
-    """Return the booster of so many rounds, checkpointed every few.
+    """Return the model of so many rounds, checkpointed every few.
+
+    In a group every worker calls this with the same plan, and only one of them keeps anything: a checkpoint is the
+    same on all of them.
 
     Args:
-        encoder: Features and vocabulary.
-        matrix: Training rows, shape (n_rows, n_features).
-        labels: Truth, shape (n_rows,).
-        params: Booster parameters.
-        rounds: Rounds wanted in all.
-        every: Rounds between two checkpoints.
-        seed: Base seed.
-        checkpoints: Where to go on from and to write to.
-        report: Called after each checkpoint.
+        rounds: The fit, at the round of `start`.
+        plan: How it goes.
+        start: Checkpoint it goes on from.
+        keep: Keeps a checkpoint.
+        tell: Told how far it is, every few seconds.
+        clock: Monotonic seconds.
+
+    Raises:
+        TrainingError: A score is not finite.
     """
-    data = training_matrix(encoder, matrix, labels)
-    newest, before = checkpoints.newest(), checkpoints.progress()
-    written = before.checkpoints if before and newest else 0
-    sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
-    given = {**params, "seed": seed, "seed_per_iteration": sampled}
-    with _said():
-        booster = xgb.Booster(given, [data], model_file=bytearray(newest[1]) if newest else None)
-    done = booster.num_boosted_rounds() if newest else 0
-    resumed = done if newest else None
-    checkpoints.say(Progress(done, rounds, os.getpid(), written, resumed, len(labels)))
-    while done < rounds:
-        with _said():
-            if sampled:
-                _new_samplers(booster)
-            booster.update(data, iteration=done)
-        done += 1
-        if done % every == 0 or done == rounds:
-            checkpoints.write(done, save(booster))
-            written += 1
-            progress = Progress(done, rounds, os.getpid(), written, resumed, len(labels))
-            checkpoints.say(progress)
-            report(progress)
-    return Fitted(save(booster), done, written, resumed)
+    before = State(layout=plan.layout) if start is None else start.state
+    state = replace(before, exact=before.exact and before.layout == plan.layout, layout=plan.layout)
+    resumed = None if start is None else state.rounds
+    told, began, kept = Told(tell, clock), clock(), clock()
+    validation, train = list(state.validation), dict(state.train)
+
+    def progress() -> Progress:
+        took, done = clock() - began, rounds.done - (resumed or 0)
+        speed = done / took if took > 0 else 0.0
+        left = (plan.rounds - rounds.done) / speed if speed else None
+        metric = _last_score(rounds.metric, validation, train)
+        return Progress(
+            rounds.done, plan.rounds, plan.rows, metric, speed * plan.rows, left, state.rounds, resumed, plan.attempt,
+            plan.workers, (os.getpid(),),
+        )  # fmt: skip
+
+    told(progress(), now=True)
+    while not _is_over(rounds, plan, validation):
+        rounds.add()
+        if plan.patience is not None:
+            validation.append(_finite(rounds.score("validation"), rounds, "validation"))
+        over = _is_over(rounds, plan, validation)
+        if rounds.done % plan.every == 0 or over:
+            train[str(rounds.done)] = _finite(rounds.score("train"), rounds, "train")
+        if rounds.done % plan.every == 0 or over or clock() - kept >= plan.seconds:
+            state = replace(
+                state, rounds=rounds.done, written=state.written + 1, validation=tuple(validation), train=dict(train)
+            )
+            keep(state, rounds.save())
+            kept = clock()
+        told(progress(), now=over)
+    best = rounds.done if plan.patience is None else best_round(validation, rounds.larger_is_better)
+    return Fitted(rounds.finish(best), best, state, resumed, rounds.metric, clock() - began)
 
 
-def _new_samplers(booster: xgb.Booster) -> None:
-    """Have the next round make its tree builder anew, which then draws from that round's seed alone.
+def best_round(scores: Sequence[float], larger_is_better: bool) -> int:
+    """Return how many rounds the best model has; of equals the smaller.
 
-    XGBoost throws a builder away when the tree method changes; the binned data is the matrix's and stays.
+    >>> best_round([0.5, 0.4, 0.4, 0.45], larger_is_better=False)
+    2
     """
-    for method in ("approx", "hist"):
-        booster.set_param({"tree_method": method})
-        booster.save_config()  # parameters take effect when somebody asks
+    best = max(scores) if larger_is_better else min(scores)
+    return list(scores).index(best) + 1
 
 
-@contextmanager
-def _said() -> Iterator[None]:
-    """Tell what XGBoost refuses in our words."""
-    try:
-        yield
-    except (xgb.core.XGBoostError, TypeError, ValueError) as error:
-        said = str(error).partition("Stack trace")[0]
+def _is_over(rounds: Rounds, plan: Plan, validation: Sequence[float]) -> bool:
+    if rounds.done >= plan.rounds:
+        return True
+    if plan.patience is None or not validation:
+        return False
+    return rounds.done - best_round(validation, rounds.larger_is_better) >= plan.patience
+
+
+def _finite(score: float, rounds: Rounds, rows: str) -> float:
+    if not math.isfinite(score):
         raise TrainingError(
-            "XGBoost refused to train",
-            where="train.params in model.yaml",
-            expected="parameters that XGBoost accepts",
-            found=" ".join(said.split())[:300],
-            next_step="correct train.params",
-        ) from error
+            "a score is not finite",
+            where=f"round {rounds.done}, {rounds.metric} of the {rows} rows",
+            expected="a number",
+            found=score,
+            next_step="correct train.params (a smaller eta), or the objective; look for extreme labels or weights",
+        )
+    return score
+
+
+def _last_score(metric: str, validation: Sequence[float], train: Mapping[str, float]) -> str:
+    if validation:
+        return f"validation {metric} {validation[-1]:.6g}"
+    return f"train {metric} {list(train.values())[-1]:.6g}" if train else ""

@@ -2,15 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 
 from incumbent.config import Model
 from incumbent.errors import TrainingError
+from incumbent.records import Snapshot
 from incumbent.sensitive import MASK
+from incumbent.store import ModelStore
+from incumbent.train.rows import TrainingRows, labels_known
+
+SHOWN = 5
 
 
-def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) -> None:
+@dataclass(frozen=True)
+class Labels:
+    """What there is to know of some labels before anything is learned from them.
+
+    Attributes:
+        rows: How many.
+        not_finite: Of them NaN or infinite.
+        least, largest: Of the finite ones; 0 if there is none.
+        others: A few finite values that are neither 0 nor 1.
+    """
+
+    rows: int
+    not_finite: int
+    least: float
+    largest: float
+    others: tuple[float, ...]
+
+    @classmethod
+    def of(cls, labels: npt.NDArray[np.float64]) -> Self:
+        """Look at labels in memory, shape (n_rows,)."""
+        finite = labels[np.isfinite(labels)]
+        others = np.unique(finite[(finite != 0) & (finite != 1)][:10_000])[:SHOWN]
+        ends = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+        return cls(len(labels), len(labels) - len(finite), *ends, tuple(others.tolist()))
+
+
+def labels_of(store: ModelStore, model: Model, snapshot: Snapshot) -> Labels:
+    """Look at all labels of a snapshot without holding them, and without asking which rows they are of."""
+    with labels_known(store, model, snapshot, ()) as connection:
+        whole = (
+            "count(*), count(*) FILTER (NOT isfinite(label)), min(label) FILTER (isfinite(label)), max(label) FILTER "
+        )
+        ((rows, bad, least, largest),) = connection.execute(f"SELECT {whole} (isfinite(label)) FROM labels").fetchall()
+        query = f"SELECT DISTINCT label FROM labels WHERE isfinite(label) AND label NOT IN (0, 1) LIMIT {SHOWN}"
+        others = sorted(value for (value,) in connection.execute(query).fetchall())
+    return Labels(rows, bad, least or 0.0, largest or 0.0, tuple(others))
+
+
+def check_labels(model: Model, partition: str, labels: Labels) -> None:
     """Refuse labels that nothing can be learned from.
 
     Raises:
@@ -18,7 +64,7 @@ def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) 
             or a constant target.
     """
     where = f"model {model.name}, training rows up to {partition}"
-    if not len(labels):
+    if not labels.rows:
         raise TrainingError(
             "there are no training rows",
             where=where,
@@ -26,29 +72,47 @@ def check_labels(model: Model, partition: str, labels: npt.NDArray[np.float64]) 
             found="0 rows",
             next_step="wait for more outcomes, or lower evaluate.holdout_days",
         )
-    if broken := int((~np.isfinite(labels)).sum()):
+    if labels.not_finite:
         raise TrainingError(
             "labels are not finite",
             where=where,
             expected="finite numbers",
-            found=f"{broken} of {len(labels)} are NaN or infinite",
+            found=f"{labels.not_finite} of {labels.rows} are NaN or infinite",
             next_step="correct label.sql, or leave these rows out with label.where in model.yaml",
         )
-    values = np.unique(labels)
     hide = bool(model.sensitive.masked.get(model.outcome_source))  # the label may be made of what nobody is shown
-    if model.task == "binary" and not np.isin(values, (0.0, 1.0)).all():
+    if model.task == "binary" and labels.others:
         raise TrainingError(
             "labels of a binary model are not 0 and 1",
             where=where,
             expected="0 or 1",
-            found=f"{len(values)} other values" if hide else ", ".join(f"{value:g}" for value in values[:5]),
+            found="other values" if hide else ", ".join(f"{value:g}" for value in labels.others),
             next_step="correct label.sql in model.yaml",
         )
-    if len(values) == 1:
+    if labels.least == labels.largest:
         raise TrainingError(
             "all labels are the same",
             where=where,
             expected="two classes" if model.task == "binary" else "a target that varies",
-            found=f"only {MASK if hide else format(values[0], 'g')} in {len(labels)} rows",
+            found=f"only {MASK if hide else format(labels.least, 'g')} in {labels.rows} rows",
             next_step="wait for a partition that has the other class, or correct label.sql",
+        )
+
+
+def check_validation(model: Model, rows: TrainingRows) -> None:
+    """Refuse validation rows that could not say when to stop.
+
+    Raises:
+        TrainingError: There are none, or all their labels are the same.
+    """
+    if model.train.early_stopping is None:
+        return
+    labels = Labels.of(np.concatenate([np.empty(0), *(each.labels for each in rows.validation)]))
+    if not labels.rows or labels.least == labels.largest:
+        raise TrainingError(
+            "the validation rows cannot say when to stop",
+            where=f"model {model.name}, the newest {model.train.validation_days} days of the training rows",
+            expected="labelled rows, not all with the same label",
+            found=f"{labels.rows} rows" + (", all with one label" if labels.rows else ""),
+            next_step="raise train.validation_days, or leave out train.early_stopping",
         )

@@ -1,94 +1,146 @@
 """Fit as a Ray job: submitted once under a name of its own, found again by whoever comes back.
 
-The submission id is the digest of the work, so a task that was killed and retried reattaches to its
-running job; a job that was killed goes on from its newest verified checkpoint.
+The submission id is the digest of the work, so a task that was killed and retried reattaches to its running job; a
+job that was killed goes on from its newest verified checkpoint. Nobody has to watch a job for it to go on.
 """
 
 from __future__ import annotations
 
-import json
+import importlib.metadata
 import logging
 import os
 import shlex
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from incumbent.embedded.settings import Settings
-from incumbent.errors import TrainingError, UnavailableError
-from incumbent.estimators.encoding import Encoder
-from incumbent.records import canonical_json
+from incumbent.errors import PipelineError, TrainingError, UnavailableError
 from incumbent.store import ModelStore
-from incumbent.train.checkpoints import Checkpoints, Progress
-from incumbent.train.fit import Fitted
-from incumbent.train.work import Work
+from incumbent.train.jobs_api import LOST, RUNNING, SUCCEEDED, JobsApi
+from incumbent.train.order import write_order
+from incumbent.train.progress import Progress, log_progress
+from incumbent.train.work import Outcome, Work
 
 LOG = logging.getLogger(__name__)
 POLL_S = 0.5
 ATTEMPTS = 3
-RUNNING = ("PENDING", "RUNNING")
-ORDER = "order.json"
+RESULT = "result.json"
+PROGRESS = "incumbent.progress "
 
 
-def run_on_ray(store: ModelStore, work: Work, settings: Settings) -> tuple[Fitted, Encoder, int]:
-    """Fit on an existing cluster, or on the local head; return the fit, its encoding and the row count.
+@dataclass(frozen=True)
+class Watched:
+    """What can be seen of a job.
+
+    Attributes:
+        state: As Ray calls it; `LOST` if the cluster does not know the job.
+        progress: The last one that was told, if any.
+    """
+
+    state: str
+    progress: Progress | None
+
+
+def run_on_ray(
+    store: ModelStore, work: Work, settings: Settings, tell: Callable[[Progress], None] = log_progress
+) -> Outcome:
+    """Fit on an existing cluster, or on the local head; wait for the end, and return the outcome.
 
     Raises:
-        TrainingError: The job failed for good, or several workers were asked for.
+        TrainingError: The job failed for good.
+        UnavailableError: The cluster does not answer, or has no room.
+    """
+    jobs = open_jobs(settings)
+    job = submit(store, work, jobs, settings)
+    last = None
+    while (seen := watch(jobs, job)).state in RUNNING:
+        if seen.progress is not None and seen.progress != last:
+            last = seen.progress
+            tell(last)
+        time.sleep(POLL_S)
+    return outcome(store, work, jobs, job, seen.state)
+
+
+def open_jobs(settings: Settings) -> JobsApi:
+    """Return the jobs of the existing cluster that is configured, or of the local head, which is started."""
+    from incumbent.embedded import ray_head
+
+    if settings.ray_address:
+        return JobsApi.of(settings.ray_address, os.environ)
+    return JobsApi.of(ray_head.ensure(settings).dashboard_url, ray_head.environment(settings))
+
+
+def find_jobs(settings: Settings) -> JobsApi:
+    """Return the jobs of the cluster without starting anything."""
+    from incumbent.embedded import ray_head
+
+    if settings.ray_address:
+        return JobsApi.of(settings.ray_address, os.environ)
+    return JobsApi.of(ray_head.dashboard_url(settings), ray_head.environment(settings))
+
+
+def submit(store: ModelStore, work: Work, jobs: JobsApi, settings: Settings) -> str:
+    """Return the job of a work: the one that runs or has succeeded, else a new one.
+
+    Raises:
+        TrainingError: The cluster has another Ray.
         UnavailableError: The cluster does not answer.
     """
-    if work.model.train.workers != 1:
-        raise TrainingError(
-            "training with several workers is not built yet",
-            where="train.workers in model.yaml",
-            expected="1",
-            found=work.model.train.workers,
-            next_step="set train.workers to 1",
-        )
-    folder = work.checkpoints(store).folder
-    folder.mkdir(parents=True, exist_ok=True)
-    order = {
-        "store": store.blobs.url.rpartition("/")[0],
-        "work": str(store.work.parent),
-        "model": work.model.model_dump(mode="json"),
-        "snapshot": work.snapshot.id,
-        "device": work.device,
-        "name": work.id[:32],
-        "results": str(settings.ray / "results"),
-    }
-    (folder / ORDER).write_bytes(canonical_json(order))
-    with _client(settings) as (client, environment):
-        _follow(client, environment, work, work.checkpoints(store), settings)
-    plain = json.loads((folder / "result.json").read_text())
-    if "error" in plain:
-        raise TrainingError(**plain["error"])
-    encoder = Encoder(tuple(plain["features"]), {name: tuple(levels) for name, levels in plain["categories"].items()})
-    newest = work.checkpoints(store).newest()
-    if newest is None or newest[0] != plain["rounds"]:
-        raise TrainingError(
-            "the job ended without its last checkpoint",
-            where=str(folder),
-            expected=f"a checkpoint of {plain['rounds']} rounds",
-            found="none" if newest is None else f"{newest[0]} rounds",
-            next_step="clear the task: the training goes on from the newest checkpoint",
-        )
-    return Fitted(newest[1], plain["rounds"], plain["checkpoints"], plain["resumed_from"]), encoder, plain["rows"]
+    prefix = f"incumbent-{work.id[:24]}-"
+    known = {job: state for job, state in jobs.states().items() if job.startswith(prefix)}
+    states = {int(job.removeprefix(prefix)): state for job, state in known.items()}
+    attempt, missing = next_attempt(states, is_done(store, work))
+    job = f"{prefix}{attempt}"
+    if missing:
+        _check_version(jobs)
+        work.checkpoints(store).forget(RESULT)
+        order = write_order(store, work)
+        command = f"{shlex.quote(settings.ray_python)} -m incumbent.train.job {shlex.quote(order)}"
+        jobs.submit(job, command, {"model": work.model.name, "snapshot": work.snapshot.id, "work": work.id})
+    LOG.info("job %s at %s is %s", job, jobs.address, "submitted" if missing else f"{states[attempt].lower()} already")
+    return job
 
 
-def is_done(checkpoints: Checkpoints) -> bool:
-    """Return whether a job's result and the checkpoint it speaks of are both there.
+def watch(jobs: JobsApi, job: str) -> Watched:
+    """Look at a job once."""
+    told = [line for line in jobs.log(job).splitlines() if line.startswith(PROGRESS)]
+    progress = Progress.from_json(told[-1].removeprefix(PROGRESS)) if told else None
+    return Watched(jobs.state(job), progress)
+
+
+def outcome(store: ModelStore, work: Work, jobs: JobsApi, job: str, state: str) -> Outcome:
+    """Return what a job that has ended gave.
+
+    Raises:
+        TrainingError: It failed for good.
+        UnavailableError: It is worth another attempt.
+    """
+    result = work.checkpoints(store).said(RESULT)
+    if state == SUCCEEDED and result is not None:
+        if "error" in result:
+            kind = UnavailableError if result["again"] else TrainingError
+            raise kind(**result["error"])
+        return Outcome(**result)
+    if state == LOST:
+        raise UnavailableError(
+            "the Ray cluster has forgotten the job: its head was started anew",
+            where=f"job {job} at {jobs.address}",
+            expected=SUCCEEDED,
+            found="no such job",
+            next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
+        )
+    raise _failure(jobs, job, state)
+
+
+def is_done(store: ModelStore, work: Work) -> bool:
+    """Return whether the result of a job is there.
 
     That a job succeeded is not enough: its files are cleared once its version is stored, and the
     same work may be asked for again.
     """
-    path = checkpoints.folder / "result.json"
-    if not path.exists():
-        return False
-    plain = json.loads(path.read_text())
-    newest = checkpoints.newest()
-    return "error" not in plain and newest is not None and newest[0] == plain["rounds"]
+    result = work.checkpoints(store).said(RESULT)
+    return result is not None and "error" not in result
 
 
 def next_attempt(states: Mapping[int, str], done: bool) -> tuple[int, bool]:
@@ -105,83 +157,30 @@ def next_attempt(states: Mapping[int, str], done: bool) -> tuple[int, bool]:
     ((1, True), (1, False))
     """
     last = max(states, default=0)
-    if states.get(last) in RUNNING or (states.get(last) == "SUCCEEDED" and done):
+    if states.get(last) in RUNNING or (states.get(last) == SUCCEEDED and done):
         return last, False
-    failed = sum(state not in (*RUNNING, "SUCCEEDED") for state in states.values())
+    failed = sum(state not in (*RUNNING, SUCCEEDED) for state in states.values())
     return (last, False) if failed >= ATTEMPTS else (last + 1, True)
 
 
-def _follow(client: Any, environment: dict[str, str], work: Work, checkpoints: Checkpoints, settings: Settings) -> None:
-    """Submit the job unless it runs already, and wait for its end, telling the progress."""
-    job = _submit(client, environment, work, checkpoints)
-    told = -1
-    while (state := str(client.get_job_status(job).value)) in RUNNING:
-        progress = checkpoints.progress()
-        if progress is not None and progress.round != told:
-            told = progress.round
-            LOG.info("round %d of %d, %d rows", progress.round, progress.rounds, progress.rows)
-        _touch(settings)
-        time.sleep(POLL_S)
-    if state != "SUCCEEDED":
-        tail = "\n".join(str(client.get_job_logs(job)).splitlines()[-15:])
+def _failure(jobs: JobsApi, job: str, state: str) -> PipelineError:
+    lines = [line for line in jobs.log(job).splitlines() if not line.startswith(PROGRESS)]
+    return TrainingError(
+        "the Ray job failed",
+        where=f"job {job} at {jobs.address}",
+        expected=SUCCEEDED,
+        found="\n".join([state, *lines[-15:]]),
+        next_step="correct what the log says; clear the task to go on from the newest checkpoint",
+    )
+
+
+def _check_version(jobs: JobsApi) -> None:
+    own, found = importlib.metadata.version("ray"), jobs.ray_version()
+    if own != found:
         raise TrainingError(
-            "the Ray job failed",
-            where=f"job {job}",
-            expected="SUCCEEDED",
-            found=f"{state}\n{tail}",
-            next_step="correct what the log says; clear the task to go on from the newest checkpoint",
+            "the cluster has another Ray",
+            where=jobs.address,
+            expected=f"ray {own}",
+            found=f"ray {found}",
+            next_step=f"install ray=={own} on the cluster, or Incumbent with ray=={found} where Airflow runs",
         )
-
-
-def _submit(client: Any, environment: dict[str, str], work: Work, checkpoints: Checkpoints) -> str:
-    prefix = f"incumbent-{work.id[:24]}-"
-    known = {info.submission_id: str(info.status.value) for info in client.list_jobs() if info.submission_id}
-    states = {int(job.removeprefix(prefix)): state for job, state in known.items() if job.startswith(prefix)}
-    attempt, missing = next_attempt(states, is_done(checkpoints))
-    job = f"{prefix}{attempt}"
-    if missing:
-        (checkpoints.folder / "result.json").unlink(missing_ok=True)
-        command = f"{shlex.quote(sys.executable)} -m incumbent.train.job {shlex.quote(str(checkpoints.folder / ORDER))}"
-        client.submit_job(entrypoint=command, submission_id=job, runtime_env={"env_vars": environment})
-    LOG.info("job %s is %s", job, "submitted" if missing else f"{states[attempt].lower()} already")
-    return job
-
-
-def work_progress(folder: Any) -> Progress | None:
-    """Return the progress that the fitting process published, or None."""
-    path = folder / "progress.json"
-    return Progress(**json.loads(path.read_text())) if path.exists() else None
-
-
-@contextmanager
-def _client(settings: Settings) -> Iterator[tuple[Any, dict[str, str]]]:
-    from incumbent.embedded import ray_head
-
-    if settings.ray_address:
-        address, environment = settings.ray_address, {}
-    else:
-        address, environment = ray_head.ensure(settings).dashboard_url, ray_head.environment(settings)
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)  # Ray reads its token from the environment
-    try:
-        from ray.job_submission import JobSubmissionClient
-
-        yield JobSubmissionClient(address), environment
-    except (ConnectionError, RuntimeError) as error:
-        raise UnavailableError(
-            "the Ray cluster does not answer",
-            where=address,
-            expected="the Jobs API",
-            found=" ".join(str(error).split())[:300],
-            next_step="look at the cluster; for the local head see `incumbent doctor`",
-        ) from error
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-def _touch(settings: Settings) -> None:
-    from incumbent.embedded import ray_head
-
-    if not settings.ray_address:
-        ray_head.touch(settings)

@@ -5,99 +5,119 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import platform
+from dataclasses import dataclass
 
 import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
-from incumbent.estimators.encoding import Encoder
-from incumbent.estimators.xgboost import importance, parse, seal
-from incumbent.features.rows import as_snapped, label_rows
-from incumbent.records import ModelVersion, Part, Snapshot, Training
+from incumbent.records import ModelVersion, Snapshot, Training
 from incumbent.store import ModelStore
-from incumbent.train.checkpoints import Progress
 from incumbent.train.choose import choose_device, choose_launcher, count_gpus
-from incumbent.train.fit import Fitted
-from incumbent.train.guards import check_labels
-from incumbent.train.work import Work
+from incumbent.train.guards import check_labels, labels_of
+from incumbent.train.progress import log_progress
+from incumbent.train.work import Outcome, Work
 
 LOG = logging.getLogger(__name__)
 
 
-def train_candidate(
-    store: ModelStore, model: Model, snapshot: Snapshot, request_id: str, settings: Settings
-) -> Training:
-    """Fit the candidate of a request and store it, or find it stored.
+@dataclass(frozen=True)
+class Planned:
+    """A training that is to be.
+
+    Attributes:
+        request: Retrain request id; names the training record.
+        work: What is fitted.
+        launcher: `process` or `ray`.
+    """
+
+    request: str
+    work: Work
+    launcher: str
+
+
+def find_training(store: ModelStore, request: str) -> Training | None:
+    """Return the training of a request, if it is done."""
+    return store.records.get(Training, request) if store.records.has(Training.kind, request) else None
+
+
+def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: str) -> Planned:
+    """Say where a request's candidate is to be fitted, once it is known that it can be.
+
+    Raises:
+        TrainingError: The training cannot succeed with these rows, or on this machine.
+    """
+    rows = sum(part["rows"] for part in snapshot.features)
+    launcher = choose_launcher(model.train, rows)
+    on_cluster = launcher == "ray"
+    if on_cluster:  # so that nothing is started on Ray for hopeless labels; a process looks at them anyway
+        check_labels(model, snapshot.partition, labels_of(store, model, snapshot))
+    else:
+        choose_device(model.train.device, count_gpus())
+    return Planned(request, Work(model, snapshot, model.train.workers if on_cluster else 1), launcher)
+
+
+def train_candidate(store: ModelStore, model: Model, snapshot: Snapshot, request: str, settings: Settings) -> Training:
+    """Fit the candidate of a request and store it, or find it stored; wait until then.
 
     Args:
         store: The model's store.
         model: Its configuration.
         snapshot: The pinned training set.
-        request_id: Retrain request id; names the training record.
+        request: Retrain request id; names the training record.
         settings: Where a local Ray head is or an existing cluster answers.
 
     Raises:
         TrainingError: The training cannot succeed with these rows and parameters.
+        UnavailableError: Ray, or room on a disk, is missing.
     """
-    if store.records.has(Training.kind, request_id):
-        return store.records.get(Training, request_id)
-    rows = sum(part["rows"] for part in snapshot.features)
-    _check_before(store, model, snapshot)
-    launcher = choose_launcher(model.train, rows)
-    work = Work(model, snapshot, choose_device(model.train.device, count_gpus()))
-    if launcher == "ray":
+    if (found := find_training(store, request)) is not None:
+        return found
+    planned = plan_training(store, model, snapshot, request)
+    if planned.launcher == "ray":
         from incumbent.train.ray_job import run_on_ray
 
-        fitted, encoder, train_rows = run_on_ray(store, work, settings)
-    else:
-        fitted, encoder, train_rows = work.run(store, log_progress)
-    version = _store_version(store, work, fitted, encoder, train_rows)
+        return store_training(store, planned, run_on_ray(store, planned.work, settings))
+    return store_training(store, planned, planned.work.run(store, log_progress))
+
+
+def store_training(store: ModelStore, planned: Planned, outcome: Outcome) -> Training:
+    """Write down the version that a training gave, and that the request has it."""
+    version = _version(planned.work, outcome)
+    # A second attempt on another release would write other code versions; the first manifest stands.
+    store.records.claim(ModelVersion.kind, version.digest, version.to_json())
     training = Training(
-        request=request_id,
-        snapshot=snapshot.id,
+        request=planned.request,
+        snapshot=planned.work.snapshot.id,
         version=version.digest,
-        launcher=launcher,
-        workers=model.train.workers if launcher == "ray" else 1,
-        device=work.device,
-        rounds=fitted.rounds,
-        checkpoints=fitted.checkpoints,
-        resumed_from=fitted.resumed_from,
-        exact_resume=work.device == "cpu",  # nobody has measured it on CUDA
+        launcher=planned.launcher,
+        workers=outcome.workers,
+        device=outcome.device,
+        rounds=outcome.rounds,
+        checkpoints=outcome.checkpoints,
+        resumed_from=outcome.resumed_from,
+        exact_resume=outcome.exact,
     )
-    store.records.put(request_id, training)
-    work.checkpoints(store).clear()
-    LOG.info("version %s fitted: %d rounds on %d rows", version.digest[:16], fitted.rounds, train_rows)
+    store.records.put(planned.request, training)
+    planned.work.checkpoints(store).clear()
+    LOG.info("version %s fitted: %d rounds on %d rows", version.digest[:16], outcome.rounds, outcome.rows)
     return training
 
 
-def log_progress(progress: Progress) -> None:
-    """Write a line for people who watch the task."""
-    LOG.info("round %d of %d, %d rows", progress.round, progress.rounds, progress.rows)
-
-
-def _check_before(store: ModelStore, model: Model, snapshot: Snapshot) -> None:
-    """Refuse hopeless labels here, so that nothing is started on Ray for them."""
-    import numpy as np
-
-    labels = label_rows(store, as_snapped(model, snapshot), tuple(Part(**part) for part in snapshot.outcomes))
-    check_labels(model, snapshot.partition, np.asarray(labels["label"], dtype=np.float64))
-
-
-def _store_version(store: ModelStore, work: Work, fitted: Fitted, encoder: Encoder, train_rows: int) -> ModelVersion:
-    digest = store.objects.put(seal(fitted.model, encoder, work.snapshot.definition, work.snapshot.id))
-    version = ModelVersion(
-        digest=digest,
+def _version(work: Work, outcome: Outcome) -> ModelVersion:
+    return ModelVersion(
+        digest=outcome.version,
         model=work.model.name,
         estimator=work.model.train.estimator,
         task=work.model.task,
         definition=work.snapshot.definition,
         snapshot=work.snapshot.id,
-        features=encoder.features,
-        categories=dict(encoder.categories),
-        params={**work.model.train.params, "seed": work.model.train.seed, "device": work.device},
-        rounds=fitted.rounds,
-        train_rows=train_rows,
+        features=tuple(outcome.features),
+        categories={name: tuple(levels) for name, levels in outcome.categories.items()},
+        params={**work.model.train.params, "seed": work.model.train.seed, "device": outcome.device},
+        rounds=outcome.rounds,
+        train_rows=outcome.rows,
         train_until=work.snapshot.train_until,
-        importance=importance(parse(fitted.model), encoder.features),
+        importance=outcome.importance,
         sensitive=work.model.sensitive_in_features,
         code={
             "incumbent": incumbent.__version__,
@@ -106,6 +126,3 @@ def _store_version(store: ModelStore, work: Work, fitted: Fitted, encoder: Encod
             "duckdb": importlib.metadata.version("duckdb"),
         },
     )
-    # A second attempt on another release would write other code versions; the first manifest stands.
-    store.records.claim(ModelVersion.kind, digest, version.to_json())
-    return store.records.get(ModelVersion, digest)

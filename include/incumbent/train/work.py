@@ -1,24 +1,110 @@
-"""The unit of work that a fit is: named by its inputs, the same in any process."""
+"""The unit of work that a training is: named by its inputs, the same in any process and in any group of them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from incumbent.config import Model
 from incumbent.estimators.encoding import Encoder
-from incumbent.estimators.xgboost import parameters
-from incumbent.features.build import feature_columns
-from incumbent.features.rows import labelled_rows
+from incumbent.estimators.rounds import Given
+from incumbent.estimators.shards import Shard
 from incumbent.records import Snapshot, digest_of
 from incumbent.store import ModelStore
-from incumbent.train.checkpoints import Checkpoints, Progress
-from incumbent.train.fit import Fitted, fit
-from incumbent.train.guards import check_labels
+from incumbent.train.checkpoints import Checkpoint, Checkpoints, State
+from incumbent.train.choose import choose_device, count_gpus
+from incumbent.train.fit import Fitted, Plan, fit
+from incumbent.train.guards import Labels, check_labels, check_validation
+from incumbent.train.progress import Progress
+from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is the same for all workers of a fit.
+
+    Attributes:
+        rows: Which rows of which file.
+        encoder: Features and vocabulary.
+        class_weight: What a row of class 1 weighs.
+        row_groups: Row groups that have rows to learn from.
+    """
+
+    rows: TrainingRows
+    encoder: Encoder
+    class_weight: float
+    row_groups: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one worker fits.
+
+    Attributes:
+        rank, world: Which worker of how many.
+        device: `cpu` or `cuda`.
+        threads: Threads of each.
+        attempt: Which attempt of its job this is.
+    """
+
+    rank: int = 0
+    world: int = 1
+    device: str = "cpu"
+    threads: int = 1
+    attempt: int = 1
+
+    @property
+    def layout(self) -> str:
+        """What sums of floats depend on."""
+        workers = "1 worker" if self.world == 1 else f"{self.world} workers"
+        return f"{self.device}, {workers} of {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training gave, in plain values.
+
+    Attributes:
+        version: Digest of the model file, which is in the store.
+        rounds: Rounds in it.
+        rows: Rows it has learned from.
+        features, categories: Its encoding.
+        importance: Feature to its share of the gain.
+        checkpoints: Checkpoints over all attempts.
+        resumed_from: Round the last attempt started from; None if from nothing.
+        exact: Whether it equals, byte for byte, one that was never disturbed.
+        device, workers: What computed at the end.
+        layout: The same, with the threads.
+        metric: Name of the scores.
+        scores: `train`, round to score; `validation`, one for each round.
+        seconds: How long the last attempt took, by step.
+        hardware: What the last attempt ran on.
+    """
+
+    version: str
+    rounds: int
+    rows: int
+    features: Sequence[str]
+    categories: Mapping[str, Sequence[str]]
+    importance: Mapping[str, float]
+    checkpoints: int
+    resumed_from: int | None
+    exact: bool
+    device: str
+    workers: int
+    layout: str
+    metric: str
+    scores: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    hardware: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,45 +114,114 @@ class Work:
     Attributes:
         model: The model's configuration.
         snapshot: The training set.
-        device: `cpu` or `cuda`.
+        workers: Workers that are to share the rows.
     """
 
     model: Model
     snapshot: Snapshot
-    device: str
+    workers: int = 1
 
     @property
     def id(self) -> str:
         """Digest of everything that decides the outcome; a cleared task finds its own fit again."""
         train = self.model.train
-        return digest_of(
-            [
-                self.snapshot.id,
-                self.model.task,
-                train.estimator,
-                train.params,
-                train.rounds,
-                train.seed,
-                self.device,
-            ]
-        )
+        stops = [train.early_stopping, train.validation_days, self.model.embargo_days] if train.early_stopping else []
+        decided = [train.estimator, train.params, train.rounds, train.seed, train.weight, train.balance, stops]
+        return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided])
 
     def checkpoints(self, store: ModelStore) -> Checkpoints:
         """Return the fit's checkpoints."""
-        return Checkpoints(store.work / "checkpoints" / self.id[:32])
+        return Checkpoints(store.blobs, self.id)
 
-    def run(self, store: ModelStore, report: Callable[[Progress], None]) -> tuple[Fitted, Encoder, int]:
-        """Read the rows, verified by digest, and fit; return the fit, its encoding and the row count."""
-        until = date.fromisoformat(self.snapshot.train_until)
-        rows = labelled_rows(store, self.model, self.snapshot, None, until)
-        labels = np.asarray(rows["label"], dtype=np.float64)
-        check_labels(self.model, self.snapshot.partition, labels)
-        encoder = Encoder.learn(rows, feature_columns(self.model, rows))
-        train = self.model.train
-        params = parameters(self.model.task, train.params, self.device, os.cpu_count() or 1)
-        matrix = encoder.matrix(rows)
-        fitted = fit(
-            encoder, matrix, labels, params, train.rounds, train.checkpoint_every, train.seed,
-            self.checkpoints(store), report,
-        )  # fmt: skip
-        return fitted, encoder, rows.num_rows
+    def run(self, store: ModelStore, tell: Callable[[Progress], None]) -> Outcome:
+        """Read the rows, verified by digest, fit them in this process, and store the model."""
+        began, train = time.monotonic(), self.model.train
+        threads = train.cpus_per_worker or os.cpu_count() or 1
+        place = Place(device=choose_device(train.device, count_gpus()), threads=threads)
+        with snapshot_files(store, self.snapshot) as files:
+            prepared = self.prepare(store, files)
+            read = time.monotonic() - began
+            checkpoints = self.checkpoints(store)
+            fitted = self.fit(files, prepared, place, checkpoints.newest(), checkpoints.write, tell)
+        return self.finish(store, prepared, fitted, place, {"read": read, "all": time.monotonic() - began})
+
+    def prepare(self, store: ModelStore, files: Sequence[Path]) -> Prepared:
+        """Choose the rows and learn the vocabulary, and refuse what nothing can be learned from."""
+        rows = choose_rows(store, self.model, self.snapshot, files)
+        labels = rows.labels()
+        check_labels(self.model, self.snapshot.partition, Labels.of(labels))
+        check_validation(self.model, rows)
+        encoder = rows.learn_encoder(files)
+        return Prepared(rows, encoder, self._class_weight(rows, labels), Shard(files, rows.train, encoder).groups)
+
+    def fit(
+        self,
+        files: Sequence[Path],
+        prepared: Prepared,
+        place: Place,
+        start: Checkpoint | None,
+        keep: Callable[[State, bytes], None],
+        tell: Callable[[Progress], None] = lambda progress: None,
+    ) -> Fitted:
+        """Fit one worker's share; only the first worker keeps checkpoints, and tells.
+
+        Each worker has all validation rows: a score such as AUC of parts is not the score of the whole.
+        """
+        from incumbent.estimators import estimator
+
+        train, rows = self.model.train, prepared.rows
+        share = Shard(files, rows.train, prepared.encoder, place.rank, place.world)
+        held = Shard(files, rows.validation, prepared.encoder) if rows.validation else None
+        with tempfile.TemporaryDirectory(prefix="incumbent-binned-") as scratch:
+            external = Path(scratch) if train.external_memory else None
+            given = Given(
+                self.model.task, train.params, train.seed, place.device, place.threads, prepared.class_weight, external
+            )
+            rounds = estimator(train.estimator).rounds(given, share, held, None if start is None else start.model)
+            plan = Plan(
+                train.rounds, train.early_stopping, train.checkpoint_every, train.checkpoint_seconds,
+                place.layout, rows.count, place.world, place.attempt,
+            )  # fmt: skip
+            if place.rank == 0:
+                return fit(rounds, plan, start, keep, tell)
+            return fit(rounds, plan, start, lambda state, model: None)
+
+    def finish(
+        self, store: ModelStore, prepared: Prepared, fitted: Fitted, place: Place, seconds: Mapping[str, float]
+    ) -> Outcome:
+        """Seal the model, put it into the store, and return what there is to say about it."""
+        from incumbent.estimators import estimator
+
+        kind, encoder = estimator(self.model.train.estimator), prepared.encoder
+        sealed = kind.seal(fitted.model, encoder, self.snapshot.definition, self.snapshot.id)
+        return Outcome(
+            version=store.objects.put(sealed),
+            rounds=fitted.rounds,
+            rows=prepared.rows.count,
+            features=encoder.features,
+            categories=dict(encoder.categories),
+            importance=kind.importance(sealed, encoder.features),
+            checkpoints=fitted.state.written,
+            resumed_from=fitted.resumed_from,
+            exact=fitted.state.exact and place.device == "cpu",  # nobody has measured it on CUDA
+            device=place.device,
+            workers=place.world,
+            layout=fitted.state.layout,
+            metric=fitted.metric,
+            scores={"train": dict(fitted.state.train), "validation": list(fitted.state.validation)},
+            seconds={**seconds, "fit": fitted.seconds},
+            hardware=hardware(),
+        )
+
+    def _class_weight(self, rows: TrainingRows, labels: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+        if not self.model.train.balance:
+            return 1.0
+        weights = [np.ones(len(each.labels)) if each.weights is None else each.weights for each in rows.train]
+        weight = np.concatenate(weights).astype(np.float64)
+        return float(weight[labels == 0].sum() / weight[labels == 1].sum())
+
+
+def hardware() -> dict[str, Any]:
+    """Return what this machine is, without its name."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cores": os.cpu_count() or 1, "memory_gib": round(memory / 2**30, 1), "machine": platform.machine()}

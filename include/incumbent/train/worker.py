@@ -1,46 +1,97 @@
-"""What a Ray Train worker does with an order: fit, and leave the result beside the checkpoints."""
+"""A worker of a group, in a process of Ray's: it fits its share, and says how far it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from incumbent.config import Model
-from incumbent.errors import PipelineError
-from incumbent.records import Snapshot, canonical_json
-from incumbent.store import Store
-from incumbent.train.checkpoints import Progress
-from incumbent.train.work import Work
+from incumbent.errors import PipelineError, UnavailableError
+
+TRACKER_S = 120  # for all workers to read their rows and meet
 
 
-def fit_order(order: dict[str, Any], report: Callable[[Progress], None]) -> None:
-    """Fit what an order names and write `result.json`; an error that would only repeat is told in it.
+class Worker:
+    """One share of a fit.
+
+    Its methods are called by name through Ray, `progress` while `fit` runs. What fails for good is returned and not
+    raised: Ray would wrap it into an error of its own. That another worker is gone is raised: it ends the attempt only.
 
     Args:
-        order: Store, model, snapshot and device, as `ray_job` wrote them.
-        report: Called after each checkpoint.
+        command: Names the order; see `incumbent.train.order`.
     """
-    model = Model.model_validate(order["model"])
-    store = Store.at(order["store"], Path(order["work"])).model(model.name)
-    work = Work(model, store.records.get(Snapshot, order["snapshot"]), order["device"])
-    try:
-        fitted, encoder, rows = work.run(store, report)
-    except PipelineError as error:  # told and not raised: Ray Train would only try the same again
-        _write(work.checkpoints(store).folder, {"error": _fields(error)})
-        return
-    result = {
-        "rounds": fitted.rounds,
-        "checkpoints": fitted.checkpoints,
-        "resumed_from": fitted.resumed_from,
-        "features": list(encoder.features),
-        "categories": {name: list(levels) for name, levels in encoder.categories.items()},
-        "rows": rows,
-    }
-    _write(work.checkpoints(store).folder, result)
+
+    def __init__(self, command: str) -> None:
+        # XGBoost imports scikit-learn where it is installed, a third of a worker's start, and nothing here uses it.
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+        from incumbent.estimators import estimator
+        from incumbent.train.order import read_order
+
+        self._scratch = tempfile.TemporaryDirectory(prefix="incumbent-worker-")
+        self._store, self._work = read_order(command, Path(self._scratch.name))
+        self._progress = ""
+        self._tracker: Any = None
+        estimator(self._work.model.train.estimator)  # imports it, while the driver is busy
+
+    def meet(self, world: int) -> dict[str, Any]:
+        """Open the place where the workers of a group find each other, and return its address."""
+        from xgboost.tracker import RabitTracker
+
+        # Sorted by task and not by host: a sum of floats depends on the order of its parts.
+        self._tracker = RabitTracker(world, _address(), sortby="task", timeout=TRACKER_S)
+        self._tracker.start()
+        found: dict[str, Any] = self._tracker.worker_args()
+        return found
+
+    def progress(self) -> str:
+        """Return the last progress as JSON; nothing before the first round."""
+        return self._progress
+
+    def fit(self, place: dict[str, Any], rows: str, start: str | None, meeting: dict[str, Any]) -> dict[str, Any]:
+        """Fit a share, and return the outcome of the first worker, or why it cannot be.
+
+        Args:
+            place: Fields of `incumbent.train.work.Place`.
+            rows: Name of the prepared rows.
+            start: Name of the checkpoint to go on from; None to begin.
+            meeting: Where the group meets; empty for one worker.
+        """
+        try:
+            return self._fit(place, rows, start, meeting)
+        except PipelineError as error:
+            return {"error": error_fields(error), "again": isinstance(error, UnavailableError)}
+
+    def _fit(self, plain: dict[str, Any], name: str, start: str | None, meeting: dict[str, Any]) -> dict[str, Any]:
+        from xgboost.collective import CommunicatorContext
+
+        from incumbent.train.progress import Progress
+        from incumbent.train.rows import snapshot_files
+        from incumbent.train.shared_rows import shared
+        from incumbent.train.work import Place
+
+        def tell(progress: Progress) -> None:
+            self._progress = progress.to_json()
+
+        began, work, place = time.monotonic(), self._work, Place(**plain)
+        checkpoints = work.checkpoints(self._store)
+        with snapshot_files(self._store, work.snapshot) as files:
+            prepared = shared(checkpoints.blobs, name)
+            begin = None if start is None else checkpoints.read(start)
+            task = {**meeting, "dmlc_task_id": f"{place.rank:05d}"}
+            with CommunicatorContext(**task) if meeting else nullcontext():
+                fitted = work.fit(files, prepared, place, begin, checkpoints.write, tell)
+        if place.rank:
+            return {}
+        return asdict(work.finish(self._store, prepared, fitted, place, {"all": time.monotonic() - began}))
 
 
-def _fields(error: PipelineError) -> dict[str, Any]:
+def error_fields(error: PipelineError) -> dict[str, Any]:
+    """Return an error as plain values, from which it can be raised again."""
     return {
         "what": error.what,
         "where": error.where,
@@ -50,7 +101,9 @@ def _fields(error: PipelineError) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, result: dict[str, Any]) -> None:
-    temporary = folder / "result.tmp"
-    temporary.write_bytes(canonical_json(result))
-    temporary.replace(folder / "result.json")
+def _address() -> str:
+    """Return the address of this node as the others of its cluster see it."""
+    import ray
+
+    address = str(ray.util.get_node_ip_address())
+    return address if address != "::1" else socket.gethostbyname("localhost")

@@ -20,6 +20,7 @@ from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets, partitioned
 from incumbent_airflow.defaults import Stage, dag_args, partition_param
 from incumbent_airflow.operators.approve import ApproveOperator
+from incumbent_airflow.operators.train import TrainOnRayOperator
 from incumbent_airflow.runtime import Runtime, emit, partition_of, skip
 
 REASON = Param("", type="string", maxLength=500, title="Reason", description="Why, for the ledger.")
@@ -56,12 +57,6 @@ def train_dag(model: Model, pool: str) -> DAG:
 
         return take_snapshot(Runtime.open(model.name), request)
 
-    @task(task_id="train", pool=pool, execution_timeout=timedelta(hours=4))
-    def train(request: str) -> dict[str, object]:
-        from incumbent_airflow.stages import train_candidate
-
-        return train_candidate(Runtime.open(model.name), request)
-
     @task(task_id="evaluate")
     def evaluate(request: str) -> dict[str, object]:
         from incumbent_airflow.stages import evaluate_candidate
@@ -88,6 +83,9 @@ def train_dag(model: Model, pool: str) -> DAG:
 
     with dag:
         request = claim()
+        train = TrainOnRayOperator(
+            task_id="train", model=model.name, request=request, pool=pool, execution_timeout=timedelta(hours=4)
+        )
         approval = [ApproveOperator.for_model(model)] if model.approvals.required else []
-        chain(snapshot(request), train(request), evaluate(request), *approval, promote(request), register())
+        chain(snapshot(request), train, evaluate(request), *approval, promote(request), register())
     return dag

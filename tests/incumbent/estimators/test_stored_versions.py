@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xgboost as xgb
+from booster_of import booster_of
 
 from incumbent.errors import ModelError
 from incumbent.estimators import predictor
 from incumbent.estimators import xgboost as estimator
 from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.xgboost_rounds import parameters
 from incumbent.records import ModelVersion, digest_of
 from incumbent.store import Store
 
@@ -30,8 +32,7 @@ def rows() -> pa.Table:
 @pytest.fixture(scope="module")
 def fitted(rows: pa.Table) -> tuple[xgb.Booster, ModelVersion]:
     encoder = Encoder.learn(rows, ("x", "noise", "kind", "constant"))
-    data = estimator.training_matrix(encoder, encoder.matrix(rows), np.asarray(rows["label"]))
-    booster = xgb.train(estimator.parameters("binary", {"max_depth": 3}, "cpu", 1), data, 8)
+    booster = booster_of(encoder, rows, np.asarray(rows["label"]), 8, max_depth=3)
     version = ModelVersion(
         digest_of(estimator.save(booster)), "small", "xgboost", "binary", "d", "s", encoder.features,
         encoder.categories, {}, 8, 600, "2020-01-01", {},
@@ -42,7 +43,7 @@ def fitted(rows: pa.Table) -> tuple[xgb.Booster, ModelVersion]:
 def test_a_loaded_booster_predicts_the_same_probabilities(fitted: Any, rows: pa.Table) -> None:
     booster, version = fitted
     before = estimator.predict(booster, version, rows)
-    after = estimator.predict(estimator.load(estimator.save(booster), version.digest), version, rows)
+    after = estimator.predict(estimator.load(estimator.save(booster), version), version, rows)
     np.testing.assert_array_equal(after, before)
     late = np.asarray(rows["label"]) == 1
     assert 0 < before.min() < before.max() < 1
@@ -60,18 +61,18 @@ def test_rows_are_predicted_alike_in_one_batch_and_in_many(
 
 def test_a_parser_that_is_killed_kills_no_one_else() -> None:
     with pytest.raises(ModelError, match=r"model unreadable \(signal \d+\)"):
-        estimator.load(b"", digest_of(b""))
+        estimator.verify(b"", digest_of(b""))
 
 
 def test_a_truncated_file_is_unreadable(fitted: Any) -> None:
     cut = estimator.save(fitted[0])[:-200]
     with pytest.raises(ModelError, match="model unreadable"):
-        estimator.load(cut, digest_of(cut))
+        estimator.verify(cut, digest_of(cut))
 
 
 def test_a_feature_that_is_never_split_on_has_no_share(fitted: Any) -> None:
     booster, version = fitted
-    share = estimator.importance(booster, version.features)
+    share = estimator.importance(estimator.save(booster), version.features)
     assert list(share) == ["x", "noise", "kind", "constant"]
     assert share["constant"] == 0.0
     assert share["x"] > share["noise"]
@@ -92,7 +93,7 @@ def test_the_same_trees_over_another_vocabulary_are_another_version(fitted: Any)
 
 def test_the_task_decides_the_objective_and_the_user_decides_the_rest() -> None:
     given = {"objective": "rank:pairwise", "max_depth": 9, "device": "cuda", "eval_metric": "auc"}
-    params = estimator.parameters("regression", given, "cpu", 2)
+    params = parameters("regression", given, "cpu", 2)
     assert (params["objective"], params["device"], params["nthread"]) == ("reg:squarederror", "cpu", 2)
     assert (params["max_depth"], params["eval_metric"]) == (9, "auc")
 

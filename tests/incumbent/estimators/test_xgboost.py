@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-import xgboost as xgb
+from booster_of import booster_of
 
 from incumbent.errors import ModelError, TrainingError
 from incumbent.estimators import xgboost as estimator
@@ -19,9 +19,8 @@ LABELS = np.array([0.0, 1.0, 0.0, 1.0] * 50)
 @pytest.fixture(scope="module")
 def fitted() -> tuple[bytes, ModelVersion]:
     encoder = Encoder.learn(ROWS, ["n", "t"])
-    data = estimator.training_matrix(encoder, encoder.matrix(ROWS), LABELS)
-    model = estimator.save(xgb.train(estimator.parameters("binary", {}, "cpu", 1), data, 5))
-    shares = estimator.importance(estimator.parse(model), encoder.features)
+    model = estimator.save(booster_of(encoder, ROWS, LABELS, 5))
+    shares = estimator.importance(model, encoder.features)
     version = ModelVersion(
         digest_of(model),
         "m",
@@ -49,7 +48,7 @@ def test_vocabulary_is_sorted_and_unseen_levels_are_missing() -> None:
 
 
 def test_order_of_columns_does_not_matter(fitted: tuple[bytes, ModelVersion]) -> None:
-    booster = estimator.load(fitted[0], fitted[1].digest)
+    booster = estimator.load(*fitted)
     one = estimator.predict(booster, fitted[1], ROWS)
     other = estimator.predict(booster, fitted[1], ROWS.select(["t", "n"]))
     np.testing.assert_array_equal(one, other)
@@ -63,7 +62,7 @@ def test_importance_sums_to_one(fitted: tuple[bytes, ModelVersion]) -> None:
 
 
 def test_missing_and_changed_features_are_named(fitted: tuple[bytes, ModelVersion]) -> None:
-    booster = estimator.load(fitted[0], fitted[1].digest)
+    booster = estimator.load(*fitted)
     with pytest.raises(ModelError, match="feature t"):
         estimator.predict(booster, fitted[1], ROWS.select(["n"]))
     with pytest.raises(ModelError, match="another kind"):
@@ -74,10 +73,10 @@ def test_missing_and_changed_features_are_named(fitted: tuple[bytes, ModelVersio
 
 def test_other_bytes_are_refused_before_they_are_parsed(fitted: tuple[bytes, ModelVersion]) -> None:
     with pytest.raises(ModelError, match="not the one that was promoted"):
-        estimator.load(fitted[0] + b" ", fitted[1].digest)
+        estimator.load(fitted[0] + b" ", fitted[1])
 
 
 @pytest.mark.parametrize("data", [b"", b"{L" + b"\x7f" * 8, b"not a model", b"{i\x08" + b"\x00" * 7])
 def test_a_file_that_kills_its_parser_is_an_error(data: bytes) -> None:
     with pytest.raises(ModelError, match="model unreadable"):
-        estimator.load(data, digest_of(data))
+        estimator.verify(data, digest_of(data))

@@ -21,7 +21,7 @@ NO_POINT = {
     "store/memory.py": "a blob from a file is a blob: whoever asks has the points",
     "store/place.py": "a file of a drop folder: whoever puts it there has the points",
     "store/conditional.py": "tries a place with names of its own, and takes them away",
-    "train/checkpoints.py": "lies in the work folder: a training without it begins again",
+    "train/checkpoints.py": "what a fit goes on from: without it, it begins again",
 }
 
 

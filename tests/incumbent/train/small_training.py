@@ -23,7 +23,7 @@ from incumbent.embedded.settings import Settings
 from incumbent.records import Ingest, RetrainRequest, Snapshot
 from incumbent.store import ModelStore, Store
 from incumbent.train import stage
-from incumbent.train.checkpoints import Checkpoints, Progress
+from incumbent.train.checkpoints import Checkpoints, State
 
 REQUEST = "2020-01-r1"
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -88,13 +88,13 @@ def small_settings(home: Path, **env: str) -> Settings:
 
 
 class DyingCheckpoints(Checkpoints):
-    """Checkpoints whose process is killed as soon as a certain one is published."""
+    """Checkpoints whose process is killed as soon as a certain one is written."""
 
     die_at = 0
 
-    def say(self, progress: Progress) -> None:
-        super().say(progress)
-        if progress.round == self.die_at:
+    def write(self, state: State, model: bytes) -> None:
+        super().write(state, model)
+        if state.rounds == self.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 

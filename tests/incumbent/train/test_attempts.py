@@ -7,7 +7,7 @@ import pytest
 from small_training import small_model
 
 from incumbent.errors import TrainingError
-from incumbent.train.guards import check_labels
+from incumbent.train.guards import Labels, check_labels
 from incumbent.train.ray_job import ATTEMPTS, next_attempt
 
 pytestmark = pytest.mark.unit
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 def test_labels_that_are_not_finite_are_refused(task: str, labels: list[float]) -> None:
     model = small_model().model_copy(update={"task": task})
     with pytest.raises(TrainingError, match="not finite") as caught:
-        check_labels(model, "2020-01", np.array(labels))
+        check_labels(model, "2020-01", Labels.of(np.array(labels)))
     assert caught.value.found == "1 of 3 are NaN or infinite"
 
 

@@ -2,57 +2,119 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from incumbent.errors import StoreError, UnavailableError
 from incumbent.records import digest_of
-from incumbent.train.checkpoints import SET_ASIDE, Checkpoints, Progress
+from incumbent.store.blobs import Blobs
+from incumbent.store.local import LocalBlobs
+from incumbent.train.checkpoints import FOLDER, KEEP, SET_ASIDE, SUFFIX, Checkpoints, State
 
 pytestmark = pytest.mark.unit
+WORK = "a" * 64
 
 
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Checkpoints:
-    return Checkpoints(tmp_path / "work")
+    return Checkpoints(LocalBlobs(tmp_path), WORK)
 
 
-def test_the_newest_is_read_back_and_only_three_are_kept(checkpoints: Checkpoints) -> None:
+def write(checkpoints: Checkpoints, rounds: int) -> str:
+    checkpoints.write(State(rounds, validation=(0.5, 0.25)), f"model {rounds}".encode())
+    return max(names(checkpoints))
+
+
+def names(checkpoints: Checkpoints) -> list[str]:
+    return [name for name in checkpoints.blobs.names() if name.endswith(SUFFIX)]
+
+
+def newest(checkpoints: Checkpoints) -> tuple[int, bytes] | None:
+    found = checkpoints.newest()
+    return None if found is None else (found.state.rounds, found.model)
+
+
+def test_the_newest_is_read_back_and_only_a_few_are_kept(checkpoints: Checkpoints) -> None:
     for rounds in (5, 10, 90, 100):
-        checkpoints.write(rounds, f"model {rounds}".encode())
-    assert checkpoints.newest() == (100, b"model 100")
-    assert [path.name[:6] for path in sorted(checkpoints.folder.glob("*.ubj"))] == ["000010", "000090", "000100"]
+        write(checkpoints, rounds)
+    found = checkpoints.newest()
+    assert found is not None
+    assert found.state == State(100, validation=[0.5, 0.25])
+    assert found.model == b"model 100"
+    assert KEEP == 3
+    assert [name[:6] for name in names(checkpoints)] == ["000010", "000090", "000100"]
 
 
-def test_a_damaged_one_is_set_aside_and_the_one_before_it_serves(checkpoints: Checkpoints) -> None:
-    checkpoints.write(10, b"ten")
-    checkpoints.write(20, b"twenty")
-    damaged = next(checkpoints.folder.glob("000020-*.ubj"))
-    damaged.write_bytes(b"twenti")
-    assert checkpoints.newest() == (10, b"ten")
-    assert (checkpoints.folder / SET_ASIDE / damaged.name).read_bytes() == b"twenti"
-    assert not damaged.exists()
+def test_a_damaged_one_is_set_aside_and_the_one_before_it_serves(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    write(checkpoints, 10)
+    name = write(checkpoints, 20)
+    file = tmp_path / FOLDER / WORK[:32] / name
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    assert newest(checkpoints) == (10, b"model 10")
+    assert checkpoints.blobs.read(f"{SET_ASIDE}/{name}").endswith(b"model 2!")
+    assert not file.exists()
 
 
-def test_a_truncated_or_foreign_file_is_set_aside(checkpoints: Checkpoints) -> None:
-    checkpoints.write(10, b"ten")
-    (checkpoints.folder / "999999.ubj").write_bytes(b"from elsewhere")
-    (checkpoints.folder / f"best-{digest_of(b'x')}.ubj").write_bytes(b"x")
-    (checkpoints.folder / f"000030-{digest_of(b'thirty')}.ubj").write_bytes(b"")
-    assert checkpoints.newest() == (10, b"ten")
-    assert len(list((checkpoints.folder / SET_ASIDE).iterdir())) == 3
+def test_what_is_truncated_foreign_or_no_checkpoint_is_set_aside(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    write(checkpoints, 10)
+    other = Checkpoints(LocalBlobs(tmp_path / "elsewhere"), "b" * 64)
+    foreign = write(other, 90)
+    checkpoints.blobs.create(foreign, other.blobs.read(foreign))
+    for number, data in enumerate(
+        (b"", b"{}\nmodel", b"[]\nmodel", b"no header", b'{"schema":"incumbent.checkpoint/1"}\n')
+    ):
+        checkpoints.blobs.create(f"{20 + number:06d}-{digest_of(data)}{SUFFIX}", data)
+    checkpoints.blobs.create(f"999999{SUFFIX}", b"from elsewhere")
+    assert newest(checkpoints) == (10, b"model 10")
+    assert len(checkpoints.blobs.names(SET_ASIDE)) == 7
+    with pytest.raises(StoreError, match="cannot be used") as caught:
+        checkpoints.blobs.create(foreign, other.blobs.read(foreign))
+        checkpoints.read(foreign)
+    assert caught.value.found == "a checkpoint of another work"
+
+
+def test_one_that_may_not_be_read_costs_rounds_and_nothing_else(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(checkpoints, 10)
+    hidden, read = write(checkpoints, 20), LocalBlobs.read
+
+    def refuse(blobs: LocalBlobs, name: str) -> bytes:
+        if name == hidden:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(blobs, name)
+
+    monkeypatch.setattr(LocalBlobs, "read", refuse)
+    assert newest(checkpoints) == (10, b"model 10")
+    assert "no permission" in caplog.text
+    assert hidden in checkpoints.blobs.names()
+
+
+def test_a_full_disk_is_said_with_the_remedy_and_worth_another_try(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(blobs: Blobs, name: str, data: bytes) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LocalBlobs, "create", full)
+    with pytest.raises(UnavailableError, match="cannot be written") as caught:
+        write(checkpoints, 10)
+    assert caught.value.found == "No space left on device"
+    assert "make room" in caught.value.next_step
 
 
 def test_there_is_none_in_a_folder_that_does_not_exist(checkpoints: Checkpoints) -> None:
     assert checkpoints.newest() is None
-    assert checkpoints.progress() is None
+    assert checkpoints.said("result.json") is None
     checkpoints.clear()
 
 
-def test_progress_is_replaced_and_read_back(checkpoints: Checkpoints) -> None:
-    first, second = Progress(10, 40, 123, 1, None, 900), Progress(20, 40, 124, 2, 10, 900)
-    checkpoints.say(first)
-    assert checkpoints.progress() == first
-    checkpoints.say(second)
-    assert checkpoints.progress() == second
-    assert [path.name for path in checkpoints.folder.iterdir()] == ["progress.json"]
+def test_a_small_record_is_replaced_and_cleared_with_the_rest(checkpoints: Checkpoints) -> None:
+    write(checkpoints, 10)
+    checkpoints.say("result.json", {"rounds": 1})
+    checkpoints.say("result.json", {"rounds": 2})
+    assert checkpoints.said("result.json") == {"rounds": 2}
+    checkpoints.clear()
+    assert checkpoints.blobs.names() == []

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from incumbent.config import Train, load_model
-from incumbent.errors import TrainingError
-from incumbent.train.choose import SMALL_ROWS, choose_device, choose_launcher
-from incumbent.train.guards import check_labels
+from incumbent.errors import TrainingError, UnavailableError
+from incumbent.train.choose import SMALL_ROWS, Group, choose_device, choose_group, choose_launcher
+from incumbent.train.guards import Labels, check_labels
 
 pytestmark = pytest.mark.unit
 
@@ -42,19 +42,57 @@ def test_launcher(configured: str, rows: int, chosen: str) -> None:
     assert choose_launcher(Train(launcher=configured), rows) == chosen
 
 
+def test_several_workers_need_ray() -> None:
+    assert choose_launcher(Train(workers=2), 1) == "ray"
+
+
+@pytest.mark.parametrize(
+    ("train", "cpus", "gpus", "row_groups", "chosen"),
+    [
+        ({}, 2, 0, 16, Group(1, 2, 0, "cpu")),
+        ({}, 64, 0, 16, Group(1, 64, 0, "cpu")),
+        ({}, 64, 4, 16, Group(1, 64, 1, "cuda")),
+        ({"device": "cpu"}, 64, 4, 16, Group(1, 64, 0, "cpu")),
+        ({"workers": 2}, 2, 0, 16, Group(2, 1, 0, "cpu")),
+        ({"workers": 3}, 2, 0, 16, None),
+        ({"workers": 3, "min_workers": 2}, 2, 0, 16, Group(2, 1, 0, "cpu")),
+        ({"workers": 3, "min_workers": 1, "cpus_per_worker": 2}, 3, 0, 16, Group(1, 2, 0, "cpu")),
+        ({"workers": 2, "cpus_per_worker": 4}, 8, 0, 16, Group(2, 4, 0, "cpu")),
+        ({"workers": 2, "cpus_per_worker": 4}, 7, 0, 16, None),
+        ({"cpus_per_worker": 4, "min_workers": 1}, 3, 0, 16, None),
+        ({"workers": 8}, 64, 0, 3, Group(3, 21, 0, "cpu")),
+        ({"workers": 8, "device": "cuda"}, 64, 8, 100, Group(8, 8, 1, "cuda")),
+        ({"workers": 8, "device": "cuda"}, 64, 4, 100, None),
+        ({"workers": 8, "min_workers": 4}, 64, 4, 100, Group(4, 16, 1, "cuda")),
+        ({"workers": 2}, 2, 0, 0, Group(1, 2, 0, "cpu")),
+    ],
+)
+def test_group(train: dict[str, object], cpus: int, gpus: int, row_groups: int, chosen: Group | None) -> None:
+    if chosen is not None:
+        assert choose_group(Train(**train), cpus, gpus, row_groups) == chosen
+        return
+    with pytest.raises(UnavailableError, match="no room for the workers"):
+        choose_group(Train(**train), cpus, gpus, row_groups)
+
+
+def test_a_group_on_a_cluster_without_the_demanded_gpu_is_refused_for_good() -> None:
+    with pytest.raises(TrainingError, match="a GPU is demanded"):
+        choose_group(Train(device="cuda", workers=2), 8, 0, 16)
+
+
 @pytest.mark.parametrize(
     ("labels", "says"),
     [([], "no training rows"), ([1.0, 1.0], "all labels are the same"), ([0.0, 2.0], "not 0 and 1")],
 )
 def test_hopeless_binary_labels(labels: list[float], says: str) -> None:
     with pytest.raises(TrainingError, match=says) as caught:
-        check_labels(MODEL, "2013-01", np.array(labels))
+        check_labels(MODEL, "2013-01", Labels.of(np.array(labels)))
     assert "flights_delay" in caught.value.where
     assert not caught.value.retryable
 
 
 def test_good_labels_pass_and_a_constant_target_does_not() -> None:
-    check_labels(MODEL, "2013-01", np.array([0.0, 1.0]))
-    check_labels(REGRESSION, "2013-01", np.array([10.0, 12.5]))
+    check_labels(MODEL, "2013-01", Labels.of(np.array([0.0, 1.0])))
+    check_labels(REGRESSION, "2013-01", Labels.of(np.array([10.0, 12.5])))
     with pytest.raises(TrainingError, match="all labels are the same"):
-        check_labels(REGRESSION, "2013-01", np.array([10.0, 10.0]))
+        check_labels(REGRESSION, "2013-01", Labels.of(np.array([10.0, 10.0])))

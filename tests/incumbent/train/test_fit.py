@@ -5,20 +5,31 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import xgboost as xgb
 
+from incumbent.errors import TrainingError
 from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.rounds import Given
+from incumbent.estimators.shards import Chosen, Shard
 from incumbent.estimators.xgboost import parse
+from incumbent.estimators.xgboost_rounds import XgboostRounds
+from incumbent.store.local import LocalBlobs
 from incumbent.train.checkpoints import Checkpoints
-from incumbent.train.fit import Fitted, fit
+from incumbent.train.fit import Fitted, Plan, fit
+from incumbent.train.progress import Progress
 
 pytestmark = pytest.mark.unit
 
 ENCODER = Encoder(("a", "b", "c"), {"c": ("x", "y")})
-PLAIN = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1}
+PLAIN = {"max_depth": 3}
 SAMPLED = {**PLAIN, "subsample": 0.5, "colsample_bytree": 0.7}
 EACH_WAY = {
     "plain": PLAIN,
@@ -31,25 +42,54 @@ EACH_WAY = {
 }
 
 
-def data(rows: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+def shards(folder: Path, rows: int = 3000) -> tuple[Shard, Shard]:
+    """Write rows into one file, and return three quarters of them and the rest."""
     random = np.random.default_rng(1)
-    matrix = random.normal(size=(rows, 3)).astype(np.float32)
-    matrix[:, 2] = random.integers(0, 2, rows)
-    return matrix, (matrix[:, 0] + random.normal(size=rows) > 0).astype(np.float64)
+    table = pa.table({name: random.normal(size=rows) for name in "ab"} | {"c": random.choice(["x", "y"], rows)})
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / "rows.parquet", row_group_size=700)
+    labels = (table["a"].to_numpy() + random.normal(size=rows) > 0).astype(np.float64)
+    cut = rows * 3 // 4
+    ends = ((0, cut), (cut, rows))
+    chosen = [Chosen(0, np.arange(a, b, dtype=np.int32), labels[a:b], None) for a, b in ends]
+    train, validation = (Shard([folder / "rows.parquet"], [each], ENCODER) for each in chosen)
+    return train, validation
 
 
-def run(folder: Path, params: dict, rounds: int = 30, every: int = 10) -> Fitted:
-    return fit(ENCODER, *data(), params, rounds, every, 7, Checkpoints(folder))
+def run(
+    folder: Path,
+    params: dict[str, Any],
+    rounds: int = 30,
+    every: int = 10,
+    patience: int | None = None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    **given: Any,
+) -> Fitted:
+    train, validation = shards(folder / "data")
+    checkpoints = kept(folder)
+    start = checkpoints.newest()
+    grown = XgboostRounds(
+        Given("binary", params, 7, "cpu", 1, **given),
+        train,
+        validation if patience else None,
+        None if start is None else start.model,
+    )
+    plan = Plan(rounds, patience, every, 1e9, "cpu, 1 worker of 1 thread", train.rows)
+    return fit(grown, plan, start, checkpoints.write, tell)
+
+
+def kept(folder: Path) -> Checkpoints:
+    return Checkpoints(LocalBlobs(folder), "w" * 64)
 
 
 @pytest.mark.parametrize("params", EACH_WAY.values(), ids=EACH_WAY)
-def test_resumed_equals_undisturbed(tmp_path: Path, params: dict) -> None:
+def test_resumed_equals_undisturbed(tmp_path: Path, params: dict[str, Any]) -> None:
     whole = run(tmp_path / "whole", params)
     run(tmp_path / "cut", params, rounds=20)  # leaves the checkpoint of round 20 behind
     resumed = run(tmp_path / "cut", params)
     assert (whole.resumed_from, resumed.resumed_from) == (None, 20)
     assert (whole.rounds, resumed.rounds) == (30, 30)
-    assert resumed.checkpoints == whole.checkpoints == 3
+    assert resumed.state == whole.state
     assert resumed.model == whole.model
 
 
@@ -69,15 +109,34 @@ def test_each_round_draws_other_rows_and_columns(tmp_path: Path) -> None:
     assert len(firsts) > 1, "of the same columns"
 
 
+@pytest.mark.parametrize("params", [PLAIN, SAMPLED, {**PLAIN, "eval_metric": "auc"}], ids=["plain", "sampled", "auc"])
+def test_it_stops_early_at_the_best_round_wherever_it_was_cut(tmp_path: Path, params: dict[str, Any]) -> None:
+    whole = run(tmp_path / "whole", params, rounds=200, patience=10)
+    scores = list(whole.state.validation)
+    best = max(scores) if "eval_metric" in params else min(scores)
+    assert whole.rounds == scores.index(best) + 1
+    assert len(scores) == whole.state.rounds == whole.rounds + 10
+    assert parse(whole.model).num_boosted_rounds() == whole.rounds
+    run(tmp_path / "cut", params, rounds=whole.rounds + 3, patience=10)  # after the best round, before the end
+    resumed = run(tmp_path / "cut", params, rounds=200, patience=10)
+    assert resumed.resumed_from == whole.rounds + 3
+    assert resumed.state.validation == whole.state.validation
+    assert (resumed.rounds, resumed.model) == (whole.rounds, whole.model)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 from test_fit import *
-def report(progress):
-    if progress.round == 20:
-        os.kill(os.getpid(), signal.SIGKILL)
-fit(ENCODER, *data(), PLAIN, 30, 10, 7, Checkpoints(Path({folder!r})), report)
+class Dying(Checkpoints):
+    def write(self, state, model):
+        super().write(state, model)
+        if state.rounds == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+import test_fit
+test_fit.Checkpoints = Dying
+run(Path({folder!r}), SAMPLED)
 """
 
 
@@ -86,28 +145,75 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
     program = KILLED.format(paths=paths, folder=str(tmp_path / "killed"))
     done = subprocess.run([sys.executable, "-c", program], timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL
-    resumed = run(tmp_path / "killed", PLAIN)
+    resumed = run(tmp_path / "killed", SAMPLED)
     assert resumed.resumed_from == 20
-    assert resumed.model == run(tmp_path / "whole", PLAIN).model
+    assert resumed.model == run(tmp_path / "whole", SAMPLED).model
 
 
-def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
-    run(tmp_path, PLAIN, rounds=60)
-    assert [path.name[:6] for path in sorted(tmp_path.glob("*.ubj"))] == ["000040", "000050", "000060"]
+def test_a_fit_that_went_on_elsewhere_says_that_it_is_not_exact(tmp_path: Path) -> None:
+    run(tmp_path, PLAIN, rounds=10)
+    checkpoints, (train, _) = kept(tmp_path), shards(tmp_path / "data")
+    start = checkpoints.newest()
+    assert start is not None
+    assert start.state.exact
+    grown = XgboostRounds(Given("binary", PLAIN, 7, "cpu", 1), train, None, start.model)
+    fitted = fit(grown, Plan(20, None, 10, 1e9, "cpu, 2 workers of 1 thread", 1), start, checkpoints.write)
+    assert not fitted.state.exact
+    assert not run(tmp_path, PLAIN).state.exact, "it is not forgotten"
 
 
-def test_an_altered_checkpoint_is_set_aside_and_the_one_before_it_is_used(tmp_path: Path) -> None:
-    run(tmp_path, PLAIN, rounds=20)
-    newest = sorted(tmp_path.glob("*.ubj"))[-1]
-    newest.write_bytes(newest.read_bytes()[:-1] + b"!")
-    resumed = run(tmp_path, PLAIN)
-    assert resumed.resumed_from == 10
-    assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [newest.name]
-    assert resumed.model == run(tmp_path / "whole", PLAIN).model
+def test_checkpoints_are_also_kept_by_the_clock(tmp_path: Path) -> None:
+    train, _ = shards(tmp_path / "data")
+    seconds = iter(range(0, 10_000, 4))
+    written: list[int] = []
+    grown = XgboostRounds(Given("binary", PLAIN, 7, "cpu", 1), train, None, None)
+    plan = Plan(25, None, 25, 60, "one", train.rows)
+    fit(grown, plan, None, lambda state, model: written.append(state.rounds), clock=lambda: float(next(seconds)))
+    assert 1 < len(written) < 25
+    assert written[-1] == 25
 
 
-def test_progress_names_the_process_that_fits(tmp_path: Path) -> None:
-    run(tmp_path, PLAIN)
-    progress = Checkpoints(tmp_path).progress()
-    assert progress is not None
-    assert (progress.round, progress.rounds, progress.pid, progress.rows) == (30, 30, os.getpid(), 3000)
+def test_balanced_classes_weigh_the_same_and_predictions_stay_probabilities(tmp_path: Path) -> None:
+    train, _ = shards(tmp_path / "data")
+    labels = np.concatenate([batch.labels for batch in train])
+    keep = (labels == 0) | (np.arange(len(labels)) % 10 == 0)  # one positive of ten
+    positions = np.flatnonzero(keep).astype(np.int32)
+    few = Shard(train.files, [Chosen(0, positions, labels[keep], None)], ENCODER)
+    weight = float((labels[keep] == 0).sum() / (labels[keep] == 1).sum())
+    assert weight > 5
+    grown = XgboostRounds(
+        Given("binary", {"max_depth": 2, "eta": 0.1}, 7, "cpu", 1, class_weight=weight), few, None, None
+    )
+    before: list[bytes] = []
+    plan = Plan(30, None, 30, 1e9, "one", few.rows)
+    fitted = fit(grown, plan, None, lambda state, model: before.append(model))
+    matrix = xgb.DMatrix(
+        np.concatenate([batch.matrix for batch in few]), feature_names=list("abc"), feature_types=ENCODER.types
+    )
+    assert parse(before[-1]).predict(matrix).mean() > 2 * labels[keep].mean()
+    assert parse(fitted.model).predict(matrix).mean() == pytest.approx(labels[keep].mean(), rel=1e-4)
+
+
+def test_rows_on_disk_give_the_model_of_rows_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "binned").mkdir()
+    outside = run(tmp_path / "outside", SAMPLED, external=tmp_path / "binned")
+    inside = run(tmp_path / "inside", SAMPLED)
+    assert outside.state.train["30"] == pytest.approx(inside.state.train["30"], abs=1e-3)
+
+
+def test_a_score_that_is_no_number_ends_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(XgboostRounds, "score", lambda rounds, rows: float("nan"))
+    with pytest.raises(TrainingError, match="score is not finite") as caught:
+        run(tmp_path, PLAIN)
+    assert caught.value.where == "round 10, logloss of the train rows"
+
+
+def test_progress_names_the_process_the_speed_and_the_score(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    run(tmp_path, PLAIN, tell=seen.append, patience=40)
+    assert (seen[0].round, seen[0].rounds, seen[0].metric) == (0, 30, "")
+    last = seen[-1]
+    assert (last.round, last.rounds, last.pids, last.rows, last.checkpoint) == (30, 30, (os.getpid(),), 2250, 30)
+    assert last.rows_per_s > 0
+    assert last.metric.startswith("validation logloss 0.")
+    assert Progress.from_json(last.to_json()) == last

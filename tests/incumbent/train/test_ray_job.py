@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -20,14 +21,15 @@ from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError
 from incumbent.records import Training
-from incumbent.train.checkpoints import Progress
-from incumbent.train.ray_job import work_progress
+from incumbent.store import ModelStore
+from incumbent.train.checkpoints import FOLDER, SUFFIX
+from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PORT_BASE = "23400"
-ROWS = 60_000
-FIT = {"rounds": 120, "checkpoint_every": 20, "params": {"max_depth": 8, "subsample": 0.8}}
+ROWS = 150_000  # two row groups of training rows
+FIT: dict[str, Any] = {"rounds": 400, "checkpoint_every": 20, "params": {"max_depth": 8, "subsample": 0.8}}
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +41,31 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         ray_head.stop(found)
 
 
-def kill_after(folder: Path, after_round: int, killed: list[Progress]) -> None:
-    """Kill the fitting process once, as soon as a checkpoint of that round or later is there."""
+def workers(settings: Settings) -> list[psutil.Process]:
+    """Return the processes that fit, in no order."""
+    found = []
+    for head in processes.recorded(settings.run):
+        for process in processes.family(head):
+            with suppress(psutil.Error, IndexError):
+                if process.cmdline()[0].startswith("ray::Worker"):  # a call to it changes the rest
+                    found.append(process)
+    return found
+
+
+def checkpointed(store: ModelStore) -> int:
+    """Return the rounds of the newest checkpoint of any fit."""
+    names = [name.rpartition("/")[2] for name in store.blobs.names(FOLDER) if name.endswith(SUFFIX)]
+    return max((int(name.partition("-")[0]) for name in names), default=0)
+
+
+def kill_after(settings: Settings, store: ModelStore, after_round: int, killed: list[int]) -> None:
+    """Kill one worker, as soon as a checkpoint of that round or later is there."""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
-        for fit in folder.glob("*"):
-            progress = work_progress(fit)
-            if progress is not None and after_round <= progress.round < progress.rounds:
-                os.kill(progress.pid, signal.SIGKILL)
-                killed.append(progress)
-                return
+        if checkpointed(store) >= after_round and (found := workers(settings)):
+            killed.append(checkpointed(store))
+            found[-1].kill()
+            return
         time.sleep(0.01)
 
 
@@ -83,24 +100,29 @@ def test_without_the_token_the_head_refuses(settings: Settings) -> None:
     connection.close()
 
 
-def test_a_killed_worker_goes_on_and_the_model_equals_one_fitted_here(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_killed_worker_goes_on_and_the_model_equals_an_undisturbed_one(
+    settings: Settings, tmp_path: Path, count: int
+) -> None:
+    fit = {**FIT, "workers": count, "launcher": "ray"}
     here, snapshot = small_store(tmp_path / "here", ROWS)
-    expected = train_candidate(here, small_model(**FIT), snapshot, REQUEST, settings)
+    undisturbed = {**FIT, "launcher": "process"} if count == 1 else fit
+    expected = train_candidate(here, small_model(**undisturbed), snapshot, REQUEST, settings)
     store, snapshot = small_store(tmp_path / "ray", ROWS)
-    killed: list[Progress] = []
-    killer = threading.Thread(target=kill_after, args=(store.work / "checkpoints", 20, killed))
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_after, args=(settings, store, 40, killed))
     killer.start()
-    training = train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, REQUEST, settings)
+    training = train_candidate(store, small_model(**fit), snapshot, REQUEST, settings)
     killer.join()
     assert len(killed) == 1
-    assert killed[0].pid != os.getpid()
-    assert training.launcher == "ray"
-    assert training.resumed_from == killed[0].round
+    assert (training.launcher, training.workers, training.rounds) == ("ray", count, FIT["rounds"])
+    assert training.resumed_from is not None
+    assert 40 <= killed[0] <= training.resumed_from < FIT["rounds"]
+    assert training.exact_resume
     assert training.version == expected.version
-    assert training.checkpoints == expected.checkpoints == 6
 
     # The same work again, its files long cleared: Ray still knows the job that succeeded.
-    again = train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, "2020-01-r2", settings)
+    again = train_candidate(store, small_model(**fit), snapshot, "2020-01-r2", settings)
     assert (again.version, again.resumed_from) == (expected.version, None)
 
 
@@ -115,18 +137,17 @@ def test_a_killed_task_finds_its_running_job_again(settings: Settings, tmp_path:
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     task = subprocess.Popen([sys.executable, "-c", code], env=env)
-    folder = store.work / "checkpoints"
     deadline = time.monotonic() + 120
-    while not list(folder.glob("*/progress.json")) and time.monotonic() < deadline:
+    while not checkpointed(store) and time.monotonic() < deadline:
         assert task.poll() is None
         time.sleep(0.05)
     task.kill()
     task.wait()
     assert store.records.names(Training.kind) == []
-    before = jobs(settings)
+    before = find_jobs(settings).states()
     training = train_candidate(store, small_model(**FIT, seed=9, launcher="ray"), snapshot, REQUEST, settings)
-    assert training.rounds == 120
-    assert jobs(settings) == before
+    assert (training.rounds, training.resumed_from) == (FIT["rounds"], None)
+    assert find_jobs(settings).states().keys() == before.keys()
 
 
 def test_an_error_of_the_data_comes_back_as_itself_and_is_not_tried_again(settings: Settings, tmp_path: Path) -> None:
@@ -149,11 +170,3 @@ def test_it_is_stopped_when_idle_and_only_its_own_processes_are(settings: Settin
     assert ray_head.status(settings) is None
     assert [process for process in family if process.is_running() and process.status() != "zombie"] == []
     assert not ray_head.stop_if_idle(settings, 60, used + 1000)
-
-
-def jobs(settings: Settings) -> list[str]:
-    """Return the submission ids that the head knows."""
-    from incumbent.train.ray_job import _client
-
-    with _client(settings) as (client, _):
-        return sorted(str(info.submission_id) for info in client.list_jobs())

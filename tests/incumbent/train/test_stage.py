@@ -15,6 +15,7 @@ import pytest
 import small_training
 from small_training import REQUEST, small_model, small_settings, small_store
 
+from incumbent.embedded import ray_head
 from incumbent.errors import StoreError, TrainingError
 from incumbent.estimators import predictor
 from incumbent.features.rows import feature_rows, label_rows
@@ -79,7 +80,7 @@ def test_rows_that_have_changed_since_the_snapshot_are_not_trained_on(tmp_path: 
 
 def test_nothing_is_left_of_a_fit_that_is_done(tmp_path: Path) -> None:
     store, _ = train(tmp_path)
-    assert list((store.work / "checkpoints").iterdir()) == []
+    assert store.blobs.names("checkpoints") == []
 
 
 def test_called_again_it_returns_what_is_stored_and_fits_nothing(
@@ -122,7 +123,7 @@ def test_killed_after_the_last_checkpoint_it_only_stores(tmp_path: Path) -> None
 def test_a_damaged_checkpoint_costs_rounds_and_nothing_else(tmp_path: Path) -> None:
     _, undisturbed = train(tmp_path / "undisturbed")
     assert in_a_process(tmp_path / "killed", {}, 30) == -signal.SIGKILL
-    newest = max((tmp_path / "killed").rglob("*.ubj"))
+    newest = max((tmp_path / "killed").rglob("*.checkpoint"))
     newest.write_bytes(newest.read_bytes()[:-1])
     _, resumed = train(tmp_path / "killed")
     assert (resumed.resumed_from, resumed.version) == (20, undisturbed.version)
@@ -132,16 +133,22 @@ def test_work_is_another_one_with_other_parameters_rounds_seed_or_snapshot(tmp_p
     _, snapshot = small_store(tmp_path)
     _, other = small_store(tmp_path / "other", rows=2999)
     works = [
-        Work(small_model(), snapshot, "cpu"),
-        Work(small_model(params={"max_depth": 2}), snapshot, "cpu"),
-        Work(small_model(rounds=41), snapshot, "cpu"),
-        Work(small_model(seed=8), snapshot, "cpu"),
-        Work(small_model(), other, "cpu"),
-        Work(small_model(), snapshot, "cuda"),
-        Work(small_model().model_copy(update={"task": "regression"}), snapshot, "cpu"),
+        Work(small_model(), snapshot),
+        Work(small_model(params={"max_depth": 2}), snapshot),
+        Work(small_model(rounds=41), snapshot),
+        Work(small_model(seed=8), snapshot),
+        Work(small_model(weight="x * x"), snapshot),
+        Work(small_model(balance=True), snapshot),
+        Work(small_model(early_stopping=3), snapshot),
+        Work(small_model(early_stopping=3, validation_days=3), snapshot),
+        Work(small_model(device="cuda"), snapshot),
+        Work(small_model(), snapshot, workers=2),
+        Work(small_model(), other),
+        Work(small_model().model_copy(update={"task": "regression"}), snapshot),
     ]
     assert len({work.id for work in works}) == len(works)
-    assert Work(small_model(), snapshot, "cpu").id == works[0].id
+    same = small_model(checkpoint_every=7, checkpoint_seconds=1, external_memory=True, launcher="ray")
+    assert Work(same, snapshot).id == works[0].id
 
 
 def test_parameters_that_xgboost_refuses_are_named_and_not_tried_again(tmp_path: Path) -> None:
@@ -151,12 +158,15 @@ def test_parameters_that_xgboost_refuses_are_named_and_not_tried_again(tmp_path:
     assert not caught.value.retryable
 
 
-def test_one_class_is_refused_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Work, "run", lambda *_: pytest.fail("it was started"))
+@pytest.mark.parametrize("launcher", ["process", "ray"])
+def test_one_class_is_refused_before_anything_is_started(
+    tmp_path: Path, launcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_head, "ensure", lambda *_: pytest.fail("it was started"))
     store, snapshot = small_store(tmp_path)
     snapshot = replace(snapshot, label={"sql": "late", "where": "late"})
     with pytest.raises(TrainingError, match="all labels are the same"):
-        train_candidate(store, small_model(), snapshot, REQUEST, small_settings(tmp_path))
+        train_candidate(store, small_model(launcher=launcher), snapshot, REQUEST, small_settings(tmp_path))
     assert store.records.names(Training.kind) == []
 
 
@@ -167,8 +177,3 @@ def test_a_label_that_was_edited_since_is_for_the_next_snapshot(tmp_path: Path) 
         store, snapshot = small_store(tmp_path / str(position))
         versions.add(train_candidate(store, model, snapshot, REQUEST, small_settings(tmp_path)).version)
     assert len(versions) == 1
-
-
-def test_several_workers_are_refused_and_said_so(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="several workers"):
-        train(tmp_path, launcher="ray", workers=2)

@@ -1,0 +1,63 @@
+"""A fit that is under way: what every estimator that learns in rounds can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class GroupBroken(Exception):
+    """A worker of the group is gone, and the others cannot go on without it."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a fit is told, besides its rows.
+
+    Attributes:
+        task: `binary` or `regression`.
+        params: The user's parameters.
+        seed: Base seed.
+        device: `cpu` or `cuda`.
+        threads: How many.
+        class_weight: What a row of class 1 weighs, against 1 for one of class 0.
+        external: Folder for the binned rows; None to keep them in memory.
+    """
+
+    task: str
+    params: Mapping[str, Any]
+    seed: int
+    device: str
+    threads: int
+    class_weight: float = 1.0
+    external: Path | None = None
+
+
+class Rounds(Protocol):
+    """A model that grows by one round at a time.
+
+    Of a group of workers each has one over its own rows, and all of them take every step together.
+
+    Attributes:
+        done: Rounds so far.
+        metric: Name of the score.
+        larger_is_better: Of the score.
+    """
+
+    done: int
+    metric: str
+    larger_is_better: bool
+
+    def add(self) -> None:
+        """Learn one more round."""
+
+    def score(self, rows: str) -> float:
+        """Return the score on the rows of a role: `train` or `validation`."""
+
+    def save(self) -> bytes:
+        """Return the model so far, to go on from."""
+
+    def finish(self, rounds: int) -> bytes:
+        """Return the model of its first rounds, to predict with."""

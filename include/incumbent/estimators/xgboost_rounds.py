@@ -1,0 +1,179 @@
+"""XGBoost round by round, from nothing or from a file, to the same bytes.
+
+Without row or column sampling a booster that goes on from its file equals one that never stopped. With sampling it
+does not by itself: the file has no state of random numbers, and what draws them is made in the first round of a
+process. So each round is seeded by its own number, and draws with samplers of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from xgboost import collective
+
+from incumbent.errors import TrainingError
+from incumbent.estimators.rounds import Given, GroupBroken
+from incumbent.estimators.shards import Shard
+
+OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
+METRICS = {"binary": "logloss", "regression": "rmse"}
+SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
+COLLECTIVE = "src/collective/"  # the file of every error that comes of workers that do not reach each other
+LARGER_IS_BETTER = ("auc", "aucpr", "map", "ndcg", "pre")  # and their forms such as ndcg@5
+
+
+class XgboostRounds:
+    """A booster over binned rows; see `incumbent.estimators.rounds.Rounds`."""
+
+    def __init__(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> None:
+        params = parameters(given.task, given.params, given.device, given.threads)
+        self._sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
+        params |= {"seed": given.seed, "seed_per_iteration": self._sampled}
+        self._class_weight = given.class_weight
+        self._rows = {"train": matrix(given, params, train)}
+        if validation is not None:
+            self._rows["validation"] = matrix(given, params, validation, self._rows["train"])
+        with _said():
+            self._booster = xgb.Booster(
+                params, list(self._rows.values()), model_file=None if start is None else bytearray(start)
+            )
+        self.done = self._booster.num_boosted_rounds() if start is not None else 0
+        metrics = params["eval_metric"]
+        self.metric = str(metrics[-1] if isinstance(metrics, list) else metrics)
+        self.larger_is_better = self.metric.partition("@")[0] in LARGER_IS_BETTER
+
+    def add(self) -> None:
+        """Learn one more round."""
+        with _said():
+            if self._sampled:
+                _new_samplers(self._booster)
+            self._booster.update(self._rows["train"], iteration=self.done)
+        self.done += 1
+
+    def score(self, rows: str) -> float:
+        """Return the last metric of the parameters on the rows of a role; over all workers' rows in a group."""
+        with _said():
+            return float(self._booster.eval(self._rows[rows], rows, self.done).rpartition(":")[2])
+
+    def save(self) -> bytes:
+        """Return the booster as UBJSON."""
+        return bytes(self._booster.save_raw("ubj"))
+
+    def finish(self, rounds: int) -> bytes:
+        """Return the booster of its first rounds, its intercept corrected for what the classes weighed."""
+        booster = self._booster if rounds == self.done else self._booster[:rounds]
+        if self._class_weight != 1:
+            with _said():
+                _shift(booster, self._offset(booster))
+        return bytes(booster.save_raw("ubj"))
+
+    def _offset(self, booster: xgb.Booster) -> float:
+        """Return the logit that brings the mean prediction back to the share of class 1 in the training rows.
+
+        The logarithm of the class weight would do for a model that has learned all there is; a shrunken one has
+        taken back a part of it.
+        """
+        rows = self._rows["train"]
+        margins, labels = booster.predict(rows, output_margin=True), rows.get_label()
+        weights = rows.get_weight() if len(rows.get_weight()) else np.ones(len(labels))
+        weights = weights / np.where(labels == 1, self._class_weight, 1.0)
+        wanted, low, high = _summed(float(weights @ labels)), -50.0, 50.0
+        while high - low > 1e-9:
+            middle = (low + high) / 2
+            found = _summed(float(weights @ (1 / (1 + np.exp(-(margins + middle))))))
+            low, high = (low, middle) if found > wanted else (middle, high)
+        return (low + high) / 2
+
+
+def parameters(task: str, given: Mapping[str, Any], device: str, threads: int) -> dict[str, Any]:
+    """Return the booster parameters: the user's, with what the project decides laid over them."""
+    decided = {"objective": OBJECTIVES[task], "device": device, "nthread": threads, "tree_method": "hist"}
+    return {"eval_metric": METRICS[task], "verbosity": 0, **given, **decided}
+
+
+def matrix(
+    given: Given, params: Mapping[str, Any], shard: Shard, like: xgb.QuantileDMatrix | None = None
+) -> xgb.QuantileDMatrix:
+    """Return binned rows, in memory or on disk; validation rows in the bins of the training rows."""
+    options = {"max_bin": params.get("max_bin"), "nthread": given.threads, "enable_categorical": True, "ref": like}
+    kind = xgb.QuantileDMatrix if given.external is None else xgb.ExtMemQuantileDMatrix
+    with _said():
+        binned = kind(_Batches(given, shard), **{name: value for name, value in options.items() if value is not None})
+    shard.forget()
+    return binned
+
+
+class _Batches(xgb.DataIter):  # type: ignore[misc]
+    """A shard as XGBoost reads it: several times over."""
+
+    def __init__(self, given: Given, shard: Shard) -> None:
+        self._shard, self._class_weight = shard, given.class_weight
+        self._batches = iter(shard)
+        cache = None if given.external is None else str(given.external / "rows")
+        super().__init__(cache_prefix=cache, release_data=True)
+
+    def reset(self) -> None:
+        self._batches = iter(self._shard)
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        batch = next(self._batches, None)
+        if batch is None:
+            return False
+        weights = batch.weights
+        if self._class_weight != 1:
+            of_class = np.where(batch.labels == 1, self._class_weight, 1.0).astype(np.float32)
+            weights = of_class if weights is None else weights * of_class
+        encoder = self._shard.encoder
+        input_data(
+            data=batch.matrix, label=batch.labels, weight=weights, feature_names=list(encoder.features),
+            feature_types=encoder.types,
+        )  # fmt: skip
+        return True
+
+
+def _summed(value: float) -> float:
+    """Return a sum over all workers of a group."""
+    return float(collective.allreduce(np.array([value]), collective.Op.SUM)[0])
+
+
+def _shift(booster: xgb.Booster, logit: float) -> None:
+    """Add to the intercept of a booster that predicts probabilities."""
+    said = json.loads(booster.save_config())["learner"]["learner_model_param"]["base_score"]
+    share = float(said.strip("[]"))
+    odds = share / (1 - share) * math.exp(logit)
+    booster.set_param({"base_score": float(odds / (1 + odds))})
+    booster.save_config()  # parameters take effect when somebody asks
+
+
+def _new_samplers(booster: xgb.Booster) -> None:
+    """Have the next round make its tree builder anew, which then draws from that round's seed alone.
+
+    XGBoost throws a builder away when the tree method changes; the binned data is the matrix's and stays.
+    """
+    for method in ("approx", "hist"):
+        booster.set_param({"tree_method": method})
+        booster.save_config()  # parameters take effect when somebody asks
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Tell what XGBoost refuses in our words."""
+    try:
+        yield
+    except (xgb.core.XGBoostError, TypeError, ValueError) as error:
+        said = str(error).partition("Stack trace")[0]
+        if COLLECTIVE in said:
+            raise GroupBroken(" ".join(said.split())[:300]) from error
+        raise TrainingError(
+            "XGBoost refused to train",
+            where="train.params in model.yaml",
+            expected="parameters that XGBoost accepts",
+            found=" ".join(said.split())[:300],
+            next_step="correct train.params",
+        ) from error

@@ -1,0 +1,109 @@
+"""How far a fit is, for people and for whoever watches it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+LOG = logging.getLogger(__name__)
+EVERY_S = 2.0
+SHARE = 60  # of the time that has passed; a job's log is read whole each time
+MOST_S = 30.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit is.
+
+    Attributes:
+        round: Rounds that are done.
+        rounds: Rounds that are wanted.
+        rows: Training rows.
+        metric: The last score, such as `validation logloss 0.4312`; empty before the first.
+        rows_per_s: Rows that went through a round, a second, in this attempt.
+        left_s: Seconds that are left at this speed; unknown before the first round.
+        checkpoint: Rounds in the newest checkpoint.
+        resumed_from: Round this attempt started from; null if from nothing.
+        attempt: Which attempt of its job this is.
+        workers: Workers that fit together.
+        pids: Their processes.
+    """
+
+    round: int
+    rounds: int
+    rows: int
+    metric: str = ""
+    rows_per_s: float = 0.0
+    left_s: float | None = None
+    checkpoint: int = 0
+    resumed_from: int | None = None
+    attempt: int = 1
+    workers: int = 1
+    pids: tuple[int, ...] = ()
+
+    def line(self) -> str:
+        """Return a line for people.
+
+        >>> Progress(50, 200, 1_000_000, "train logloss 0.4312", 2.4e7, 6.25, 50, 25).line()
+        'round 50 of 200 (25 %), train logloss 0.4312, 24.0M rows/s, 6 s left, 1,000,000 rows, resumed from round 25'
+        """
+        speed = f"{self.rows_per_s / 1e6:.1f}M rows/s" if self.rows_per_s else ""
+        left = "" if self.left_s is None else f"{_duration(self.left_s)} left"
+        share = f"round {self.round} of {self.rounds} ({100 * self.round // self.rounds} %)"
+        resumed = "" if self.resumed_from is None else f"resumed from round {self.resumed_from}"
+        workers = f"{self.workers} workers" if self.workers > 1 else ""
+        words = [share, self.metric, speed, left, f"{self.rows:,} rows", workers, resumed]
+        return ", ".join(word for word in words if word)
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return what `to_json` wrote."""
+        plain: dict[str, Any] = json.loads(text)
+        return cls(**{**plain, "pids": tuple(plain.get("pids", ()))})
+
+
+class Told:
+    """Tells of a fit often enough to see it move, and not more often.
+
+    Args:
+        tell: Called with each progress that is worth telling.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, tell: Callable[[Progress], None], clock: Callable[[], float]) -> None:
+        self._tell, self._clock = tell, clock
+        self._began = clock()
+        self._last = -float("inf")
+
+    def __call__(self, progress: Progress, *, now: bool = False) -> None:
+        """Tell it if it is time, or at once."""
+        moment = self._clock()
+        if now or moment - self._last >= max(EVERY_S, min(MOST_S, (moment - self._began) / SHARE)):
+            self._last = moment
+            self._tell(progress)
+
+
+def log_progress(progress: Progress) -> None:
+    """Write a line for people who watch the task."""
+    LOG.info("%s", progress.line())
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    >>> _duration(42.4), _duration(130), _duration(7_300)
+    ('42 s', '2 min 10 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

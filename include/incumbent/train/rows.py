@@ -1,0 +1,214 @@
+"""The rows that a training learns from. They stay in the snapshot's files: what is kept of each is where it lies.
+
+A join of all columns would need room for all of them, and each worker of a group reads its own share. So only keys
+are joined, and what comes out is positions, labels and weights: some bytes a row.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from incumbent.config import LOCAL_DATE, Model
+from incumbent.errors import TrainingError
+from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.shards import Chosen, chosen_groups
+from incumbent.features.build import feature_columns
+from incumbent.features.compute import literal, open_over, quoted
+from incumbent.features.labels import label_query, told_of_label, two_labels
+from incumbent.features.rows import as_snapped
+from incumbent.records import Part, Snapshot
+from incumbent.room import enough_room
+from incumbent.sensitive import quotable
+from incumbent.store import ModelStore
+from incumbent.store.data_files import is_text
+from incumbent.store.log import PARTITION
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What is learned from, and what says when to stop.
+
+    Attributes:
+        train: Rows to learn from, by file, in partition order.
+        validation: Newer rows, an embargo later; none where training never stops early.
+        features: Names of the features, in the definition's order.
+    """
+
+    train: tuple[Chosen, ...]
+    validation: tuple[Chosen, ...]
+    features: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Rows to learn from."""
+        return sum(len(each.positions) for each in self.train)
+
+    def labels(self) -> npt.NDArray[np.float64]:
+        """Return the labels to learn from, shape (n_rows,)."""
+        return np.concatenate([np.empty(0), *(each.labels for each in self.train)])
+
+    def learn_encoder(self, files: Sequence[Path]) -> Encoder:
+        """Return the encoding of the features; its vocabulary is what the rows to learn from hold."""
+        levels: dict[str, set[str]] = {}
+        for each in self.train:
+            file = pq.ParquetFile(files[each.file], page_checksum_verification=True)
+            text = [name for name in self.features if is_text(file.schema_arrow.field(name).type)]
+            levels |= {name: set() for name in text if name not in levels}
+            for group in chosen_groups(file, each) if text else ():
+                found = file.read_row_group(group.number, columns=text).take(group.rows)
+                for name in text:
+                    levels[name] |= set(found[name].unique().to_pylist()) - {None}
+        return Encoder(self.features, {name: tuple(sorted(levels[name])) for name in self.features if name in levels})
+
+
+@contextmanager
+def snapshot_files(store: ModelStore, snapshot: Snapshot) -> Iterator[list[Path]]:
+    """Give the files of a snapshot's features, in its order and each verified by digest, until the end.
+
+    Raises:
+        StoreError: One is gone or has changed.
+    """
+    with tempfile.TemporaryDirectory(prefix="incumbent-train-") as folder:
+        parts = [Part(**part) for part in snapshot.features]
+        yield store.features(snapshot.definition).files(parts, Path(folder) / "features")
+
+
+def choose_rows(store: ModelStore, model: Model, snapshot: Snapshot, files: Sequence[Path]) -> TrainingRows:
+    """Choose the rows that have a label and are old enough.
+
+    Args:
+        store: The model's store.
+        model: Its configuration; `train.weight` and `train.validation_days` among it.
+        snapshot: Names the exact contents.
+        files: Of its features.
+
+    Raises:
+        ConfigError: The label cannot be computed, or a row has two.
+        TrainingError: A weight cannot be computed, or is none.
+        UnavailableError: There is no room to join the keys.
+    """
+    until = date.fromisoformat(snapshot.train_until)
+    first = validation_from(model, until)
+    last = until if first is None else first - timedelta(days=model.embargo_days)
+    train, validation = [], []
+    with labels_known(store, model, snapshot, files) as connection:
+        for number, file in enumerate(files):
+            old, new = _choose(connection, model, (number, file), last, first or until, until)
+            train += [old] if len(old.positions) else []
+            validation += [new] if len(new.positions) else []
+    schema = pq.read_schema(files[0]).empty_table()
+    return TrainingRows(tuple(train), tuple(validation), tuple(feature_columns(model, schema)))
+
+
+def validation_from(model: Model, until: date) -> date | None:
+    """Return the first day of the rows that say when to stop; None if training never stops early."""
+    days = model.train.validation_days
+    return None if model.train.early_stopping is None else until - timedelta(days=days)
+
+
+@contextmanager
+def labels_known(
+    store: ModelStore, model: Model, snapshot: Snapshot, files: Sequence[Path]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database that has the table `labels`, of the label that the snapshot was taken for.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        snapshot: Names the outcomes.
+        files: Other files that the database may read.
+
+    Raises:
+        ConfigError: The label cannot be computed.
+        UnavailableError: There is no room for them.
+    """
+    model = as_snapped(model, snapshot)
+    parts = [Part(**part) for part in snapshot.outcomes]
+    table = store.outcomes(model.outcome_source)
+    with tempfile.TemporaryDirectory(prefix="incumbent-labels-") as private:
+        folder = Path(private)
+        outcomes = table.files(parts, folder / "outcomes")
+        connection = open_over({"features": list(files), "outcomes": outcomes}, folder / "spilled", threads=None)
+        try:
+            each = [
+                f"SELECT *, '{part.partition}' AS {PARTITION} "
+                f"FROM read_parquet({literal(file)}, hive_partitioning=false)"
+                for part, file in zip(parts, outcomes, strict=True)
+            ]
+            where = f"model {model.name}, labels of snapshot {snapshot.id[:16]}"
+            with told_of_label(model, table.columns()), enough_room(where, "train on fewer partitions: train.window"):
+                query = label_query(model, f"({' UNION ALL '.join(each)})")
+                connection.execute(f"CREATE TABLE labels AS {query}")
+            yield connection
+        finally:
+            connection.close()
+
+
+def _choose(
+    connection: duckdb.DuckDBPyConnection, model: Model, file: tuple[int, Path], last: date, first: date, until: date
+) -> tuple[Chosen, Chosen]:
+    """Return a file's rows before `last`, and those from `first` to `until`."""
+    number, path = file
+    weight = model.train.weight
+    query = (
+        f"SELECT file_row_number::INTEGER AS position, label, {LOCAL_DATE} >= DATE '{first}' AS is_new"
+        + (f", ({weight})::DOUBLE AS weight " if weight else " ")
+        + f"FROM (SELECT each.*, labels.label, (each.{quoted([model.time])} AT TIME ZONE '{model.timezone}')::DATE "
+        f"AS {LOCAL_DATE} FROM read_parquet({literal(path)}, file_row_number=true, hive_partitioning=false) AS each "
+        f"JOIN labels USING ({quoted(model.keys)})) WHERE {LOCAL_DATE} < DATE '{last}' "
+        f"OR ({LOCAL_DATE} >= DATE '{first}' AND {LOCAL_DATE} < DATE '{until}') ORDER BY position"
+    )
+    with _told_of_weight(model), enough_room(f"model {model.name}, labels", "train on fewer partitions: train.window"):
+        found = connection.sql(query).fetchnumpy()
+    positions = np.asarray(found["position"], dtype=np.int32)
+    if (twice := positions[1:][positions[1:] == positions[:-1]]).size:
+        row = pq.read_table(path, columns=list(model.keys)).slice(int(twice[0]), 1).to_pylist()[0]
+        raise two_labels(model, [row[name] for name in model.keys])
+    labels = np.asarray(found["label"], dtype=np.float64)
+    weights = _weights(model, found["weight"]) if weight else None
+    is_new = np.asarray(found["is_new"], dtype=bool)
+
+    def of(mask: npt.NDArray[np.bool_]) -> Chosen:
+        return Chosen(number, positions[mask], labels[mask], None if weights is None else weights[mask])
+
+    return of(~is_new), of(is_new)
+
+
+def _weights(model: Model, found: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    weights = np.ma.filled(np.ma.asarray(found, dtype=np.float64), np.nan)
+    if (bad := int((~(np.isfinite(weights) & (weights >= 0))).sum())) or not len(weights):
+        raise TrainingError(
+            "weights that are no weights",
+            where=f"model {model.name}: train.weight",
+            expected="a finite number from 0 on in each row",
+            found=f"{bad} of {len(weights)} are null, NaN, infinite or negative",
+            next_step="correct train.weight in model.yaml, with coalesce(…) for what may be null",
+        )
+    return weights.astype(np.float32)
+
+
+@contextmanager
+def _told_of_weight(model: Model) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        hide = bool(model.sensitive.masked)
+        raise TrainingError(
+            "the weight of a row cannot be computed",
+            where=f"model {model.name}: train.weight",
+            expected="SQL over a feature row, `label` and `local_date`",
+            found=quotable(error, hide),
+            next_step="correct train.weight in model.yaml",
+        ) from (None if hide else error)

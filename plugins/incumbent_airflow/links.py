@@ -1,0 +1,21 @@
+"""Links from a task to where its work can be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseOperatorLink
+
+
+class RayJobLink(BaseOperatorLink):
+    """To the page of the task's job in Ray's dashboard; the worker writes it down when the task defers."""
+
+    name = "Ray job"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address, or nothing for a task that needed no Ray."""
+        from incumbent.train.ray_job import find_jobs
+        from incumbent_airflow.runtime import current_settings
+
+        job = getattr(operator, "ray_job", "")
+        return f"{find_jobs(current_settings()).address}/#/jobs/{job}" if job else ""
