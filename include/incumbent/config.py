@@ -206,6 +206,10 @@ class Train(Strict):
         cpus_per_worker: Cores, and threads, of a worker; an equal share of the cluster when absent.
         external_memory: Keep the binned rows on disk: less memory, and half as fast again.
         window: Newest partitions to train on; 0 takes all so far.
+        min_rows: Least training rows.
+        fresh_days: Most days between the newest training row and the day from which none is taken: more, and
+            outcomes have stopped coming.
+        max_megabytes: Largest model file.
     """
 
     launcher: Literal["auto", "process", "ray"] = "auto"
@@ -225,6 +229,9 @@ class Train(Strict):
     cpus_per_worker: int | None = Field(None, ge=1)
     external_memory: bool = False
     window: int = Field(0, ge=0)
+    min_rows: int = Field(50, ge=2)
+    fresh_days: int = Field(45, ge=1)
+    max_megabytes: float = Field(500, gt=0)
 
     @model_validator(mode="after")
     def _workers_fit(self) -> Train:

@@ -228,7 +228,8 @@ class ModelVersion(Record):
         train_rows: Number of training rows.
         train_until: First local day that is not in the training rows.
         importance: Feature to its share of total gain; sums to 1.
-        code: Versions of incumbent and of the libraries, lock digest, git commit if known.
+        code: Versions of incumbent and of the libraries; `packages`, the digest of the stored list of all that was
+            installed; `commit`, of the project that the model folder is in, if it is in git.
         sensitive: Source to its sensitive columns that the features may be made of, let in by `in_features`.
     """
 
@@ -353,7 +354,10 @@ class Training(Record):
         rounds: Boosting rounds in the model.
         checkpoints: Number of checkpoints written over all attempts.
         resumed_from: Round the last attempt resumed at; null if it started from nothing.
-        exact_resume: Whether a resumed model equals an undisturbed one byte for byte.
+        exact_resume: Whether the model equals, byte for byte, one of a training that was never disturbed.
+        layout: What computed it, such as `cpu, 2 workers of 1 thread`; the bytes depend on it.
+        metric: Name of the scores.
+        scores: `train`, round to score on the training rows; `validation`, a score for each round.
     """
 
     kind: ClassVar[str] = "trainings"
@@ -368,3 +372,29 @@ class Training(Record):
     checkpoints: int
     resumed_from: int | None
     exact_resume: bool
+    layout: str = ""
+    metric: str = ""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingCost(Record):
+    """What a training took, beside its record: another attempt would have taken something else.
+
+    Attributes:
+        request: Retrain request id.
+        seconds: How long the last attempt took, by step.
+        core_seconds: Cores that were held, times how long, in the last attempt.
+        gpu_seconds: The same of GPUs.
+        price: What that cost, in whatever the prices are in; null where nobody has said them.
+        hardware: What the last attempt ran on.
+    """
+
+    kind: ClassVar[str] = "training_costs"
+
+    request: str
+    seconds: Mapping[str, float]
+    core_seconds: float
+    gpu_seconds: float
+    price: float | None
+    hardware: Mapping[str, Any]

@@ -122,14 +122,14 @@ def begin_training(runtime: Runtime, request_id: str) -> Begun:
     from incumbent.train.ray_job import open_jobs, submit
     from incumbent.train.stage import find_training, plan_training, store_training
 
-    store = runtime.store
+    store, settings = runtime.store, runtime.settings
     with _failing(runtime, request_id):
         if (found := find_training(store, request_id)) is not None:
             return Begun(_told(found))
         planned = plan_training(store, runtime.model, _snapshot(runtime, request_id), request_id)
         if planned.launcher == "ray":
-            return Begun(None, submit(store, planned.work, open_jobs(runtime.settings), runtime.settings))
-        return Begun(_told(store_training(store, planned, planned.work.run(store, log_progress))))
+            return Begun(None, submit(store, planned.work, open_jobs(settings), settings))
+        return Begun(_told(store_training(store, planned, planned.work.run(store, log_progress), settings)))
 
 
 def finish_training(runtime: Runtime, request_id: str, job: str, state: str, message: str) -> dict[str, Any]:
@@ -155,7 +155,8 @@ def finish_training(runtime: Runtime, request_id: str, job: str, state: str, mes
                 next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
             )
         planned = plan_training(store, runtime.model, _snapshot(runtime, request_id), request_id)
-        return _told(store_training(store, planned, outcome(store, planned.work, jobs, job, state)))
+        result = outcome(store, planned.work, jobs, job, state)
+        return _told(store_training(store, planned, result, runtime.settings))
 
 
 def _told(training: Training) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Settings:
         mlflow_is_external: The server is somebody else's: `up` starts none.
         ray_address: An existing Ray cluster's Jobs address; empty for the local head.
         ray_python: Python with which a cluster's nodes run a training.
+        core_hour_price: What an hour of a core costs, in whatever money; None if nobody has said.
+        gpu_hour_price: The same of a GPU.
         ray_idle_s: Seconds after which an unused local Ray head is stopped.
         training_pool: Airflow pool that trainings take a slot of.
     """
@@ -50,6 +52,8 @@ class Settings:
     mlflow_is_external: bool
     ray_address: str
     ray_python: str
+    core_hour_price: float | None
+    gpu_hour_price: float | None
     ray_idle_s: float
     training_pool: str
 
@@ -82,6 +86,8 @@ class Settings:
             mlflow_is_external=mlflow_uri != own_mlflow,
             ray_address=env.get("INCUMBENT_RAY_ADDRESS", ""),
             ray_python=env.get("INCUMBENT_RAY_PYTHON") or sys.executable,
+            core_hour_price=_price(env, "INCUMBENT_CORE_HOUR_PRICE"),
+            gpu_hour_price=_price(env, "INCUMBENT_GPU_HOUR_PRICE"),
             ray_idle_s=float(env.get("INCUMBENT_RAY_IDLE_S", "600")),
             training_pool=env.get("INCUMBENT_TRAINING_POOL", "default_pool"),
         )
@@ -167,6 +173,20 @@ def _address(env: Mapping[str, str], name: str, default: Path) -> str:
             next_step="correct it where the stack or your Airflow is started",
         )
     return address.rstrip("/")
+
+
+def _price(env: Mapping[str, str], name: str) -> float | None:
+    text = env.get(name)
+    try:
+        return float(text) if text else None
+    except ValueError as error:
+        raise ConfigError(
+            "not a price",
+            where=f"environment variable {name}",
+            expected="a number, of whatever money",
+            found=text,
+            next_step="correct it where the stack or your Airflow is started",
+        ) from error
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

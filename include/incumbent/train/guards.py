@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 
 import numpy as np
@@ -99,12 +100,34 @@ def check_labels(model: Model, partition: str, labels: Labels) -> None:
         )
 
 
-def check_validation(model: Model, rows: TrainingRows) -> None:
-    """Refuse validation rows that could not say when to stop.
+def check_rows(model: Model, snapshot: Snapshot, rows: TrainingRows) -> None:
+    """Refuse too few rows, rows that have become old, and validation rows that could not say when to stop.
 
     Raises:
-        TrainingError: There are none, or all their labels are the same.
+        TrainingError: They are one of these.
     """
+    where = f"model {model.name}, training rows up to {snapshot.partition}"
+    if rows.count < model.train.min_rows:
+        raise TrainingError(
+            "there are too few training rows",
+            where=where,
+            expected=f"at least {model.train.min_rows}",
+            found=rows.count,
+            next_step="wait for more outcomes, or lower train.min_rows in model.yaml",
+        )
+    until = date.fromisoformat(snapshot.train_until)
+    if rows.newest is not None and (until - rows.newest).days > model.train.fresh_days:
+        raise TrainingError(
+            "the training rows are old: outcomes have stopped coming",
+            where=where,
+            expected=f"labelled rows of the {model.train.fresh_days} days before {until}",
+            found=f"none since {rows.newest}",
+            next_step="look at the deliveries of the outcomes, or raise train.fresh_days in model.yaml",
+        )
+    _check_validation(model, rows)
+
+
+def _check_validation(model: Model, rows: TrainingRows) -> None:
     if model.train.early_stopping is None:
         return
     labels = Labels.of(np.concatenate([np.empty(0), *(each.labels for each in rows.validation)]))

@@ -33,6 +33,8 @@ from incumbent.store import ModelStore
 from incumbent.store.data_files import is_text
 from incumbent.store.log import PARTITION
 
+EPOCH = date(1970, 1, 1)
+
 
 @dataclass(frozen=True)
 class TrainingRows:
@@ -42,11 +44,13 @@ class TrainingRows:
         train: Rows to learn from, by file, in partition order.
         validation: Newer rows, an embargo later; none where training never stops early.
         features: Names of the features, in the definition's order.
+        newest: Local day of the newest row to learn from; None if there is none.
     """
 
     train: tuple[Chosen, ...]
     validation: tuple[Chosen, ...]
     features: tuple[str, ...]
+    newest: date | None = None
 
     @property
     def count(self) -> int:
@@ -100,14 +104,16 @@ def choose_rows(store: ModelStore, model: Model, snapshot: Snapshot, files: Sequ
     until = date.fromisoformat(snapshot.train_until)
     first = validation_from(model, until)
     last = until if first is None else first - timedelta(days=model.embargo_days)
-    train, validation = [], []
+    train, validation, newest = [], [], []
     with labels_known(store, model, snapshot, files) as connection:
         for number, file in enumerate(files):
-            old, new = _choose(connection, model, (number, file), last, first or until, until)
+            old, new, day = _choose(connection, model, (number, file), last, first or until, until)
             train += [old] if len(old.positions) else []
+            newest += [day] if len(old.positions) else []
             validation += [new] if len(new.positions) else []
     schema = pq.read_schema(files[0]).empty_table()
-    return TrainingRows(tuple(train), tuple(validation), tuple(feature_columns(model, schema)))
+    names = tuple(feature_columns(model, schema))
+    return TrainingRows(tuple(train), tuple(validation), names, max(newest, default=None))
 
 
 def validation_from(model: Model, until: date) -> date | None:
@@ -156,12 +162,13 @@ def labels_known(
 
 def _choose(
     connection: duckdb.DuckDBPyConnection, model: Model, file: tuple[int, Path], last: date, first: date, until: date
-) -> tuple[Chosen, Chosen]:
-    """Return a file's rows before `last`, and those from `first` to `until`."""
+) -> tuple[Chosen, Chosen, date]:
+    """Return a file's rows before `last`, those from `first` to `until`, and the newest day of the former."""
     number, path = file
     weight = model.train.weight
     query = (
-        f"SELECT file_row_number::INTEGER AS position, label, {LOCAL_DATE} >= DATE '{first}' AS is_new"
+        f"SELECT file_row_number::INTEGER AS position, label, {LOCAL_DATE} >= DATE '{first}' AS is_new, "
+        f"date_diff('day', DATE '{EPOCH}', {LOCAL_DATE})::INTEGER AS day"
         + (f", ({weight})::DOUBLE AS weight " if weight else " ")
         + f"FROM (SELECT each.*, labels.label, (each.{quoted([model.time])} AT TIME ZONE '{model.timezone}')::DATE "
         f"AS {LOCAL_DATE} FROM read_parquet({literal(path)}, file_row_number=true, hive_partitioning=false) AS each "
@@ -181,7 +188,8 @@ def _choose(
     def of(mask: npt.NDArray[np.bool_]) -> Chosen:
         return Chosen(number, positions[mask], labels[mask], None if weights is None else weights[mask])
 
-    return of(~is_new), of(is_new)
+    newest = int(np.max(np.asarray(found["day"])[~is_new], initial=0))
+    return of(~is_new), of(is_new), EPOCH + timedelta(days=newest)
 
 
 def _weights(model: Model, found: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

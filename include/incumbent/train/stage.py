@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
-from incumbent.records import ModelVersion, Snapshot, Training
+from incumbent.records import ModelVersion, Snapshot, Training, TrainingCost
 from incumbent.store import ModelStore
 from incumbent.train.choose import choose_device, choose_launcher, count_gpus
 from incumbent.train.guards import check_labels, labels_of
+from incumbent.train.outcome import check_outcome
 from incumbent.train.progress import log_progress
+from incumbent.train.provenance import commit_of, packages
 from incumbent.train.work import Outcome, Work
 
 LOG = logging.getLogger(__name__)
@@ -76,13 +78,18 @@ def train_candidate(store: ModelStore, model: Model, snapshot: Snapshot, request
     if planned.launcher == "ray":
         from incumbent.train.ray_job import run_on_ray
 
-        return store_training(store, planned, run_on_ray(store, planned.work, settings))
-    return store_training(store, planned, planned.work.run(store, log_progress))
+        return store_training(store, planned, run_on_ray(store, planned.work, settings), settings)
+    return store_training(store, planned, planned.work.run(store, log_progress), settings)
 
 
-def store_training(store: ModelStore, planned: Planned, outcome: Outcome) -> Training:
-    """Write down the version that a training gave, and that the request has it."""
-    version = _version(planned.work, outcome)
+def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settings: Settings) -> Training:
+    """Write down the version that a training gave, and that the request has it.
+
+    Raises:
+        TrainingError: What came out is no model that anybody could use.
+    """
+    check_outcome(planned.work.model, outcome)
+    version = _version(store, planned.work, outcome, settings)
     # A second attempt on another release would write other code versions; the first manifest stands.
     store.records.claim(ModelVersion.kind, version.digest, version.to_json())
     training = Training(
@@ -96,14 +103,21 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome) -> Tra
         checkpoints=outcome.checkpoints,
         resumed_from=outcome.resumed_from,
         exact_resume=outcome.exact,
+        layout=outcome.layout,
+        metric=outcome.metric,
+        scores=outcome.scores,
     )
-    store.records.put(planned.request, training)
+    cost = _cost(planned.request, outcome, settings)
+    store.records.claim(TrainingCost.kind, planned.request, cost.to_json())
+    # Of two attempts at once the first stands: the other resumed elsewhere, and gave the same model.
+    stands = Training.from_json(store.records.claim(Training.kind, planned.request, training.to_json()))
     planned.work.checkpoints(store).clear()
-    LOG.info("version %s fitted: %d rounds on %d rows", version.digest[:16], outcome.rounds, outcome.rows)
-    return training
+    LOG.info("version %s fitted: %d rounds on %d rows", stands.version[:16], stands.rounds, outcome.rows)
+    return stands
 
 
-def _version(work: Work, outcome: Outcome) -> ModelVersion:
+def _version(store: ModelStore, work: Work, outcome: Outcome, settings: Settings) -> ModelVersion:
+    commit = commit_of(settings.models)
     return ModelVersion(
         digest=outcome.version,
         model=work.model.name,
@@ -124,5 +138,16 @@ def _version(work: Work, outcome: Outcome) -> ModelVersion:
             "python": platform.python_version(),
             "xgboost": importlib.metadata.version("xgboost"),
             "duckdb": importlib.metadata.version("duckdb"),
+            "packages": store.objects.put(packages()),
+            **({"commit": commit} if commit else {}),
         },
     )
+
+
+def _cost(request: str, outcome: Outcome, settings: Settings) -> TrainingCost:
+    """Return what the last attempt held, and what that costs."""
+    seconds = outcome.seconds["all"]
+    cores, gpus = seconds * outcome.cores, seconds * outcome.workers * (outcome.device == "cuda")
+    prices = (settings.core_hour_price, settings.gpu_hour_price)
+    price = None if prices == (None, None) else (cores * (prices[0] or 0) + gpus * (prices[1] or 0)) / 3600
+    return TrainingCost(request, outcome.seconds, cores, gpus, price, outcome.hardware)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +21,9 @@ from incumbent.store import ModelStore
 from incumbent.train.checkpoints import Checkpoint, Checkpoints, State
 from incumbent.train.choose import choose_device, count_gpus
 from incumbent.train.fit import Fitted, Plan, fit
-from incumbent.train.guards import Labels, check_labels, check_validation
+from incumbent.train.guards import Labels, check_labels, check_rows
 from incumbent.train.progress import Progress
+from incumbent.train.provenance import hardware
 from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
 
 
@@ -74,6 +74,7 @@ class Outcome:
 
     Attributes:
         version: Digest of the model file, which is in the store.
+        size: Bytes of the model file.
         rounds: Rounds in it.
         rows: Rows it has learned from.
         features, categories: Its encoding.
@@ -83,6 +84,7 @@ class Outcome:
         exact: Whether it equals, byte for byte, one that was never disturbed.
         device, workers: What computed at the end.
         layout: The same, with the threads.
+        cores: Threads of all workers.
         metric: Name of the scores.
         scores: `train`, round to score; `validation`, one for each round.
         seconds: How long the last attempt took, by step.
@@ -90,6 +92,7 @@ class Outcome:
     """
 
     version: str
+    size: int
     rounds: int
     rows: int
     features: Sequence[str]
@@ -101,6 +104,7 @@ class Outcome:
     device: str
     workers: int
     layout: str
+    cores: int
     metric: str
     scores: Mapping[str, Any]
     seconds: Mapping[str, float]
@@ -150,7 +154,7 @@ class Work:
         rows = choose_rows(store, self.model, self.snapshot, files)
         labels = rows.labels()
         check_labels(self.model, self.snapshot.partition, Labels.of(labels))
-        check_validation(self.model, rows)
+        check_rows(self.model, self.snapshot, rows)
         encoder = rows.learn_encoder(files)
         return Prepared(rows, encoder, self._class_weight(rows, labels), Shard(files, rows.train, encoder).groups)
 
@@ -196,6 +200,7 @@ class Work:
         sealed = kind.seal(fitted.model, encoder, self.snapshot.definition, self.snapshot.id)
         return Outcome(
             version=store.objects.put(sealed),
+            size=len(sealed),
             rounds=fitted.rounds,
             rows=prepared.rows.count,
             features=encoder.features,
@@ -208,9 +213,10 @@ class Work:
             workers=place.world,
             layout=fitted.state.layout,
             metric=fitted.metric,
+            cores=place.world * place.threads,
             scores={"train": dict(fitted.state.train), "validation": list(fitted.state.validation)},
             seconds={**seconds, "fit": fitted.seconds},
-            hardware=hardware(),
+            hardware=hardware(place.device),
         )
 
     def _class_weight(self, rows: TrainingRows, labels: np.ndarray[Any, np.dtype[np.float64]]) -> float:
@@ -219,9 +225,3 @@ class Work:
         weights = [np.ones(len(each.labels)) if each.weights is None else each.weights for each in rows.train]
         weight = np.concatenate(weights).astype(np.float64)
         return float(weight[labels == 0].sum() / weight[labels == 1].sum())
-
-
-def hardware() -> dict[str, Any]:
-    """Return what this machine is, without its name."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cores": os.cpu_count() or 1, "memory_gib": round(memory / 2**30, 1), "machine": platform.machine()}

@@ -1,0 +1,40 @@
+"""What a training gave, checked before anybody else sees it."""
+
+from __future__ import annotations
+
+from incumbent.config import Model
+from incumbent.errors import TrainingError
+from incumbent.train.work import Outcome
+
+
+def check_outcome(model: Model, outcome: Outcome) -> None:
+    """Refuse a model that nobody could use: unfinished, too large, or one that has learned nothing.
+
+    Raises:
+        TrainingError: It is one of these.
+    """
+    where, train = f"model {model.name}, version {outcome.version[:16]}", model.train
+    if train.early_stopping is None and outcome.rounds != train.rounds:
+        raise TrainingError(
+            "the model has not the rounds that were asked for",
+            where=where,
+            expected=f"{train.rounds} rounds",
+            found=f"{outcome.rounds} rounds",
+            next_step="clear the task; if it happens again, report it with the task's log",
+        )
+    if outcome.size > train.max_megabytes * 1e6:
+        raise TrainingError(
+            "the model file is too large",
+            where=where,
+            expected=f"at most {train.max_megabytes:g} MB",
+            found=f"{outcome.size / 1e6:.1f} MB",
+            next_step="lower train.rounds or max_depth, or raise train.max_megabytes",
+        )
+    if not any(outcome.importance.values()):
+        raise TrainingError(
+            "nothing was learned: no feature is ever split on",
+            where=where,
+            expected="a model that looks at a feature",
+            found=f"{outcome.rounds} rounds on {outcome.rows} rows with a constant prediction",
+            next_step="look at features that are all null or constant, at min_child_weight, gamma and train.weight",
+        )
