@@ -105,7 +105,7 @@ def test_the_example_becomes_a_champion(tmp_path: Path) -> None:
     request = open_request(runtime.store, "2026-01", "cold_start", {}, degraded=False, message="the first")[0].id
     assert stages.build_features(runtime, "2026-01").part is not None
     stages.take_snapshot(runtime, request)
-    stages.train_candidate(runtime, request)
+    stages.begin_training(runtime, request)
     stages.evaluate_candidate(runtime, request)
     assert stages.promote_candidate(runtime, request, None)["kind"] == "promoted"
 

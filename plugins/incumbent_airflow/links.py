@@ -19,3 +19,16 @@ class RayJobLink(BaseOperatorLink):
 
         job = getattr(operator, "ray_job", "")
         return f"{find_jobs(current_settings()).address}/#/jobs/{job}" if job else ""
+
+
+class MlflowRunLink(BaseOperatorLink):
+    """To the run of the task's training in MLflow."""
+
+    name = "MLflow run"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address, or nothing where MLflow has no run of it."""
+        from incumbent_airflow.runtime import Runtime
+        from incumbent_airflow.stages import mlflow_page
+
+        return mlflow_page(Runtime.open(operator.model), operator.request)

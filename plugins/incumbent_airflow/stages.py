@@ -6,7 +6,8 @@ gate, the reference for a drift) is handed over here. Long because there is one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from incumbent.features.build import FeatureBuild
+    from incumbent.promote import Run
     from incumbent.records import RetrainRequest, Snapshot, Training
+    from incumbent.train.progress import Progress
 
 PINS = "pins"
 NOT_APPROVED = "not_approved"
@@ -118,7 +121,7 @@ class Begun:
 
 def begin_training(runtime: Runtime, request_id: str) -> Begun:
     """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
-    from incumbent.train.progress import log_progress
+    from incumbent.promote import open_run
     from incumbent.train.ray_job import open_jobs, submit
     from incumbent.train.stage import find_training, plan_training, store_training
 
@@ -127,9 +130,34 @@ def begin_training(runtime: Runtime, request_id: str) -> Begun:
         if (found := find_training(store, request_id)) is not None:
             return Begun(_told(found))
         planned = plan_training(store, runtime.model, _snapshot(runtime, request_id), request_id)
+        run = open_run(store, settings.mlflow_uri, request_id, os.environ)
         if planned.launcher == "ray":
             return Begun(None, submit(store, planned.work, open_jobs(settings), settings))
-        return Begun(_told(store_training(store, planned, planned.work.run(store, log_progress), settings)))
+        return Begun(_told(store_training(store, planned, planned.work.run(store, watcher(settings, run)), settings)))
+
+
+def watcher(settings: Settings, run: Run | None) -> Callable[[Progress], None]:
+    """Return what tells people how far a fit is: a line in the log, and a point in MLflow while that takes any."""
+    from incumbent.promote import log_live
+    from incumbent.train.progress import log_progress
+
+    takes = run is not None
+
+    def tell(progress: Progress) -> None:
+        nonlocal takes
+        log_progress(progress)
+        if takes and run is not None:
+            takes = log_live(settings.mlflow_uri, run, progress.values(), progress.round, os.environ)
+
+    return tell
+
+
+def mlflow_page(runtime: Runtime, request_id: str) -> str:
+    """Return the address of the run of a request's training; nothing if MLflow has none."""
+    from incumbent.promote import known_run
+
+    run = known_run(runtime.store, request_id)
+    return "" if run is None else run.page(runtime.settings.mlflow_uri)
 
 
 def finish_training(runtime: Runtime, request_id: str, job: str, state: str, message: str) -> dict[str, Any]:
@@ -245,18 +273,19 @@ def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[
 
 
 def register_champion(runtime: Runtime) -> str:
-    """Bring MLflow to what the ledger says; MLflow being away blocks nothing."""
+    """Bring MLflow to what the ledger and the trainings say; MLflow being away blocks nothing."""
     from incumbent.errors import UnavailableError
-    from incumbent.promote import reconcile
+    from incumbent.promote import log_trainings, reconcile, unlogged
 
-    if not runtime.settings.mlflow_uri or runtime.store.champion() is None:
+    if not runtime.settings.mlflow_uri or not (runtime.store.champion() or unlogged(runtime.store)):
         return "nothing to register"
     try:
+        logged = log_trainings(runtime.store, runtime.settings.mlflow_uri)
         done = reconcile(runtime.store, runtime.model.name, runtime.settings.mlflow_uri)
     except UnavailableError as error:
         return f"pending: {error.what}; incumbent.maintenance tries again every five minutes"
     words = [f"registered {len(done.registered)}", "alias moved" if done.alias_moved else "alias in place"]
-    return "; ".join([*words, *done.problems])
+    return "; ".join([f"trainings logged {len(logged)}", *words, *done.problems])
 
 
 def lost_requests(runtime: Runtime, run: str) -> list[str]:

@@ -5,6 +5,7 @@ Importing MLflow takes seconds, so it happens inside functions, and only after t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import urllib.error
@@ -25,6 +26,7 @@ HTTP = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 
 FOLDER = "model"
 COMPLETE = "incumbent.complete"
 DIGEST = "incumbent.digest"
+REQUEST = "incumbent.request"
 SERVER_ERROR = 500
 EXISTS = "RESOURCE_ALREADY_EXISTS"
 
@@ -65,6 +67,15 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, MlflowException | OSError)
 
 
+@contextmanager
+def one_at_a_time(store: ModelStore) -> Iterator[None]:
+    """Keep two reconcilers of one store apart: MLflow itself would take both their versions."""
+    store.work.mkdir(parents=True, exist_ok=True)
+    with (store.work / ".registry.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def log_version(client: Any, store: ModelStore, model: str, entry: Promotion, tags: Mapping[str, str]) -> Any:
     """Register one version of the ledger: a run with its files and numbers, then the model version.
 
@@ -76,7 +87,7 @@ def log_version(client: Any, store: ModelStore, model: str, entry: Promotion, ta
         tags: Tags of the registered version.
     """
     version = store.records.get(ModelVersion, entry.version)
-    run = _run(client, f"incumbent/{model}", version, entry)
+    run = _run(client, experiment_of(client, model), version, entry)
     if run.data.tags.get(COMPLETE) != "true":
         _fill(client, run.info.run_id, store, version, entry)
     _ensure_model(client, model)
@@ -90,12 +101,16 @@ def log_version(client: Any, store: ModelStore, model: str, entry: Promotion, ta
     )
 
 
-def _run(client: Any, experiment: str, version: ModelVersion, entry: Promotion) -> Any:
-    """Return the run of a version, made once: the tag finds it again after a lost reply."""
-    known = client.get_experiment_by_name(experiment)
-    number = known.experiment_id if known else _create(client.create_experiment, experiment)
-    if number is None:
-        number = client.get_experiment_by_name(experiment).experiment_id
+def experiment_of(client: Any, model: str) -> str:
+    """Return the id of a model's experiment, which is made if it is not there."""
+    name = f"incumbent/{model}"
+    known = client.get_experiment_by_name(name)
+    number = known.experiment_id if known else _create(client.create_experiment, name)
+    return str(client.get_experiment_by_name(name).experiment_id if number is None else number)
+
+
+def _run(client: Any, number: str, version: ModelVersion, entry: Promotion) -> Any:
+    """Return the run of a version, made once: its training's, or one that the tag finds again after a lost reply."""
     runs = client.search_runs([number], f"tags.`{DIGEST}` = '{version.digest}'", max_results=1)
     if runs:
         return runs[0]

@@ -8,15 +8,12 @@ promotion and scoring go on, and the reconciler tries again.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from incumbent.errors import PipelineError
-from incumbent.promote.mlflow_client import connect, is_away, log_version
+from incumbent.promote.mlflow_client import connect, is_away, log_version, one_at_a_time
 from incumbent.records import Promotion
 from incumbent.store import ModelStore
 
@@ -60,7 +57,7 @@ def reconcile(store: ModelStore, model_name: str, tracking_uri: str) -> Reconcil
     if not entries:
         return Reconciliation()
     registered, problems = [], []
-    with connect(tracking_uri) as client, _one_at_a_time(store):
+    with connect(tracking_uri) as client, one_at_a_time(store):
         from mlflow.exceptions import MlflowException
 
         known = _versions(client, model_name)
@@ -128,15 +125,6 @@ def _restore_alias(client: Any, model: str, known: dict[str, Any], head: Promoti
     if seated != str(head.generation):
         client.set_registered_model_tag(model, SEAT, str(head.generation))
     return found != wanted, problems
-
-
-@contextmanager
-def _one_at_a_time(store: ModelStore) -> Iterator[None]:
-    """Keep two reconcilers of one store apart: MLflow itself would take both their versions."""
-    store.work.mkdir(parents=True, exist_ok=True)
-    with (store.work / ".registry.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _line(error: Exception) -> str:

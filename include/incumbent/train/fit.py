@@ -94,10 +94,10 @@ def fit(
         took, done = clock() - began, rounds.done - (resumed or 0)
         speed = done / took if took > 0 else 0.0
         left = (plan.rounds - rounds.done) / speed if speed else None
-        metric = _last_score(rounds.metric, validation, train)
+        metric, score = _last_score(rounds.metric, validation, train)
         return Progress(
-            rounds.done, plan.rounds, plan.rows, metric, speed * plan.rows, left, state.rounds, resumed, plan.attempt,
-            plan.workers, (os.getpid(),),
+            rounds.done, plan.rounds, plan.rows, metric, score, speed * plan.rows, left, state.rounds, resumed,
+            plan.attempt, plan.workers, (os.getpid(),),
         )  # fmt: skip
 
     told(progress(), now=True)
@@ -149,7 +149,7 @@ def _finite(score: float, rounds: Rounds, rows: str) -> float:
     return score
 
 
-def _last_score(metric: str, validation: Sequence[float], train: Mapping[str, float]) -> str:
+def _last_score(metric: str, validation: Sequence[float], train: Mapping[str, float]) -> tuple[str, float | None]:
     if validation:
-        return f"validation {metric} {validation[-1]:.6g}"
-    return f"train {metric} {list(train.values())[-1]:.6g}" if train else ""
+        return f"validation {metric}", validation[-1]
+    return (f"train {metric}", list(train.values())[-1]) if train else ("", None)

@@ -22,7 +22,8 @@ class Progress:
         round: Rounds that are done.
         rounds: Rounds that are wanted.
         rows: Training rows.
-        metric: The last score, such as `validation logloss 0.4312`; empty before the first.
+        metric: Name of the last score, such as `validation logloss`; empty before the first.
+        score: The last score; null before the first.
         rows_per_s: Rows that went through a round, a second, in this attempt.
         left_s: Seconds that are left at this speed; unknown before the first round.
         checkpoint: Rounds in the newest checkpoint.
@@ -36,6 +37,7 @@ class Progress:
     rounds: int
     rows: int
     metric: str = ""
+    score: float | None = None
     rows_per_s: float = 0.0
     left_s: float | None = None
     checkpoint: int = 0
@@ -47,7 +49,7 @@ class Progress:
     def line(self) -> str:
         """Return a line for people.
 
-        >>> Progress(50, 200, 1_000_000, "train logloss 0.4312", 2.4e7, 6.25, 50, 25).line()
+        >>> Progress(50, 200, 1_000_000, "train logloss", 0.4312, 2.4e7, 6.25, 50, 25).line()
         'round 50 of 200 (25 %), train logloss 0.4312, 24.0M rows/s, 6 s left, 1,000,000 rows, resumed from round 25'
         """
         speed = f"{self.rows_per_s / 1e6:.1f}M rows/s" if self.rows_per_s else ""
@@ -55,8 +57,18 @@ class Progress:
         share = f"round {self.round} of {self.rounds} ({100 * self.round // self.rounds} %)"
         resumed = "" if self.resumed_from is None else f"resumed from round {self.resumed_from}"
         workers = f"{self.workers} workers" if self.workers > 1 else ""
-        words = [share, self.metric, speed, left, f"{self.rows:,} rows", workers, resumed]
+        score = "" if self.score is None else f"{self.metric} {self.score:.6g}"
+        words = [share, score, speed, left, f"{self.rows:,} rows", workers, resumed]
         return ", ".join(word for word in words if word)
+
+    def values(self) -> dict[str, float]:
+        """Return what a curve can be drawn of, by name.
+
+        >>> Progress(50, 200, 1000, "train logloss", 0.5, 2e6).values()
+        {'train.logloss': 0.5, 'rows_per_s': 2000000.0}
+        """
+        score = {} if self.score is None else {self.metric.replace(" ", "."): self.score}
+        return {**score, "rows_per_s": self.rows_per_s}
 
     def to_json(self) -> str:
         """Return one line of JSON."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from incumbent_airflow.links import RayJobLink
+from incumbent_airflow.links import MlflowRunLink, RayJobLink
 from incumbent_airflow.runtime import Runtime
 from incumbent_airflow.triggers.ray_job import RayJobTrigger
 
@@ -24,7 +24,7 @@ class TrainOnRayOperator(BaseOperator):
     """
 
     template_fields = ("request",)
-    operator_extra_links = (RayJobLink(),)
+    operator_extra_links = (RayJobLink(), MlflowRunLink())
 
     def __init__(self, *, model: str, request: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -39,7 +39,7 @@ class TrainOnRayOperator(BaseOperator):
         begun = begin_training(Runtime.open(self.model), self.request)
         if begun.training is None:
             self.ray_job = begun.job
-            trigger = RayJobTrigger(begun.job)
+            trigger = RayJobTrigger(begun.job, self.model, self.request)
             self.defer(trigger=trigger, method_name="execute_complete", kwargs={"job": begun.job}, timeout=self._time())
         return dict(begun.training or {})
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from incumbent.train.progress import Progress
 
 LOG = logging.getLogger(__name__)
 AWAY_S = 60.0
@@ -21,17 +24,24 @@ class RayJobTrigger(BaseTrigger):
     stopped, or a trigger that runs out of time, leaves it alone.
 
     :param job: Submission id.
+    :param model: Model name.
+    :param request: Retrain request id; its run in MLflow gets a point of each progress.
     :param poll_s: Seconds between two looks.
     """
 
-    def __init__(self, job: str, poll_s: float = 2.0) -> None:
+    def __init__(self, job: str, model: str, request: str, poll_s: float = 2.0) -> None:
         super().__init__()
         self.job = job
+        self.model = model
+        self.request = request
         self.poll_s = poll_s
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what rebuilds this trigger in another process."""
-        return "incumbent_airflow.triggers.ray_job.RayJobTrigger", {"job": self.job, "poll_s": self.poll_s}
+        return (
+            "incumbent_airflow.triggers.ray_job.RayJobTrigger",
+            {"job": self.job, "model": self.model, "request": self.request, "poll_s": self.poll_s},
+        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, with the state in which the job ended."""
@@ -39,6 +49,7 @@ class RayJobTrigger(BaseTrigger):
         from incumbent.train.jobs_api import RUNNING
         from incumbent.train.ray_job import watch
 
+        tell = await asyncio.to_thread(self._teller)
         told, answered = None, time.monotonic()
         while True:
             try:
@@ -52,11 +63,19 @@ class RayJobTrigger(BaseTrigger):
                 answered = time.monotonic()
                 if seen.progress is not None and seen.progress != told:
                     told = seen.progress
-                    LOG.info("%s", told.line())
+                    await asyncio.to_thread(tell, told)
                 if seen.state not in RUNNING:
                     yield TriggerEvent({"state": seen.state, "message": f"job {self.job} is {seen.state.lower()}"})
                     return
             await asyncio.sleep(self.poll_s)
+
+    def _teller(self) -> Callable[[Progress], None]:
+        from incumbent.promote import known_run
+        from incumbent_airflow.runtime import Runtime
+        from incumbent_airflow.stages import watcher
+
+        runtime = Runtime.open(self.model)
+        return watcher(runtime.settings, known_run(runtime.store, self.request))
 
     async def on_kill(self) -> None:
         """End the job, because a person ended its task."""

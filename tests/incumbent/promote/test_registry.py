@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.incumbent.promote.conftest import free_port
 
 from incumbent.errors import UnavailableError
 from incumbent.promote import champion, promote, reconcile, rollback
@@ -20,44 +16,6 @@ from incumbent.promote.registry import ALIAS, DIGEST, GENERATION
 from incumbent.records import ModelVersion, digest_of
 
 pytestmark = pytest.mark.mlflow
-START_S = 90
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
-    uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/db.sqlite",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("w") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, cwd=folder, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310 - our own server
-                    break
-            except OSError:
-                assert time.monotonic() < deadline and process.poll() is None, (folder / "log").read_text()[-2000:]
-                time.sleep(0.3)
-        yield uri
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
 
 
 @pytest.fixture
