@@ -254,6 +254,9 @@ class Train(Strict):
         for name in sorted(decided.keys() & params.keys()):
             instead = f"; say {decided[name]} instead" if decided[name] else ""
             raise ValueError(f"{name!r} is not a parameter to set here{instead}")
+        bins = params.get("max_bin", 2)
+        if not isinstance(bins, int) or bins < 2:
+            raise ValueError(f"'max_bin' is a whole number from 2 on, not {bins!r}")
         return params
 
 

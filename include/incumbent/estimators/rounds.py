@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from incumbent.estimators.encoding import Matrix
+
 
 class GroupBroken(Exception):
     """A worker of the group is gone, and the others cannot go on without it."""
@@ -22,6 +24,7 @@ class Given:
         seed: Base seed.
         device: `cpu` or `cuda`.
         threads: How many.
+        bins: Cuts of each feature; see `incumbent.estimators.bins`.
         class_weight: What a row of class 1 weighs, against 1 for one of class 0.
         external: Folder for the binned rows; None to keep them in memory.
     """
@@ -31,6 +34,7 @@ class Given:
     seed: int
     device: str
     threads: int
+    bins: Matrix
     class_weight: float = 1.0
     external: Path | None = None
 

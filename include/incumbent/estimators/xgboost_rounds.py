@@ -18,6 +18,7 @@ import xgboost as xgb
 from xgboost import collective
 
 from incumbent.errors import TrainingError
+from incumbent.estimators.bins import DEFAULT_BINS
 from incumbent.estimators.rounds import Given, GroupBroken
 from incumbent.estimators.shards import Shard
 
@@ -36,9 +37,9 @@ class XgboostRounds:
         self._sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
         params |= {"seed": given.seed, "seed_per_iteration": self._sampled}
         self._class_weight = given.class_weight
-        self._rows = {"train": matrix(given, params, train)}
+        self._rows = {"train": binned(given, params, train)}
         if validation is not None:
-            self._rows["validation"] = matrix(given, params, validation, self._rows["train"])
+            self._rows["validation"] = binned(given, params, validation)
         with _said():
             self._booster = xgb.Booster(
                 params, list(self._rows.values()), model_file=None if start is None else bytearray(start)
@@ -97,16 +98,16 @@ def parameters(task: str, given: Mapping[str, Any], device: str, threads: int) -
     return {"eval_metric": METRICS[task], "verbosity": 0, **given, **decided}
 
 
-def matrix(
-    given: Given, params: Mapping[str, Any], shard: Shard, like: xgb.QuantileDMatrix | None = None
-) -> xgb.QuantileDMatrix:
-    """Return binned rows, in memory or on disk; validation rows in the bins of the training rows."""
-    options = {"max_bin": params.get("max_bin"), "nthread": given.threads, "enable_categorical": True, "ref": like}
+def binned(given: Given, params: Mapping[str, Any], shard: Shard) -> xgb.QuantileDMatrix:
+    """Return rows in the bins that all workers have, in memory or on disk."""
+    options = {"max_bin": params.get("max_bin", DEFAULT_BINS), "nthread": given.threads, "enable_categorical": True}
+    names = {"feature_names": list(shard.encoder.features), "feature_types": shard.encoder.types}
     kind = xgb.QuantileDMatrix if given.external is None else xgb.ExtMemQuantileDMatrix
     with _said():
-        binned = kind(_Batches(given, shard), **{name: value for name, value in options.items() if value is not None})
+        like = xgb.QuantileDMatrix(given.bins, **names, **options)
+        rows = kind(_Batches(given, shard), ref=like, **options)
     shard.forget()
-    return binned
+    return rows
 
 
 class _Batches(xgb.DataIter):  # type: ignore[misc]

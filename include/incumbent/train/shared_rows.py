@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from base64 import b64decode, b64encode
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,7 @@ def share(checkpoints: Checkpoints, prepared: Prepared) -> tuple[str, int]:
         "features": rows.features,
         "categories": prepared.encoder.categories,
         "class_weight": prepared.class_weight,
+        "bins": [list(prepared.bins.shape), b64encode(np.ascontiguousarray(prepared.bins).tobytes()).decode()],
     }
     roles = [(0, each) for each in rows.train] + [(1, each) for each in rows.validation]
     tables = [_table(role, each) for role, each in roles]
@@ -59,7 +61,9 @@ def shared(blobs: Blobs, name: str) -> Prepared:
     features = tuple(said["features"])
     encoder = Encoder(features, {name: tuple(levels) for name, levels in said["categories"].items()})
     rows = TrainingRows(tuple(roles[0]), tuple(roles[1]), features)
-    return Prepared(rows, encoder, said["class_weight"], int(name.partition("-")[0]))
+    shape, cuts = said["bins"]
+    bins = np.frombuffer(b64decode(cuts), dtype=np.float32).reshape(shape)
+    return Prepared(rows, encoder, bins, said["class_weight"], int(name.partition("-")[0]))
 
 
 def found(blobs: Blobs) -> tuple[str, int] | None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from incumbent.config import Model
-from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
+from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.rounds import Given
 from incumbent.estimators.shards import Shard
 from incumbent.records import Snapshot, digest_of
@@ -34,12 +35,14 @@ class Prepared:
     Attributes:
         rows: Which rows of which file.
         encoder: Features and vocabulary.
+        bins: Cuts of each feature.
         class_weight: What a row of class 1 weighs.
         row_groups: Row groups that have rows to learn from.
     """
 
     rows: TrainingRows
     encoder: Encoder
+    bins: Matrix
     class_weight: float
     row_groups: int
 
@@ -156,7 +159,9 @@ class Work:
         check_labels(self.model, self.snapshot.partition, Labels.of(labels))
         check_rows(self.model, self.snapshot, rows)
         encoder = rows.learn_encoder(files)
-        return Prepared(rows, encoder, self._class_weight(rows, labels), Shard(files, rows.train, encoder).groups)
+        bins = learn_bins(files, rows.train, encoder, int(self.model.train.params.get("max_bin", DEFAULT_BINS)))
+        groups = Shard(files, rows.train, encoder).groups
+        return Prepared(rows, encoder, bins, self._class_weight(rows, labels), groups)
 
     def fit(
         self,
@@ -179,7 +184,14 @@ class Work:
         with tempfile.TemporaryDirectory(prefix="incumbent-binned-") as scratch:
             external = Path(scratch) if train.external_memory else None
             given = Given(
-                self.model.task, train.params, train.seed, place.device, place.threads, prepared.class_weight, external
+                self.model.task,
+                train.params,
+                train.seed,
+                place.device,
+                place.threads,
+                prepared.bins,
+                prepared.class_weight,
+                external,
             )
             rounds = estimator(train.estimator).rounds(given, share, held, None if start is None else start.model)
             plan = Plan(

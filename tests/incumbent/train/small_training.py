@@ -23,7 +23,7 @@ from incumbent.embedded.settings import Settings
 from incumbent.records import Ingest, RetrainRequest, Snapshot
 from incumbent.store import ModelStore, Store
 from incumbent.train import stage
-from incumbent.train.checkpoints import Checkpoints, State
+from incumbent.train.checkpoints import FOLDER, SUFFIX, Checkpoints, State
 
 REQUEST = "2020-01-r1"
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -85,6 +85,12 @@ def small_store(root: Path, rows: int = 3000) -> tuple[ModelStore, Snapshot]:
 
 def small_settings(home: Path, **env: str) -> Settings:
     return Settings.from_env({"INCUMBENT_HOME": str(home), **env}, root=home)
+
+
+def checkpointed(store: ModelStore) -> int:
+    """Return the rounds of the newest checkpoint of any fit."""
+    names = [name.rpartition("/")[2] for name in store.blobs.names(FOLDER) if name.endswith(SUFFIX)]
+    return max((int(name.partition("-")[0]) for name in names), default=0)
 
 
 class DyingCheckpoints(Checkpoints):

@@ -16,7 +16,8 @@ import pytest
 import xgboost as xgb
 
 from incumbent.errors import TrainingError
-from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.bins import learn_bins
+from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.rounds import Given
 from incumbent.estimators.shards import Chosen, Shard
 from incumbent.estimators.xgboost import parse
@@ -69,13 +70,17 @@ def run(
     checkpoints = kept(folder)
     start = checkpoints.newest()
     grown = XgboostRounds(
-        Given("binary", params, 7, "cpu", 1, **given),
+        Given("binary", params, 7, "cpu", 1, bins_of(train), **given),
         train,
         validation if patience else None,
         None if start is None else start.model,
     )
     plan = Plan(rounds, patience, every, 1e9, "cpu, 1 worker of 1 thread", train.rows)
     return fit(grown, plan, start, checkpoints.write, tell)
+
+
+def bins_of(shard: Shard) -> Matrix:
+    return learn_bins(shard.files, shard.chosen, shard.encoder)
 
 
 def kept(folder: Path) -> Checkpoints:
@@ -156,7 +161,7 @@ def test_a_fit_that_went_on_elsewhere_says_that_it_is_not_exact(tmp_path: Path) 
     start = checkpoints.newest()
     assert start is not None
     assert start.state.exact
-    grown = XgboostRounds(Given("binary", PLAIN, 7, "cpu", 1), train, None, start.model)
+    grown = XgboostRounds(Given("binary", PLAIN, 7, "cpu", 1, bins_of(train)), train, None, start.model)
     fitted = fit(grown, Plan(20, None, 10, 1e9, "cpu, 2 workers of 1 thread", 1), start, checkpoints.write)
     assert not fitted.state.exact
     assert not run(tmp_path, PLAIN).state.exact, "it is not forgotten"
@@ -166,7 +171,7 @@ def test_checkpoints_are_also_kept_by_the_clock(tmp_path: Path) -> None:
     train, _ = shards(tmp_path / "data")
     seconds = iter(range(0, 10_000, 4))
     written: list[int] = []
-    grown = XgboostRounds(Given("binary", PLAIN, 7, "cpu", 1), train, None, None)
+    grown = XgboostRounds(Given("binary", PLAIN, 7, "cpu", 1, bins_of(train)), train, None, None)
     plan = Plan(25, None, 25, 60, "one", train.rows)
     fit(grown, plan, None, lambda state, model: written.append(state.rounds), clock=lambda: float(next(seconds)))
     assert 1 < len(written) < 25
@@ -182,7 +187,7 @@ def test_balanced_classes_weigh_the_same_and_predictions_stay_probabilities(tmp_
     weight = float((labels[keep] == 0).sum() / (labels[keep] == 1).sum())
     assert weight > 5
     grown = XgboostRounds(
-        Given("binary", {"max_depth": 2, "eta": 0.1}, 7, "cpu", 1, class_weight=weight), few, None, None
+        Given("binary", {"max_depth": 2, "eta": 0.1}, 7, "cpu", 1, bins_of(few), weight), few, None, None
     )
     before: list[bytes] = []
     plan = Plan(30, None, 30, 1e9, "one", few.rows)

@@ -15,14 +15,13 @@ from typing import Any
 
 import psutil
 import pytest
-from small_training import REQUEST, small_model, small_settings, small_store
+from small_training import REQUEST, checkpointed, small_model, small_settings, small_store
 
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError
 from incumbent.records import Training
 from incumbent.store import ModelStore
-from incumbent.train.checkpoints import FOLDER, SUFFIX
 from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
 
@@ -50,12 +49,6 @@ def workers(settings: Settings) -> list[psutil.Process]:
                 if process.cmdline()[0].startswith("ray::Worker"):  # a call to it changes the rest
                     found.append(process)
     return found
-
-
-def checkpointed(store: ModelStore) -> int:
-    """Return the rounds of the newest checkpoint of any fit."""
-    names = [name.rpartition("/")[2] for name in store.blobs.names(FOLDER) if name.endswith(SUFFIX)]
-    return max((int(name.partition("-")[0]) for name in names), default=0)
 
 
 def kill_after(settings: Settings, store: ModelStore, after_round: int, killed: list[int]) -> None:
