@@ -6,6 +6,7 @@ gate, the reference for a drift) is handed over here. Long because there is one 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from incumbent.records import RetrainRequest, Snapshot, Training
     from incumbent.train.progress import Progress
 
+LOG = logging.getLogger(__name__)
 PINS = "pins"
 NOT_APPROVED = "not_approved"
 REFUSED_BEFORE = "Not promoted: this request was refused before; open a new request to have a challenger judged again."
@@ -298,8 +300,11 @@ def lost_requests(runtime: Runtime, run: str) -> list[str]:
 def vacuum_daily(runtime: Runtime, run: str) -> str | None:
     """Remove what retention no longer keeps, by the first run of the day; None when another run does."""
     from incumbent.store.vacuum import vacuum
+    from incumbent.train.checkpoints import forget_abandoned
 
     keep_days, now = runtime.model.retention.keep_days, datetime.now(UTC)
+    for folder in forget_abandoned(runtime.store.blobs, now):
+        LOG.info("checkpoints %s removed: nobody has come back to that training for a month", folder)
     if keep_days is None:
         return None
     stands = runtime.store.records.claim("vacuums", now.date().isoformat(), {"run": run})

@@ -29,7 +29,7 @@ class ModelStore:
     Attributes:
         name: The model.
         blobs: Where everything that is promised lies.
-        work: Folder of this machine for what is no promise: checkpoints, pages for people, locks.
+        work: Folder of this machine for what is no promise: pages for people, locks.
         records: Put-if-absent records: pins, snapshots, gate reports, the ledger, requests.
         intents: What is being committed and is not on record yet; each is taken away when it is.
         objects: Files by digest: model files, feature definitions, profiles.
@@ -136,7 +136,7 @@ class Store:
 
         Args:
             address: A folder, or `s3://bucket/prefix`.
-            work: Where checkpoints and pages go if the address is not on this machine.
+            work: Where pages go if the address is not on this machine.
             options: Of S3; see `incumbent.store.s3.S3Blobs`.
         """
         if not address.startswith("s3://"):
@@ -148,7 +148,7 @@ class Store:
     def __init__(self, root: Path | str | Blobs, work: Path | None = None) -> None:
         self.blobs = root if isinstance(root, Blobs) else LocalBlobs(root)
         if work is None and not isinstance(self.blobs, LocalBlobs):
-            raise ValueError(f"{self.blobs.url} is not on this machine: say where checkpoints and pages go")
+            raise ValueError(f"{self.blobs.url} is not on this machine: say where pages go")
         self.work = work or Path(self.blobs.url)
 
     def model(self, name: str) -> ModelStore:

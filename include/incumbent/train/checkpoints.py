@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,29 @@ from incumbent.store.blobs import Blobs
 
 LOG = logging.getLogger(__name__)
 KEEP = 3
+ABANDONED = timedelta(days=30)
 SET_ASIDE = "set-aside"
 SUFFIX = ".checkpoint"
 FOLDER = "checkpoints"
 SCHEMA = "incumbent.checkpoint/1"
+
+
+def forget_abandoned(store: Blobs, now: datetime) -> list[str]:
+    """Remove the checkpoints of trainings that nobody has come back to for a month; return their folders.
+
+    Args:
+        store: The model's store.
+        now: The time, in UTC.
+    """
+    gone = []
+    for folder in store.folders(FOLDER):
+        blobs = store.below(f"{FOLDER}/{folder}")
+        names = blobs.names()
+        if names and all(now - blobs.modified(name) > ABANDONED for name in names):
+            for name in names:
+                blobs.remove(name)
+            gone.append(folder)
+    return gone
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from incumbent.errors import StoreError, UnavailableError
 from incumbent.records import digest_of
 from incumbent.store.blobs import Blobs
 from incumbent.store.local import LocalBlobs
-from incumbent.train.checkpoints import FOLDER, KEEP, SET_ASIDE, SUFFIX, Checkpoints, State
+from incumbent.train.checkpoints import ABANDONED, FOLDER, KEEP, SET_ASIDE, SUFFIX, Checkpoints, State, forget_abandoned
 
 pytestmark = pytest.mark.unit
 WORK = "a" * 64
@@ -109,6 +112,23 @@ def test_there_is_none_in_a_folder_that_does_not_exist(checkpoints: Checkpoints)
     assert checkpoints.newest() is None
     assert checkpoints.said("result.json") is None
     checkpoints.clear()
+
+
+def test_what_nobody_has_come_back_to_for_a_month_is_forgotten(tmp_path: Path) -> None:
+    store = LocalBlobs(tmp_path)
+    old, mixed, new = (Checkpoints(store, letter * 64) for letter in "abc")
+    month = ABANDONED.total_seconds() + 60
+    for checkpoints in (old, mixed, new):
+        write(checkpoints, 10)
+    aged = [old.blobs, mixed.blobs]
+    write(mixed, 20)
+    for blobs in aged:
+        for name in blobs.names():
+            if not name.startswith("000020"):
+                os.utime(blobs.path(name), (time.time() - month,) * 2)
+    assert forget_abandoned(store, datetime.now(UTC)) == ["a" * 32]
+    assert old.blobs.names() == []
+    assert (len(mixed.blobs.names()), len(new.blobs.names())) == (2, 1)
 
 
 def test_a_small_record_is_replaced_and_cleared_with_the_rest(checkpoints: Checkpoints) -> None:
