@@ -1,0 +1,143 @@
+"""Whatever is killed while a training runs, it ends with the rounds and the bytes of one that nobody disturbed.
+
+In a stack of its own, through Airflow: each seed draws what is hit and when, and says so.
+"""
+
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from demo.killer import fitting
+from tests.integration.conftest import ROOT, Stack, free_port_base
+
+from demo import raw_data
+from incumbent.embedded import processes, stack
+from incumbent.embedded.settings import Settings
+from incumbent.records import Training
+from incumbent.store.check import check_model
+from incumbent.train.checkpoints import FOLDER, SUFFIX
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(3600)]
+NAME = "flights_delay"
+MONTH = "2013-01"
+ROUNDS = 600
+EVERY = 20
+SEEDS = range(4)
+
+
+@pytest.fixture(scope="module")
+def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return a stack in which one model waits for a training, of more rounds than usual so that there is time to hit."""
+    project = tmp_path_factory.mktemp("faults")
+    shutil.copytree(ROOT / "dags", project / "dags")
+    shutil.copy(ROOT / "airflow_settings.yaml", project)
+    folder = project / "include" / "models" / NAME
+    shutil.copytree(ROOT / "include" / "models" / NAME, folder)
+    model = yaml.safe_load((folder / "model.yaml").read_text())
+    model["train"] |= {"launcher": "ray", "rounds": ROUNDS, "checkpoint_every": EVERY}
+    model["train"]["params"] = {**model["train"].get("params", {}), "subsample": 0.8, "colsample_bynode": 0.8}
+    (folder / "model.yaml").write_text(yaml.safe_dump(model, sort_keys=False))
+    running = Stack(Settings.from_env({"INCUMBENT_PORT_BASE": str(free_port_base())}, project), installed)
+    try:
+        running.up()
+        for source in ("airlines", "planes"):
+            raw_data.write_once(running.settings.raw / NAME, source)
+        running.settle(NAME, MONTH, "weather", "flights", "outcomes")
+        yield running
+    finally:
+        stack.down(running.settings)
+
+
+def newest(running: Stack) -> int:
+    names = [name.rpartition("/")[2] for name in running.store(NAME).blobs.names(FOLDER) if name.endswith(SUFFIX)]
+    return max((int(name.partition("-")[0]) for name in names), default=0)
+
+
+def kill_worker(running: Stack) -> str:
+    (worker, *_) = fitting(running.settings.run)
+    worker.kill()
+    return f"worker {worker.pid}"
+
+
+def kill_head(running: Stack) -> str:
+    return _kill_component(running, "ray")
+
+
+def kill_triggerer(running: Stack) -> str:
+    said = _kill_component(running, "triggerer")
+    running.up()
+    return said
+
+
+def kill_task(running: Stack) -> str:
+    """Kill whatever process of the scheduler's works for the training, if there is one: mostly it is deferred."""
+    (scheduler,) = [found for found in processes.recorded(running.settings.run) if found.name == "scheduler"]
+    tasks = [each for each in processes.family(scheduler) if _title(each).startswith("airflow task")]
+    for task in tasks:
+        with suppress(psutil.NoSuchProcess):
+            task.kill()
+    return f"tasks {[task.pid for task in tasks]}"
+
+
+def _kill_component(running: Stack, name: str) -> str:
+    (record,) = [found for found in processes.recorded(running.settings.run) if found.name == name]
+    family = processes.family(record)
+    for each in family:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    return f"{name} {record.pid} and {len(family) - 1} others"
+
+
+def _title(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+FAULTS: dict[str, Callable[[Stack], str]] = {
+    "worker": kill_worker, "head": kill_head, "triggerer": kill_triggerer, "task": kill_task,
+}  # fmt: skip
+BEFORE: dict[str, Any] = {}
+
+
+def train(running: Stack, hit: Callable[[], None] = lambda: None) -> Training:
+    run_id = running.api.trigger(f"{NAME}.train", {"partition": MONTH, "reason": "to be disturbed"})
+    hit()
+    state = running.api.wait(f"{NAME}.train", run_id)
+    assert state == "success", run_id
+    store = running.store(NAME)
+    return max(store.records.all(Training), key=lambda training: store.records.written(Training.kind, training.request))
+
+
+def test_undisturbed(own: Stack) -> None:
+    training = train(own)
+    assert (training.rounds, training.launcher, training.resumed_from) == (ROUNDS, "ray", None)
+    BEFORE["version"] = training.version
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_disturbed(own: Stack, seed: int) -> None:
+    draw = random.Random(seed)
+    name, after = draw.choice(list(FAULTS)), draw.randrange(0, ROUNDS * 3 // 4)
+    said: list[str] = []
+
+    def hit() -> None:
+        deadline = time.monotonic() + 120
+        while newest(own) < max(after, EVERY if name != "task" else 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        at = newest(own)
+        said.append(f"seed {seed}: {FAULTS[name](own)} at round {at}")
+        print(said[-1])
+
+    training = train(own, hit)
+    print(f"{said[-1]}; resumed from {training.resumed_from}")
+    assert training.rounds == ROUNDS
+    assert training.version == BEFORE["version"]
+    assert check_model(own.store(NAME)) == []
