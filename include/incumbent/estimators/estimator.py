@@ -1,9 +1,12 @@
-"""What an estimator has to be able to do: one module of a few functions for each."""
+"""What an estimator has to be able to do: one module of six functions for each."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from incumbent.errors import ConfigError
+from incumbent.estimators.abilities import ABILITIES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,22 +22,41 @@ if TYPE_CHECKING:
 class Estimator(Protocol):
     """The functions of a module in `incumbent.estimators`."""
 
-    def rounds(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> Rounds:
+    def fit(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> Rounds:
         """Begin a fit, or go on from a model that `Rounds.save` gave."""
 
-    def seal(self, model: bytes, encoder: Encoder, definition: str, snapshot: str) -> bytes:
+    def predict(self, loaded: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        """Return one prediction per row, shape (n_rows,); a probability for a binary task."""
+
+    def save(self, model: bytes, encoder: Encoder, definition: str, snapshot: str) -> bytes:
         """Return the model file that says itself what its numbers mean."""
 
-    def importance(self, model: bytes, features: tuple[str, ...]) -> dict[str, float]:
-        """Return each feature's share of the total gain; 0 for one that is never split on."""
+    def verify(self, data: bytes, expected_digest: str) -> None:
+        """Refuse bytes that are not what they should be, or that a child process does not survive."""
 
     def load(self, data: bytes, version: ModelVersion) -> Any:
-        """Return a model, verified before a byte is parsed."""
+        """Return a model to predict with, verified before this process parses a byte."""
 
-    def predict(self, loaded: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
-        """Return one prediction per row, shape (n_rows,)."""
+    def explain(self, loaded: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        """Return what each feature adds to a row's margin, shape (n_rows, n_features + 1), the bias last."""
 
 
 def estimator(name: str) -> Estimator:
-    """Return an estimator by its name; what it needs is imported now and not before."""
-    return cast(Estimator, importlib.import_module(f"incumbent.estimators.{name}"))
+    """Return an estimator by its name; what it needs is imported now and not before.
+
+    Raises:
+        ConfigError: Its library is not installed.
+    """
+    try:
+        return cast(Estimator, importlib.import_module(f"incumbent.estimators.{name}"))
+    except ModuleNotFoundError as error:
+        ability = ABILITIES[name]
+        raise ConfigError(
+            "the library of an estimator is not installed",
+            where=f"estimator {name}",
+            expected=ability.library,
+            found=str(error),
+            next_step=f"install incumbent[{ability.extra}] where trainings and scorings run"
+            if ability.extra
+            else "install Incumbent again",
+        ) from error

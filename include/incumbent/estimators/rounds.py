@@ -46,11 +46,13 @@ class Rounds(Protocol):
 
     Attributes:
         done: Rounds so far.
+        exact: Whether a fit that goes on from what `save` gave ends with the bytes of one that was never stopped.
         metric: Name of the score.
         larger_is_better: Of the score.
     """
 
     done: int
+    exact: bool
     metric: str
     larger_is_better: bool
 
@@ -64,4 +66,7 @@ class Rounds(Protocol):
         """Return the model so far, to go on from."""
 
     def finish(self, rounds: int) -> bytes:
-        """Return the model of its first rounds, to predict with."""
+        """Return the model of its first rounds, to predict with; nothing is added afterwards."""
+
+    def importance(self, rounds: int) -> Mapping[str, float]:
+        """Return each feature's share of what the first rounds have learned; the shares sum to 1."""

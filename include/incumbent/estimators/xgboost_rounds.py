@@ -36,6 +36,8 @@ class XgboostRounds:
         params = parameters(given.task, given.params, given.device, given.threads)
         self._sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
         params |= {"seed": given.seed, "seed_per_iteration": self._sampled}
+        self.exact = True
+        self._features = train.encoder.features
         self._class_weight = given.class_weight
         self._rows = {"train": binned(given, params, train)}
         if validation is not None:
@@ -74,6 +76,10 @@ class XgboostRounds:
                 _shift(booster, self._offset(booster))
         return bytes(booster.save_raw("ubj"))
 
+    def importance(self, rounds: int) -> dict[str, float]:
+        """Return each feature's share of the total gain; 0 for one that is never split on."""
+        return gain_shares(self._booster[:rounds], self._features)
+
     def _offset(self, booster: xgb.Booster) -> float:
         """Return the logit that brings the mean prediction back to the share of class 1 in the training rows.
 
@@ -96,6 +102,13 @@ def parameters(task: str, given: Mapping[str, Any], device: str, threads: int) -
     """Return the booster parameters: the user's, with what the project decides laid over them."""
     decided = {"objective": OBJECTIVES[task], "device": device, "nthread": threads, "tree_method": "hist"}
     return {"eval_metric": METRICS[task], "verbosity": 0, **given, **decided}
+
+
+def gain_shares(booster: xgb.Booster, features: tuple[str, ...]) -> dict[str, float]:
+    """Return each feature's share of the total gain; 0 for one that is never split on."""
+    gain = booster.get_score(importance_type="total_gain")
+    total = sum(gain.values()) or 1.0
+    return {name: float(gain.get(name, 0.0)) / total for name in features}
 
 
 def binned(given: Given, params: Mapping[str, Any], shard: Shard) -> xgb.QuantileDMatrix:

@@ -53,7 +53,7 @@ class State:
         rounds: Rounds in the model.
         written: Checkpoints over all attempts, this one among them.
         layout: What computes, such as `cpu, 2 workers of 1 thread`; sums of floats depend on it.
-        exact: Whether all attempts had the same layout.
+        exact: Whether all attempts had the same layout, and an estimator that goes on to the same bytes.
         validation: Score on the validation rows after each round.
         train: Score on the training rows, after some rounds.
     """

@@ -46,6 +46,7 @@ class Fitted:
     Attributes:
         model: The model file.
         rounds: Rounds in it.
+        importance: Feature to its share of what was learned.
         state: Where the fit was at its end.
         resumed_from: Round the last attempt started from; None if from nothing.
         metric: Name of the scores.
@@ -54,6 +55,7 @@ class Fitted:
 
     model: bytes
     rounds: int
+    importance: Mapping[str, float]
     state: State
     resumed_from: int | None
     metric: str
@@ -85,7 +87,8 @@ def fit(
         TrainingError: A score is not finite.
     """
     before = State(layout=plan.layout) if start is None else start.state
-    state = replace(before, exact=before.exact and before.layout == plan.layout, layout=plan.layout)
+    same = start is None or (rounds.exact and before.layout == plan.layout)
+    state = replace(before, exact=before.exact and same, layout=plan.layout)
     resumed = None if start is None else state.rounds
     told, began, kept = Told(tell, clock), clock(), clock()
     validation, train = list(state.validation), dict(state.train)
@@ -116,7 +119,8 @@ def fit(
             kept = clock()
         told(progress(), now=over)
     best = rounds.done if plan.patience is None else best_round(validation, rounds.larger_is_better)
-    return Fitted(rounds.finish(best), best, state, resumed, rounds.metric, clock() - began)
+    importance = rounds.importance(best)
+    return Fitted(rounds.finish(best), best, importance, state, resumed, rounds.metric, clock() - began)
 
 
 def best_round(scores: Sequence[float], larger_is_better: bool) -> int:

@@ -193,7 +193,7 @@ class Work:
                 prepared.class_weight,
                 external,
             )
-            rounds = estimator(train.estimator).rounds(given, share, held, None if start is None else start.model)
+            rounds = estimator(train.estimator).fit(given, share, held, None if start is None else start.model)
             plan = Plan(
                 train.rounds, train.early_stopping, train.checkpoint_every, train.checkpoint_seconds,
                 place.layout, rows.count, place.world, place.attempt,
@@ -209,7 +209,7 @@ class Work:
         from incumbent.estimators import estimator
 
         kind, encoder = estimator(self.model.train.estimator), prepared.encoder
-        sealed = kind.seal(fitted.model, encoder, self.snapshot.definition, self.snapshot.id)
+        sealed = kind.save(fitted.model, encoder, self.snapshot.definition, self.snapshot.id)
         return Outcome(
             version=store.objects.put(sealed),
             size=len(sealed),
@@ -217,7 +217,7 @@ class Work:
             rows=prepared.rows.count,
             features=encoder.features,
             categories=dict(encoder.categories),
-            importance=kind.importance(sealed, encoder.features),
+            importance=fitted.importance,
             checkpoints=fitted.state.written,
             resumed_from=fitted.resumed_from,
             exact=fitted.state.exact and place.device == "cpu",  # nobody has measured it on CUDA

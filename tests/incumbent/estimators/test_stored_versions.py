@@ -14,7 +14,8 @@ from incumbent.errors import ModelError
 from incumbent.estimators import predictor
 from incumbent.estimators import xgboost as estimator
 from incumbent.estimators.encoding import Encoder
-from incumbent.estimators.xgboost_rounds import parameters
+from incumbent.estimators.model_file import SEAL, check_seal
+from incumbent.estimators.xgboost_rounds import _shift, gain_shares, parameters
 from incumbent.records import ModelVersion, digest_of
 from incumbent.store import Store
 
@@ -34,7 +35,7 @@ def fitted(rows: pa.Table) -> tuple[xgb.Booster, ModelVersion]:
     encoder = Encoder.learn(rows, ("x", "noise", "kind", "constant"))
     booster = booster_of(encoder, rows, np.asarray(rows["label"]), 8, max_depth=3)
     version = ModelVersion(
-        digest_of(estimator.save(booster)), "small", "xgboost", "binary", "d", "s", encoder.features,
+        digest_of(estimator.as_ubj(booster)), "small", "xgboost", "binary", "d", "s", encoder.features,
         encoder.categories, {}, 8, 600, "2020-01-01", {},
     )  # fmt: skip
     return booster, version
@@ -43,7 +44,7 @@ def fitted(rows: pa.Table) -> tuple[xgb.Booster, ModelVersion]:
 def test_a_loaded_booster_predicts_the_same_probabilities(fitted: Any, rows: pa.Table) -> None:
     booster, version = fitted
     before = estimator.predict(booster, version, rows)
-    after = estimator.predict(estimator.load(estimator.save(booster), version), version, rows)
+    after = estimator.predict(estimator.load(estimator.as_ubj(booster), version), version, rows)
     np.testing.assert_array_equal(after, before)
     late = np.asarray(rows["label"]) == 1
     assert 0 < before.min() < before.max() < 1
@@ -65,14 +66,14 @@ def test_a_parser_that_is_killed_kills_no_one_else() -> None:
 
 
 def test_a_truncated_file_is_unreadable(fitted: Any) -> None:
-    cut = estimator.save(fitted[0])[:-200]
+    cut = estimator.as_ubj(fitted[0])[:-200]
     with pytest.raises(ModelError, match="model unreadable"):
         estimator.verify(cut, digest_of(cut))
 
 
 def test_a_feature_that_is_never_split_on_has_no_share(fitted: Any) -> None:
     booster, version = fitted
-    share = estimator.importance(estimator.save(booster), version.features)
+    share = gain_shares(booster, version.features)
     assert list(share) == ["x", "noise", "kind", "constant"]
     assert share["constant"] == 0.0
     assert share["x"] > share["noise"]
@@ -82,13 +83,13 @@ def test_the_same_trees_over_another_vocabulary_are_another_version(fitted: Any)
     booster, version = fitted
     encoder = Encoder(version.features, version.categories)
     other = Encoder(version.features, {"kind": ("x", "y", "z")})
-    plain = estimator.save(booster)
-    files = [estimator.seal(plain, encoder, "d", "s"), estimator.seal(plain, other, "d", "s")]
+    plain = estimator.as_ubj(booster)
+    files = [estimator.save(plain, encoder, "d", "s"), estimator.save(plain, other, "d", "s")]
     assert len({digest_of(file) for file in files}) == 2
-    assert files[0] == estimator.seal(plain, encoder, "d", "s")
-    estimator.check_seal(estimator.parse(files[0]), version)
+    assert files[0] == estimator.save(plain, encoder, "d", "s")
+    check_seal(estimator.parse(files[0]).attr(SEAL), version)
     with pytest.raises(ModelError, match="something else than the model file"):
-        estimator.check_seal(estimator.parse(files[1]), version)
+        check_seal(estimator.parse(files[1]).attr(SEAL), version)
 
 
 def test_the_task_decides_the_objective_and_the_user_decides_the_rest() -> None:
@@ -103,12 +104,25 @@ def test_a_store_predicts_with_a_version_and_parses_its_file_once(
 ) -> None:
     booster, version = fitted
     store = Store(tmp_path).model("small")
-    store.objects.put(estimator.save(booster))
+    store.objects.put(estimator.as_ubj(booster))
     parsed: list[str] = []
-    real = estimator._survive
-    monkeypatch.setattr(estimator, "_survive", lambda data, digest: (parsed.append(digest), real(data, digest)))
+    real = estimator.survive
+    monkeypatch.setattr(estimator, "survive", lambda *told: (parsed.append(told[3]), real(*told)))
     predict = predictor(store)
     first, second = predict(version, rows), predict(version, rows)
     np.testing.assert_array_equal(first, estimator.predict(booster, version, rows))
     np.testing.assert_array_equal(first, second)
     assert parsed == [version.digest]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.7], ids=["as learned", "with a corrected intercept"])
+def test_what_the_features_add_sums_to_the_margin(fitted: Any, rows: pa.Table, shift: float) -> None:
+    booster, version = fitted
+    booster = estimator.parse(estimator.as_ubj(booster))
+    _shift(booster, shift)
+    parts = estimator.explain(booster, version, rows)
+    assert parts.shape == (600, len(version.features) + 1)
+    chance = estimator.predict(booster, version, rows)
+    np.testing.assert_allclose(parts.sum(axis=1), np.log(chance / (1 - chance)), atol=1e-5)
+    assert np.abs(parts[:, 3]).max() == 0, "the constant adds nothing"
+    assert estimator.explain(booster, version, rows.slice(0, 0)).shape == (0, len(version.features) + 1)

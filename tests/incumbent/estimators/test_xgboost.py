@@ -8,6 +8,7 @@ from booster_of import booster_of
 from incumbent.errors import ModelError, TrainingError
 from incumbent.estimators import xgboost as estimator
 from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.xgboost_rounds import gain_shares
 from incumbent.records import ModelVersion, digest_of
 
 pytestmark = pytest.mark.unit
@@ -19,8 +20,9 @@ LABELS = np.array([0.0, 1.0, 0.0, 1.0] * 50)
 @pytest.fixture(scope="module")
 def fitted() -> tuple[bytes, ModelVersion]:
     encoder = Encoder.learn(ROWS, ["n", "t"])
-    model = estimator.save(booster_of(encoder, ROWS, LABELS, 5))
-    shares = estimator.importance(model, encoder.features)
+    booster = booster_of(encoder, ROWS, LABELS, 5)
+    model = estimator.as_ubj(booster)
+    shares = gain_shares(booster, encoder.features)
     version = ModelVersion(
         digest_of(model),
         "m",
