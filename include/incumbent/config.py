@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from incumbent.errors import ConfigError
+from incumbent.estimators.abilities import ABILITIES
 from incumbent.partitions import Grain, bounds_utc, days_before, end_of
 from incumbent.query import parameters_of
 from incumbent.records import digest_of
@@ -189,9 +190,10 @@ class Train(Strict):
 
     Attributes:
         launcher: `process` in the task, `ray` through Job Submission, `auto`: Ray from five million rows on.
-        estimator: What is fitted: `xgboost`.
+        estimator: What is fitted: `xgboost` or `lightgbm`; see docs/estimators.md for what each guarantees.
         rounds: Boosting rounds; with `early_stopping` at most so many.
-        params: Parameters handed to the estimator; not `objective`, `device`, `seed`, `nthread` or `tree_method`.
+        params: Parameters handed to the estimator; not what `task` and the other keys here say, such as `objective`,
+            `device` or `seed`.
         seed: Base seed.
         early_stopping: Rounds without a better score on the validation rows after which the best round is taken;
             never when absent. The embargo lies between them and the rows that are learned from.
@@ -213,7 +215,7 @@ class Train(Strict):
     """
 
     launcher: Literal["auto", "process", "ray"] = "auto"
-    estimator: Literal["xgboost"] = "xgboost"
+    estimator: Literal["xgboost", "lightgbm"] = "xgboost"
     rounds: int = Field(150, ge=1)
     params: dict[str, Any] = Field(default_factory=dict)
     seed: int = 7
@@ -241,23 +243,16 @@ class Train(Strict):
             raise ValueError("several `workers` need launcher ray, or auto")
         return self
 
-    @field_validator("params")
-    @classmethod
-    def _not_decided_elsewhere(cls, params: dict[str, Any]) -> dict[str, Any]:
-        decided = {
-            "objective": "task",
-            "device": "train.device",
-            "seed": "train.seed",
-            "nthread": "",
-            "tree_method": "",
-        }
-        for name in sorted(decided.keys() & params.keys()):
+    @model_validator(mode="after")
+    def _not_decided_elsewhere(self) -> Train:
+        decided = ABILITIES[self.estimator].decided
+        for name in sorted(decided.keys() & self.params.keys()):
             instead = f"; say {decided[name]} instead" if decided[name] else ""
             raise ValueError(f"{name!r} is not a parameter to set here{instead}")
-        bins = params.get("max_bin", 2)
+        bins = self.params.get("max_bin", 2)
         if not isinstance(bins, int) or bins < 2:
             raise ValueError(f"'max_bin' is a whole number from 2 on, not {bins!r}")
-        return params
+        return self
 
 
 class Integrity(Strict):

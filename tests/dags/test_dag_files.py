@@ -19,8 +19,8 @@ pytestmark = pytest.mark.dag
 ROOT = Path(__file__).parents[2]
 KINDS = ("arrive", "features", "monitor", "rollback", "schedule", "score", "train")
 HEAVY = (
-    "pandas", "numpy", "pyarrow", "ray", "xgboost", "mlflow", "evidently", "great_expectations", "deltalake",
-    "duckdb", "scipy", "sklearn", "boto3",
+    "pandas", "numpy", "pyarrow", "ray", "xgboost", "lightgbm", "onnxruntime", "mlflow", "evidently",
+    "great_expectations", "deltalake", "duckdb", "scipy", "sklearn", "boto3",
 )  # fmt: skip
 
 

@@ -56,8 +56,8 @@ class Rounds(Protocol):
     metric: str
     larger_is_better: bool
 
-    def add(self) -> None:
-        """Learn one more round."""
+    def add(self) -> bool:
+        """Learn one more round; False if there is nothing more to learn, and `done` stays what it is."""
 
     def score(self, rows: str) -> float:
         """Return the score on the rows of a role: `train` or `validation`."""

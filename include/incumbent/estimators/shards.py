@@ -110,13 +110,36 @@ class Shard:
         """Row groups in this share."""
         return len(self._groups)
 
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of each batch."""
+        return [len(group.rows) for group in self._groups]
+
+    def labels(self) -> npt.NDArray[np.float64]:
+        """Return the labels of this share, shape (n_rows,)."""
+        found = [group.chosen.labels[group.first : group.last] for group in self._groups]
+        return np.concatenate([np.empty(0), *found])
+
+    def weights(self) -> npt.NDArray[np.float32] | None:
+        """Return what the rows weigh, shape (n_rows,); None where all weigh the same."""
+        found = [group.chosen.weights for group in self._groups]
+        if any(each is None for each in found):
+            return None
+        parts = [
+            each[group.first : group.last] for each, group in zip(found, self._groups, strict=True) if each is not None
+        ]
+        return np.concatenate([np.empty(0, np.float32), *parts])
+
     def __iter__(self) -> Iterator[Batch]:
         """Read the share once."""
-        for number, group in enumerate(self._groups):
-            batch = self._kept.get(number) or self._read(group)
-            if self._keep:
-                self._kept[number] = batch
-            yield batch
+        return (self.batch(number) for number in range(self.groups))
+
+    def batch(self, number: int) -> Batch:
+        """Return the rows of one row group."""
+        batch = self._kept.get(number) or self._read(self._groups[number])
+        if self._keep:
+            self._kept[number] = batch
+        return batch
 
     def forget(self) -> None:
         """Let go of what was kept, once an estimator has its own copy."""

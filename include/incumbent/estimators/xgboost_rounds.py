@@ -19,6 +19,7 @@ from xgboost import collective
 
 from incumbent.errors import TrainingError
 from incumbent.estimators.bins import DEFAULT_BINS
+from incumbent.estimators.intercept import logit_to_mean, of_class
 from incumbent.estimators.rounds import Given, GroupBroken
 from incumbent.estimators.shards import Shard
 
@@ -51,13 +52,14 @@ class XgboostRounds:
         self.metric = str(metrics[-1] if isinstance(metrics, list) else metrics)
         self.larger_is_better = self.metric.partition("@")[0] in LARGER_IS_BETTER
 
-    def add(self) -> None:
-        """Learn one more round."""
+    def add(self) -> bool:
+        """Learn one more round, if only of a leaf."""
         with _said():
             if self._sampled:
                 _new_samplers(self._booster)
             self._booster.update(self._rows["train"], iteration=self.done)
         self.done += 1
+        return True
 
     def score(self, rows: str) -> float:
         """Return the last metric of the parameters on the rows of a role; over all workers' rows in a group."""
@@ -81,21 +83,12 @@ class XgboostRounds:
         return gain_shares(self._booster[:rounds], self._features)
 
     def _offset(self, booster: xgb.Booster) -> float:
-        """Return the logit that brings the mean prediction back to the share of class 1 in the training rows.
-
-        The logarithm of the class weight would do for a model that has learned all there is; a shrunken one has
-        taken back a part of it.
-        """
+        """Return the logit that brings the mean prediction back to the share of class 1 in the training rows."""
         rows = self._rows["train"]
         margins, labels = booster.predict(rows, output_margin=True), rows.get_label()
         weights = rows.get_weight() if len(rows.get_weight()) else np.ones(len(labels))
         weights = weights / np.where(labels == 1, self._class_weight, 1.0)
-        wanted, low, high = _summed(float(weights @ labels)), -50.0, 50.0
-        while high - low > 1e-9:
-            middle = (low + high) / 2
-            found = _summed(float(weights @ (1 / (1 + np.exp(-(margins + middle))))))
-            low, high = (low, middle) if found > wanted else (middle, high)
-        return (low + high) / 2
+        return logit_to_mean(margins, labels, weights, _summed)
 
 
 def parameters(task: str, given: Mapping[str, Any], device: str, threads: int) -> dict[str, Any]:
@@ -139,10 +132,7 @@ class _Batches(xgb.DataIter):  # type: ignore[misc]
         batch = next(self._batches, None)
         if batch is None:
             return False
-        weights = batch.weights
-        if self._class_weight != 1:
-            of_class = np.where(batch.labels == 1, self._class_weight, 1.0).astype(np.float32)
-            weights = of_class if weights is None else weights * of_class
+        weights = of_class(batch.labels, batch.weights, self._class_weight)
         encoder = self._shard.encoder
         input_data(
             data=batch.matrix, label=batch.labels, weight=weights, feature_names=list(encoder.features),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from incumbent.config import Train
 from incumbent.errors import TrainingError, UnavailableError
+from incumbent.estimators.abilities import ABILITIES
 
 SMALL_ROWS = 5_000_000  # below this a fit in the task's process ends before a Ray job has started
 
@@ -27,15 +28,55 @@ class Group:
     device: str
 
 
+def check_ability(train: Train) -> None:
+    """Refuse what the estimator cannot do, before a row is read.
+
+    Raises:
+        TrainingError: Several workers, a GPU or rows on disk are asked of an estimator that has none of it.
+
+    >>> check_ability(Train(workers=4))
+    """
+    ability = ABILITIES[train.estimator]
+    asked = {
+        f"workers: {train.workers}": (train.workers > 1, ability.workers, "leave train.workers at 1"),
+        "device: cuda": (train.device == "cuda", ability.cuda, "set train.device to auto or cpu"),
+        "external_memory: true": (train.external_memory, ability.external, "leave out train.external_memory"),
+        "launcher: ray": (train.launcher == "ray", ability.rounds, "leave train.launcher at auto"),
+    }
+    for what, (wanted, able, otherwise) in asked.items():
+        if wanted and not able:
+            raise TrainingError(
+                "an estimator is asked for what it cannot do",
+                where=f"train.{what.partition(':')[0]} in model.yaml",
+                expected=f"what docs/estimators.md says of {train.estimator}",
+                found=what,
+                next_step=f"{otherwise}, or set train.estimator to xgboost",
+            )
+
+
 def choose_launcher(train: Train, rows: int) -> str:
-    """Return `process` or `ray`.
+    """Return `process` or `ray`; a script is run by the task, in a process of its own.
 
     >>> choose_launcher(Train(), 10_000), choose_launcher(Train(), 10_000_000)
     ('process', 'ray')
     """
     if train.launcher != "auto":
         return train.launcher
+    if not ABILITIES[train.estimator].rounds:
+        return "process"
     return "process" if rows < SMALL_ROWS and train.workers == 1 else "ray"
+
+
+def device_of(train: Train, gpus: int) -> str:
+    """Return `cpu` or `cuda`; a GPU is only chosen for an estimator that can use it.
+
+    Raises:
+        TrainingError: `cuda` is demanded and there is no GPU.
+
+    >>> device_of(Train(), gpus=1), device_of(Train(estimator="lightgbm"), gpus=1)
+    ('cuda', 'cpu')
+    """
+    return choose_device(train.device, gpus if ABILITIES[train.estimator].cuda else 0)
 
 
 def choose_device(configured: str, gpus: int) -> str:
@@ -76,7 +117,7 @@ def choose_group(train: Train, cpus: int, gpus: int, row_groups: int) -> Group:
     >>> choose_group(Train(workers=8), cpus=64, gpus=4, row_groups=3)
     Group(workers=3, cpus=21, gpus=1, device='cuda')
     """
-    device = choose_device(train.device, gpus)
+    device = device_of(train, gpus)
     wanted = max(1, min(train.workers, row_groups))
     least = min(train.min_workers or train.workers, wanted)
     room = gpus if device == "cuda" else max(1, cpus // (train.cpus_per_worker or 1))

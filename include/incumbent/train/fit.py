@@ -104,11 +104,12 @@ def fit(
         )  # fmt: skip
 
     told(progress(), now=True)
-    while not _is_over(rounds, plan, validation):
-        rounds.add()
-        if plan.patience is not None:
+    over = _is_over(rounds, plan, validation)
+    while not over:
+        more = rounds.add()
+        if more and plan.patience is not None:
             validation.append(_finite(rounds.score("validation"), rounds, "validation"))
-        over = _is_over(rounds, plan, validation)
+        over = not more or _is_over(rounds, plan, validation)
         if rounds.done % plan.every == 0 or over:
             train[str(rounds.done)] = _finite(rounds.score("train"), rounds, "train")
         if rounds.done % plan.every == 0 or over or clock() - kept >= plan.seconds:

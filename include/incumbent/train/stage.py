@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
+from incumbent.estimators.abilities import ABILITIES
 from incumbent.records import ModelVersion, Snapshot, Training, TrainingCost
 from incumbent.store import ModelStore
-from incumbent.train.choose import choose_device, choose_launcher, count_gpus
+from incumbent.train.choose import check_ability, choose_launcher, count_gpus, device_of
 from incumbent.train.guards import check_labels, labels_of
 from incumbent.train.outcome import check_outcome
 from incumbent.train.progress import log_progress
@@ -48,13 +49,14 @@ def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: 
     Raises:
         TrainingError: The training cannot succeed with these rows, or on this machine.
     """
+    check_ability(model.train)
     rows = sum(part["rows"] for part in snapshot.features)
     launcher = choose_launcher(model.train, rows)
     on_cluster = launcher == "ray"
     if on_cluster:  # so that nothing is started on Ray for hopeless labels; a process looks at them anyway
         check_labels(model, snapshot.partition, labels_of(store, model, snapshot))
     else:
-        choose_device(model.train.device, count_gpus())
+        device_of(model.train, count_gpus())
     return Planned(request, Work(model, snapshot, model.train.workers if on_cluster else 1), launcher)
 
 
@@ -118,6 +120,7 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
 
 def _version(store: ModelStore, work: Work, outcome: Outcome, settings: Settings) -> ModelVersion:
     commit = commit_of(settings.models)
+    library = ABILITIES[work.model.train.estimator].library
     return ModelVersion(
         digest=outcome.version,
         model=work.model.name,
@@ -136,7 +139,7 @@ def _version(store: ModelStore, work: Work, outcome: Outcome, settings: Settings
         code={
             "incumbent": incumbent.__version__,
             "python": platform.python_version(),
-            "xgboost": importlib.metadata.version("xgboost"),
+            library: importlib.metadata.version(library),
             "duckdb": importlib.metadata.version("duckdb"),
             "packages": store.objects.put(packages()),
             **({"commit": commit} if commit else {}),

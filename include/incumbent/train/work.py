@@ -20,7 +20,7 @@ from incumbent.estimators.shards import Shard
 from incumbent.records import Snapshot, digest_of
 from incumbent.store import ModelStore
 from incumbent.train.checkpoints import Checkpoint, Checkpoints, State
-from incumbent.train.choose import choose_device, count_gpus
+from incumbent.train.choose import count_gpus, device_of
 from incumbent.train.fit import Fitted, Plan, fit
 from incumbent.train.guards import Labels, check_labels, check_rows
 from incumbent.train.progress import Progress
@@ -144,7 +144,7 @@ class Work:
         """Read the rows, verified by digest, fit them in this process, and store the model."""
         began, train = time.monotonic(), self.model.train
         threads = train.cpus_per_worker or os.cpu_count() or 1
-        place = Place(device=choose_device(train.device, count_gpus()), threads=threads)
+        place = Place(device=device_of(train, count_gpus()), threads=threads)
         with snapshot_files(store, self.snapshot) as files:
             prepared = self.prepare(store, files)
             read = time.monotonic() - began

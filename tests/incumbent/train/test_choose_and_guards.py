@@ -1,14 +1,26 @@
 """Where to fit is a pure decision, and hopeless labels are refused with the remedy."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from incumbent.config import Train, load_model
 from incumbent.errors import TrainingError, UnavailableError
-from incumbent.train.choose import SMALL_ROWS, Group, choose_device, choose_group, choose_launcher
+from incumbent.records import Snapshot
+from incumbent.store import ModelStore
+from incumbent.train.choose import (
+    SMALL_ROWS,
+    Group,
+    check_ability,
+    choose_device,
+    choose_group,
+    choose_launcher,
+    device_of,
+)
 from incumbent.train.guards import Labels, check_labels
+from incumbent.train.stage import plan_training
 
 pytestmark = pytest.mark.unit
 
@@ -27,6 +39,28 @@ def test_device(configured: str, gpus: int, chosen: str) -> None:
 def test_a_demanded_gpu_that_is_not_there_is_an_error() -> None:
     with pytest.raises(TrainingError, match=r"set train\.device to auto or cpu"):
         choose_device("cuda", 0)
+
+
+def test_a_gpu_is_only_chosen_for_an_estimator_that_can_use_it() -> None:
+    assert device_of(Train(), 1) == "cuda"
+    assert device_of(Train(estimator="lightgbm"), 1) == "cpu"
+    assert choose_group(Train(estimator="lightgbm"), 8, 1, 4) == Group(1, 8, 0, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("asked", "where"),
+    [
+        ({"workers": 2}, "train.workers"),
+        ({"device": "cuda"}, "train.device"),
+        ({"external_memory": True}, "train.external_memory"),
+    ],
+)
+def test_what_an_estimator_cannot_do_is_refused_before_a_row_is_read(asked: dict[str, Any], where: str) -> None:
+    train = Train.model_validate({"estimator": "lightgbm", **asked})
+    with pytest.raises(TrainingError, match="what it cannot do") as caught:
+        plan_training(cast(ModelStore, None), MODEL.model_copy(update={"train": train}), cast(Snapshot, None), "r")
+    assert caught.value.where.startswith(where)
+    check_ability(Train.model_validate(asked))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import xgboost as xgb
 from incumbent.errors import TrainingError
 from incumbent.estimators.bins import learn_bins
 from incumbent.estimators.encoding import Encoder, Matrix
-from incumbent.estimators.rounds import Given
+from incumbent.estimators.rounds import Given, Rounds
 from incumbent.estimators.shards import Chosen, Shard
 from incumbent.estimators.xgboost import parse
 from incumbent.estimators.xgboost_rounds import XgboostRounds
@@ -64,12 +64,13 @@ def run(
     every: int = 10,
     patience: int | None = None,
     tell: Callable[[Progress], None] = lambda progress: None,
+    kind: Callable[..., Rounds] = XgboostRounds,
     **given: Any,
 ) -> Fitted:
     train, validation = shards(folder / "data")
     checkpoints = kept(folder)
     start = checkpoints.newest()
-    grown = XgboostRounds(
+    grown = kind(
         Given("binary", params, 7, "cpu", 1, bins_of(train), **given),
         train,
         validation if patience else None,
