@@ -185,12 +185,18 @@ class Gates(Strict):
     allow_leaks: tuple[str, ...] = ()
 
 
+IN_ROUNDS = ("rounds", "early_stopping", "validation_days", "balance", "checkpoint_every", "checkpoint_seconds")
+
+
 class Train(Strict):
     """How a candidate is fitted.
 
     Attributes:
         launcher: `process` in the task, `ray` through Job Submission, `auto`: Ray from five million rows on.
-        estimator: What is fitted: `xgboost` or `lightgbm`; see docs/estimators.md for what each guarantees.
+        estimator: What is fitted: `xgboost`, `lightgbm`, or `onnx` by a script of yours; see docs/estimators.md for
+            what each guarantees.
+        script: File beside model.yaml that fits a model and writes it as ONNX; needed for `onnx`, and only there.
+        script_hours: Hours after which the script is ended.
         rounds: Boosting rounds; with `early_stopping` at most so many.
         params: Parameters handed to the estimator; not what `task` and the other keys here say, such as `objective`,
             `device` or `seed`.
@@ -215,8 +221,10 @@ class Train(Strict):
     """
 
     launcher: Literal["auto", "process", "ray"] = "auto"
-    estimator: Literal["xgboost", "lightgbm"] = "xgboost"
+    estimator: Literal["xgboost", "lightgbm", "onnx"] = "xgboost"
     rounds: int = Field(150, ge=1)
+    script: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]+\.py$")
+    script_hours: float = Field(6, gt=0, le=168)
     params: dict[str, Any] = Field(default_factory=dict)
     seed: int = 7
     early_stopping: int | None = Field(None, ge=1)
@@ -241,6 +249,16 @@ class Train(Strict):
             raise ValueError("`min_workers` is at most `workers`")
         if self.workers > 1 and self.launcher == "process":
             raise ValueError("several `workers` need launcher ray, or auto")
+        return self
+
+    @model_validator(mode="after")
+    def _script_fits(self) -> Train:
+        if (self.estimator == "onnx") != (self.script is not None):
+            raise ValueError("`script` is of estimator onnx, which needs it")
+        if not ABILITIES[self.estimator].rounds:
+            for name in IN_ROUNDS:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"`{name}` is of an estimator that learns in rounds; here your script decides")
         return self
 
     @model_validator(mode="after")
@@ -370,6 +388,7 @@ class Model(Strict):
     approvals: Approvals = Approvals()
     retention: Retention = Retention()
     _sensitive: Sensitive | None = PrivateAttr(default_factory=Sensitive)
+    _script: str = PrivateAttr("")
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -431,6 +450,17 @@ class Model(Strict):
         """Return the model with what its contract says; None if that cannot be understood."""
         model = self.model_copy()
         model._sensitive = found
+        return model
+
+    @property
+    def script(self) -> str:
+        """Text of the folder's training script; empty if it has none."""
+        return self._script
+
+    def with_script(self, text: str) -> Model:
+        """Return the model with the text of its training script."""
+        model = self.model_copy()
+        model._script = text
         return model
 
     @cached_property
@@ -511,6 +541,8 @@ def load_model(path: Path) -> ModelFolder:
     contracts = _contract_columns(path / "contract.yaml")
     _check_columns(path, model, contracts or {})
     model = model.with_sensitive(None if contracts is None else sensitive_columns(contracts))
+    if model.train.script is not None:
+        model = model.with_script(read_text(path / model.train.script))
     return ModelFolder(path=path, model=model)
 
 

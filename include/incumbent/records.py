@@ -224,13 +224,14 @@ class ModelVersion(Record):
         features: Feature names in the order the model expects them.
         categories: Categorical feature to its vocabulary, in code order.
         params: Parameters the estimator was fitted with, seed included.
-        rounds: Number of boosting rounds in the file.
+        rounds: Number of boosting rounds in the file; 1 of a script's model.
         train_rows: Number of training rows.
         train_until: First local day that is not in the training rows.
-        importance: Feature to its share of total gain; sums to 1.
+        importance: Feature to its share of total gain, or of the change when it is shuffled; sums to 1.
         code: Versions of incumbent and of the libraries; `packages`, the digest of the stored list of all that was
             installed; `commit`, of the project that the model folder is in, if it is in git.
         sensitive: Source to its sensitive columns that the features may be made of, let in by `in_features`.
+        script: Digest of the stored script that fitted it; empty if none did.
     """
 
     kind: ClassVar[str] = "versions"
@@ -250,6 +251,7 @@ class ModelVersion(Record):
     importance: Mapping[str, float]
     code: Mapping[str, str] = field(default_factory=dict)
     sensitive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    script: str = ""
 
 
 @dataclass(frozen=True)

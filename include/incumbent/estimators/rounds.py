@@ -27,6 +27,8 @@ class Given:
         bins: Cuts of each feature; see `incumbent.estimators.bins`.
         class_weight: What a row of class 1 weighs, against 1 for one of class 0.
         external: Folder for the binned rows; None to keep them in memory.
+        script: Text of the user's own training script; empty where an estimator is fitted here.
+        script_seconds: After so many it is ended.
     """
 
     task: str
@@ -37,6 +39,8 @@ class Given:
     bins: Matrix
     class_weight: float = 1.0
     external: Path | None = None
+    script: str = ""
+    script_seconds: float = 0.0
 
 
 class Rounds(Protocol):

@@ -32,6 +32,8 @@ def check_version(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
         yield Violation("a version's name is its file's digest", where, f"the manifest names {version.digest}")
     yield from walk.object(name, where, "the model file")
     yield from walk.object(version.definition, where, "the definition")
+    if version.script:
+        yield from walk.object(version.script, where, "the training script")
     if version.snapshot:  # an adopted version has none
         yield from walk.record(Snapshot.kind, version.snapshot, where)
 

@@ -119,7 +119,7 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
 
 
 def _version(store: ModelStore, work: Work, outcome: Outcome, settings: Settings) -> ModelVersion:
-    commit = commit_of(settings.models)
+    commit, script = commit_of(settings.models), work.model.script
     library = ABILITIES[work.model.train.estimator].library
     return ModelVersion(
         digest=outcome.version,
@@ -136,6 +136,7 @@ def _version(store: ModelStore, work: Work, outcome: Outcome, settings: Settings
         train_until=work.snapshot.train_until,
         importance=outcome.importance,
         sensitive=work.model.sensitive_in_features,
+        script=store.objects.put(script.encode()) if script else "",
         code={
             "incumbent": incumbent.__version__,
             "python": platform.python_version(),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from incumbent.config import Model
+from incumbent.estimators.abilities import ABILITIES
 from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
 from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.rounds import Given
@@ -35,7 +36,7 @@ class Prepared:
     Attributes:
         rows: Which rows of which file.
         encoder: Features and vocabulary.
-        bins: Cuts of each feature.
+        bins: Cuts of each feature; none for an estimator that finds them itself.
         class_weight: What a row of class 1 weighs.
         row_groups: Row groups that have rows to learn from.
     """
@@ -134,7 +135,8 @@ class Work:
         train = self.model.train
         stops = [train.early_stopping, train.validation_days, self.model.embargo_days] if train.early_stopping else []
         decided = [train.estimator, train.params, train.rounds, train.seed, train.weight, train.balance, stops]
-        return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided])
+        script = [digest_of(self.model.script.encode())] if train.script else []
+        return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided, *script])
 
     def checkpoints(self, store: ModelStore) -> Checkpoints:
         """Return the fit's checkpoints."""
@@ -159,7 +161,9 @@ class Work:
         check_labels(self.model, self.snapshot.partition, Labels.of(labels))
         check_rows(self.model, self.snapshot, rows)
         encoder = rows.learn_encoder(files)
-        bins = learn_bins(files, rows.train, encoder, int(self.model.train.params.get("max_bin", DEFAULT_BINS)))
+        bins = np.empty((0, len(encoder.features)), dtype=np.float32)
+        if ABILITIES[self.model.train.estimator].bins:
+            bins = learn_bins(files, rows.train, encoder, self.model.train.params.get("max_bin", DEFAULT_BINS))
         groups = Shard(files, rows.train, encoder).groups
         return Prepared(rows, encoder, bins, self._class_weight(rows, labels), groups)
 
@@ -184,18 +188,13 @@ class Work:
         with tempfile.TemporaryDirectory(prefix="incumbent-binned-") as scratch:
             external = Path(scratch) if train.external_memory else None
             given = Given(
-                self.model.task,
-                train.params,
-                train.seed,
-                place.device,
-                place.threads,
-                prepared.bins,
-                prepared.class_weight,
-                external,
-            )
+                self.model.task, train.params, train.seed, place.device, place.threads, prepared.bins,
+                prepared.class_weight, external, self.model.script, train.script_hours * 3600,
+            )  # fmt: skip
             rounds = estimator(train.estimator).fit(given, share, held, None if start is None else start.model)
+            wanted = train.rounds if ABILITIES[train.estimator].rounds else 1
             plan = Plan(
-                train.rounds, train.early_stopping, train.checkpoint_every, train.checkpoint_seconds,
+                wanted, train.early_stopping, train.checkpoint_every, train.checkpoint_seconds,
                 place.layout, rows.count, place.world, place.attempt,
             )  # fmt: skip
             if place.rank == 0:
