@@ -205,6 +205,35 @@ def test_what_the_project_decides_is_no_parameter(tmp_path: Path) -> None:
         load_model(write(tmp_path, GOOD + "train: {params: {objective: reg:absoluteerror}}\n"))
 
 
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        (
+            "{estimator: lightgbm, params: {num_threads: 4}}",
+            "'num_threads' is not a parameter to set here; say train.c",
+        ),
+        ("{estimator: lightgbm, params: {boosting: dart}}", "'boosting' is not a parameter to set here"),
+        ("{estimator: onnx}", "`script` is of estimator onnx, which needs it"),
+        ("{script: train.py}", "`script` is of estimator onnx, which needs it"),
+        ("{estimator: onnx, script: ../train.py}", "script"),
+        ("{estimator: onnx, script: train.py, rounds: 9}", "`rounds` is of an estimator that learns in rounds"),
+        ("{estimator: onnx, script: train.py}", "file cannot be read"),
+    ],
+)
+def test_each_estimator_has_its_own_settings(tmp_path: Path, train: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(tmp_path, GOOD + f"train: {train}\n"))
+    assert said in str(caught.value)
+
+
+def test_the_text_of_a_script_comes_with_its_model(tmp_path: Path) -> None:
+    folder = write(tmp_path, GOOD + "train: {estimator: onnx, script: train.py}\n")
+    (folder / "train.py").write_text("print('ü')\n")
+    model = load_model(folder).model
+    assert model.script == "print('ü')\n"
+    assert model.model_copy(update={"owner": "somebody"}).script == model.script
+
+
 def test_a_day_may_be_written_without_quotes(tmp_path: Path) -> None:
     daily = GOOD.replace("grain: month", "grain: day").replace("start: 2013-01", "start: 2013-01-07\nend: 2013-12-23")
     model = load_model(write(tmp_path, daily)).model

@@ -60,8 +60,21 @@ def load(data: bytes, version: ModelVersion) -> Any:
 
 
 def predict(session: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
-    """Return one prediction per row, shape (n_rows,); a probability for a binary task."""
-    found = [onnx_session.predictions(session, matrix) for matrix in _batches(version, rows)]
+    """Return one prediction per row, shape (n_rows,); a probability for a binary task.
+
+    Raises:
+        ModelError: It cannot take the rows.
+    """
+    try:
+        found = [onnx_session.predictions(session, matrix) for matrix in _batches(version, rows)]
+    except ValueError as error:
+        raise ModelError(
+            "an ONNX model cannot predict",
+            where=f"version {version.digest[:16]}",
+            expected=f"a model that takes {len(version.features)} features",
+            found=error,
+            next_step="roll back to an earlier generation",
+        ) from error
     return np.concatenate([np.empty(0), *found])
 
 

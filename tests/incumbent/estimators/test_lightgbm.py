@@ -86,6 +86,7 @@ def malformed(data: bytes) -> dict[str, bytes]:
         "a zip": b"PK\x03\x04" + random,
         "a pickle": b"\x80\x04\x95" + random,
         "a circle": circle,
+        "a circle in one tree": re.sub(rb"left_child=\S+", b"left_child=0", data, count=1),
         "children that are not there": re.sub(rb"(left|right)_child=\S+", rb"\1_child=99999999", data),
         "another number of leaves": data.replace(b"num_leaves=5", b"num_leaves=50000", 1),
     }

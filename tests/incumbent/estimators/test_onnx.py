@@ -1,5 +1,6 @@
 """ONNX files of any framework are tried before they are used, and say what their numbers mean."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from incumbent.records import ModelVersion, digest_of
 
 pytestmark = pytest.mark.unit
 ROWS = pa.table({"n": [1.0, None, 3.0, -2.0] * 50, "t": ["ü", "a", None, "new"] * 50})
+DEFINITION = "d" * 200
 ENCODER = Encoder(("n", "t"), {"t": ("a", "ü")})
 
 
@@ -53,9 +55,21 @@ def model_of(
 
 
 def sealed(data: bytes) -> tuple[bytes, ModelVersion]:
-    data = estimator.save(data, ENCODER, "d", "s")
+    data = estimator.save(data, ENCODER, DEFINITION, "s")
     version = ModelVersion(
-        digest_of(data), "m", "onnx", "binary", "d", "s", ENCODER.features, ENCODER.categories, {}, 1, 200, "", {}
+        digest_of(data),
+        "m",
+        "onnx",
+        "binary",
+        DEFINITION,
+        "s",
+        ENCODER.features,
+        ENCODER.categories,
+        {},
+        1,
+        200,
+        "",
+        {},
     )
     return data, version
 
@@ -99,7 +113,7 @@ def outside() -> bytes:
     elsewhere = numpy_helper.from_array(np.ones((2, 1), np.float32), "w")
     elsewhere.ClearField("raw_data")
     elsewhere.data_location = TensorProto.EXTERNAL
-    elsewhere.external_data.add(key="location", value="../../etc/passwd")
+    elsewhere.external_data.add(key="location", value="weights")
     return model_of([helper.make_node("MatMul", ["x", "w"], ["prediction"])], weights=[elsewhere])
 
 
@@ -124,10 +138,28 @@ def malformed() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("how", malformed())
-def test_a_malformed_file_is_an_error_and_kills_no_one(how: str) -> None:
+def test_a_malformed_file_is_an_error_and_kills_no_one(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = malformed()[how]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").write_bytes(np.ones(2, np.float32).tobytes())
     with pytest.raises(ModelError, match="model unreadable"):
         estimator.verify(data, digest_of(data))
+
+
+def test_what_can_be_mended_says_how() -> None:
+    for how, said in (("so many rows", "a free number of rows"), ("weights in another file", "export them into")):
+        with pytest.raises(ValueError, match=said):
+            onnx_session.opened(malformed()[how])
+
+
+def test_rows_that_a_model_cannot_take_are_an_error_of_the_model() -> None:
+    data, version = sealed(model_of())
+    wider = ModelVersion(**{**vars(version), "features": ("n", "t", "u")})
+    rows = ROWS.append_column("u", pa.array([1.0] * 200))
+    with pytest.raises(ModelError, match="cannot predict"):
+        estimator.predict(estimator.load(data, version), wider, rows)
 
 
 def test_other_bytes_are_refused_before_they_are_parsed() -> None:
