@@ -45,18 +45,25 @@ def estimator(name: str) -> Estimator:
     """Return an estimator by its name; what it needs is imported now and not before.
 
     Raises:
-        ConfigError: Its library is not installed.
+        ConfigError: There is none of that name, or its library is not installed.
     """
+    if name not in ABILITIES:
+        raise ConfigError(
+            "there is no such estimator",
+            where=f"incumbent.estimators.{name}",
+            expected=f"one of {', '.join(ABILITIES)}",
+            found=name,
+            next_step="install the release that wrote the version",
+        )
     try:
         return cast(Estimator, importlib.import_module(f"incumbent.estimators.{name}"))
     except ModuleNotFoundError as error:
         ability = ABILITIES[name]
+        package = f"incumbent[{ability.extra}]" if ability.extra else "incumbent"
         raise ConfigError(
             "the library of an estimator is not installed",
             where=f"estimator {name}",
             expected=ability.library,
-            found=str(error),
-            next_step=f"install incumbent[{ability.extra}] where trainings and scorings run"
-            if ability.extra
-            else "install Incumbent again",
+            found=error,
+            next_step=f"install {package} where trainings and scorings run",
         ) from error
