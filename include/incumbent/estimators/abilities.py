@@ -61,6 +61,9 @@ ABILITIES: Mapping[str, Ability] = {
             "extra_seed": "train.seed",
             "data_random_seed": "train.seed",
             "boosting": "",  # what dart and rf do to older trees, no file says
+            "linear_tree": "",  # its leaves have no one value that an intercept could be added to
+            "sigmoid": "",  # with another one, and with reg_sqrt, explanations do not sum to the margin
+            "reg_sqrt": "",
             "is_unbalance": "train.balance",
             "scale_pos_weight": "train.balance",
             "categorical_feature": "",

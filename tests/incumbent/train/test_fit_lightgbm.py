@@ -102,7 +102,9 @@ def test_what_is_said_to_be_exact_was_tried() -> None:
     assert {aliases.get(name, name) for params in EACH_WAY.values() for name in params} == EXACT
 
 
-@pytest.mark.parametrize("params", [{"data_sample_strategy": "goss"}, {"extra_trees": True}, {"linear_tree": True}])
+@pytest.mark.parametrize(
+    "params", [{"data_sample_strategy": "goss"}, {"extra_trees": True}, {"use_quantized_grad": True}]
+)
 def test_a_resumed_fit_of_which_nobody_knows_is_not_called_exact(tmp_path: Path, params: dict[str, Any]) -> None:
     assert run(tmp_path / "whole", {**PLAIN, **params}).state.exact, "never stopped"
     run(tmp_path / "cut", {**PLAIN, **params}, rounds=20)
@@ -180,6 +182,8 @@ def test_a_fit_ends_when_no_split_is_left_and_ends_there_again(tmp_path: Path) -
     [
         ({"num_leafs": 7}, "num_leafs is not a parameter of LightGBM"),
         ({"n_estimators": 7}, "n_estimators is num_iterations, which is not to be set here"),
+        ({"boosting_type": "dart"}, "boosting_type is boosting, which is not to be set here"),
+        ({"linear_trees": True}, "linear_trees is linear_tree, which is not to be set here"),
         ({"eta": 0.1, "learning_rate": 0.2}, "learning_rate is learning_rate, which is there twice"),
         ({"max_bin": -4}, "max_bin"),
     ],
