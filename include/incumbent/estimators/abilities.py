@@ -16,7 +16,6 @@ class Ability:
         workers: Several workers can share a fit.
         cuda: It can be fitted on a GPU.
         external: Its binned rows can lie on disk.
-        bins: Its bins are learned before it begins, once for all workers.
         rounds: It learns in rounds, with checkpoints between them; else all at once, by the user's script.
         decided: Parameter that is not to be set in `train.params`, to what says it instead; empty if nothing does.
     """
@@ -26,7 +25,6 @@ class Ability:
     workers: bool = False
     cuda: bool = False
     external: bool = False
-    bins: bool = False
     rounds: bool = True
     decided: Mapping[str, str] = field(default_factory=dict)
 
@@ -37,7 +35,6 @@ ABILITIES: Mapping[str, Ability] = {
         workers=True,
         cuda=True,
         external=True,
-        bins=True,
         decided={
             "objective": "task",
             "device": "train.device",

@@ -24,7 +24,7 @@ class Given:
         seed: Base seed.
         device: `cpu` or `cuda`.
         threads: How many.
-        bins: Cuts of each feature; see `incumbent.estimators.bins`.
+        bins: Cuts of each feature, the same for all workers of a group; learned from the rows that are given if None.
         class_weight: What a row of class 1 weighs, against 1 for one of class 0.
         external: Folder for the binned rows; None to keep them in memory.
         script: Text of the user's own training script; empty where an estimator is fitted here.
@@ -36,7 +36,7 @@ class Given:
     seed: int
     device: str
     threads: int
-    bins: Matrix
+    bins: Matrix | None = None
     class_weight: float = 1.0
     external: Path | None = None
     script: str = ""

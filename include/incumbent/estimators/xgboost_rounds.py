@@ -18,7 +18,8 @@ import xgboost as xgb
 from xgboost import collective
 
 from incumbent.errors import TrainingError
-from incumbent.estimators.bins import DEFAULT_BINS
+from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
+from incumbent.estimators.encoding import Matrix
 from incumbent.estimators.intercept import logit_to_mean, of_class
 from incumbent.estimators.rounds import Given, GroupBroken
 from incumbent.estimators.shards import Shard
@@ -40,9 +41,12 @@ class XgboostRounds:
         self.exact = True
         self._features = train.encoder.features
         self._class_weight = given.class_weight
-        self._rows = {"train": binned(given, params, train)}
+        bins = given.bins
+        if bins is None:
+            bins = learn_bins(train.files, train.chosen, train.encoder, params.get("max_bin", DEFAULT_BINS))
+        self._rows = {"train": binned(given, params, train, bins)}
         if validation is not None:
-            self._rows["validation"] = binned(given, params, validation)
+            self._rows["validation"] = binned(given, params, validation, bins)
         with _said():
             self._booster = xgb.Booster(
                 params, list(self._rows.values()), model_file=None if start is None else bytearray(start)
@@ -104,13 +108,13 @@ def gain_shares(booster: xgb.Booster, features: tuple[str, ...]) -> dict[str, fl
     return {name: float(gain.get(name, 0.0)) / total for name in features}
 
 
-def binned(given: Given, params: Mapping[str, Any], shard: Shard) -> xgb.QuantileDMatrix:
+def binned(given: Given, params: Mapping[str, Any], shard: Shard, bins: Matrix) -> xgb.QuantileDMatrix:
     """Return rows in the bins that all workers have, in memory or on disk."""
     options = {"max_bin": params.get("max_bin", DEFAULT_BINS), "nthread": given.threads, "enable_categorical": True}
     names = {"feature_names": list(shard.encoder.features), "feature_types": shard.encoder.types}
     kind = xgb.QuantileDMatrix if given.external is None else xgb.ExtMemQuantileDMatrix
     with _said():
-        like = xgb.QuantileDMatrix(given.bins, **names, **options)
+        like = xgb.QuantileDMatrix(bins, **names, **options)
         rows = kind(_Batches(given, shard), ref=like, **options)
     shard.forget()
     return rows

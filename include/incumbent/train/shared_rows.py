@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from incumbent.estimators.encoding import Encoder
+from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.shards import Chosen
 from incumbent.records import canonical_json
 from incumbent.store.blobs import Blobs
@@ -30,7 +30,7 @@ def share(checkpoints: Checkpoints, prepared: Prepared) -> tuple[str, int]:
         "features": rows.features,
         "categories": prepared.encoder.categories,
         "class_weight": prepared.class_weight,
-        "bins": [list(prepared.bins.shape), b64encode(np.ascontiguousarray(prepared.bins).tobytes()).decode()],
+        "bins": None if prepared.bins is None else _text(prepared.bins),
     }
     roles = [(0, each) for each in rows.train] + [(1, each) for each in rows.validation]
     tables = [_table(role, each) for role, each in roles]
@@ -61,8 +61,7 @@ def shared(blobs: Blobs, name: str) -> Prepared:
     features = tuple(said["features"])
     encoder = Encoder(features, {name: tuple(levels) for name, levels in said["categories"].items()})
     rows = TrainingRows(tuple(roles[0]), tuple(roles[1]), features)
-    shape, cuts = said["bins"]
-    bins = np.frombuffer(b64decode(cuts), dtype=np.float32).reshape(shape)
+    bins = None if said["bins"] is None else _numbers(*said["bins"])
     return Prepared(rows, encoder, bins, said["class_weight"], int(name.partition("-")[0]))
 
 
@@ -70,6 +69,14 @@ def found(blobs: Blobs) -> tuple[str, int] | None:
     """Return what `share` returned to an earlier attempt, or None."""
     names = [name for name in blobs.names() if name.endswith(SUFFIX) and "/" not in name]
     return (names[0], int(names[0].partition("-")[0])) if names else None
+
+
+def _text(bins: Matrix) -> tuple[list[int], str]:
+    return list(bins.shape), b64encode(np.ascontiguousarray(bins).tobytes()).decode()
+
+
+def _numbers(shape: list[int], text: str) -> Matrix:
+    return np.frombuffer(b64decode(text), dtype=np.float32).reshape(shape)
 
 
 def _table(role: int, chosen: Chosen) -> pa.Table:

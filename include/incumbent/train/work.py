@@ -36,14 +36,14 @@ class Prepared:
     Attributes:
         rows: Which rows of which file.
         encoder: Features and vocabulary.
-        bins: Cuts of each feature; none for an estimator that finds them itself.
+        bins: Cuts of each feature; None for an estimator that finds them itself.
         class_weight: What a row of class 1 weighs.
         row_groups: Row groups that have rows to learn from.
     """
 
     rows: TrainingRows
     encoder: Encoder
-    bins: Matrix
+    bins: Matrix | None
     class_weight: float
     row_groups: int
 
@@ -161,8 +161,8 @@ class Work:
         check_labels(self.model, self.snapshot.partition, Labels.of(labels))
         check_rows(self.model, self.snapshot, rows)
         encoder = rows.learn_encoder(files)
-        bins = np.empty((0, len(encoder.features)), dtype=np.float32)
-        if ABILITIES[self.model.train.estimator].bins:
+        bins = None
+        if ABILITIES[self.model.train.estimator].workers:
             bins = learn_bins(files, rows.train, encoder, self.model.train.params.get("max_bin", DEFAULT_BINS))
         groups = Shard(files, rows.train, encoder).groups
         return Prepared(rows, encoder, bins, self._class_weight(rows, labels), groups)
