@@ -3,7 +3,6 @@
 In a stack of its own, through Airflow: each seed draws what is hit and when, and says so.
 """
 
-import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import yaml
@@ -29,12 +29,13 @@ NAME = "flights_delay"
 MONTH = "2013-01"
 ROUNDS = 600
 EVERY = 20
-SEEDS = range(4)
+SEEDS = range(20)
+TASK = "airflow worker -- "
 
 
 @pytest.fixture(scope="module")
 def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return a stack in which one model waits for a training, of more rounds than usual so that there is time to hit."""
+    """Return a stack in which one model waits for a training, of so many rounds that there is time to hit."""
     project = tmp_path_factory.mktemp("faults")
     shutil.copytree(ROOT / "dags", project / "dags")
     shutil.copy(ROOT / "airflow_settings.yaml", project)
@@ -77,13 +78,22 @@ def kill_triggerer(running: Stack) -> str:
 
 
 def kill_task(running: Stack) -> str:
-    """Kill whatever process of the scheduler's works for the training, if there is one: mostly it is deferred."""
+    """Kill the process of the task while it submits its job, which is the second or so in which it has one."""
     (scheduler,) = [found for found in processes.recorded(running.settings.run) if found.name == "scheduler"]
-    tasks = [each for each in processes.family(scheduler) if _title(each).startswith("airflow task")]
-    for task in tasks:
-        with suppress(psutil.NoSuchProcess):
-            task.kill()
-    return f"tasks {[task.pid for task in tasks]}"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for each in processes.family(scheduler):
+            if _title(each).startswith(TASK) and _works_on_training(each):
+                each.kill()
+                return f"task {each.pid}"
+    return "no task"
+
+
+def _works_on_training(process: psutil.Process) -> bool:
+    """Return whether a task's process has opened the log of the task `train`."""
+    with suppress(psutil.Error):
+        return any("task_id=train" in file.path for file in process.open_files())
+    return False
 
 
 def _kill_component(running: Stack, name: str) -> str:
@@ -122,22 +132,28 @@ def test_undisturbed(own: Stack) -> None:
     BEFORE["version"] = training.version
 
 
+@pytest.fixture
+def told(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Return what writes a line for whoever runs the tests, whatever is captured."""
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    return lambda line: reporter.write_line(f"\n{line}")
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_disturbed(own: Stack, seed: int) -> None:
-    draw = random.Random(seed)
-    name, after = draw.choice(list(FAULTS)), draw.randrange(0, ROUNDS * 3 // 4)
+def test_disturbed(own: Stack, seed: int, told: Callable[[str], None]) -> None:
+    draw = np.random.default_rng(seed)
+    name, after = str(draw.choice(list(FAULTS))), int(draw.integers(0, ROUNDS * 3 // 4))
     said: list[str] = []
 
     def hit() -> None:
         deadline = time.monotonic() + 120
-        while newest(own) < max(after, EVERY if name != "task" else 0) and time.monotonic() < deadline:
+        # A task's process is there before its job, and after it.
+        while name != "task" and newest(own) < max(after, EVERY) and time.monotonic() < deadline:
             time.sleep(0.01)
-        at = newest(own)
-        said.append(f"seed {seed}: {FAULTS[name](own)} at round {at}")
-        print(said[-1])
+        said.append(f"seed {seed}: {FAULTS[name](own)} at round {newest(own)}")
 
     training = train(own, hit)
-    print(f"{said[-1]}; resumed from {training.resumed_from}")
+    told(f"{said[-1]}; resumed from {training.resumed_from}, {training.rounds} rounds, {training.version[:16]}")
     assert training.rounds == ROUNDS
     assert training.version == BEFORE["version"]
     assert check_model(own.store(NAME)) == []
