@@ -27,6 +27,8 @@ SECTIONS = {
     "label": config.Label,
     "evaluate": config.Evaluate,
     "train": config.Train,
+    "train.search": config.Search,
+    "train.search.space.NAME": config.Range,
     "gates": config.Gates,
     "integrity": config.Integrity,
     "monitor": config.Monitor,

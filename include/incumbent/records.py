@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Self
 
@@ -360,6 +360,7 @@ class Training(Record):
         layout: What computed it, such as `cpu, 2 workers of 1 thread`; the bytes depend on it.
         metric: Name of the scores.
         scores: `train`, round to score on the training rows; `validation`, a score for each round.
+        search: Id of the search that its parameters and rounds came from; empty without one.
     """
 
     kind: ClassVar[str] = "trainings"
@@ -377,6 +378,7 @@ class Training(Record):
     layout: str = ""
     metric: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
+    search: str = ""
 
 
 @dataclass(frozen=True)
@@ -400,3 +402,87 @@ class TrainingCost(Record):
     gpu_seconds: float
     price: float | None
     hardware: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial(Record):
+    """One trial of a search; named by what decides the search and by its number, so durations may stand in it.
+
+    Attributes:
+        number: From 0 on.
+        origin: `champion`, `folder` or `sampler`: whose parameters they are.
+        params: What is laid over the folder's parameters.
+        state: `complete`; `given_up` (no way to the best so far), `cut` (no minutes left) or `failed`.
+        rounds: Rounds of its best; 0 if it failed.
+        tried: Rounds that it has learned.
+        metric: Name of the score.
+        larger_is_better: Of the score.
+        values: Objective to what was measured on the validation rows; empty if it failed.
+        seconds: How long it took.
+        message: Why it failed, and what to do about it.
+    """
+
+    kind: ClassVar[str] = "trials"
+
+    number: int
+    origin: str
+    params: Mapping[str, Any]
+    state: str
+    rounds: int
+    tried: int
+    metric: str
+    larger_is_better: bool
+    values: Mapping[str, float]
+    seconds: float
+    message: str = ""
+
+    @property
+    def loss(self) -> float:
+        """The score, such that less is better."""
+        return -self.values["quality"] if self.larger_is_better else self.values["quality"]
+
+    def losses(self, objectives: Sequence[str]) -> tuple[float, ...]:
+        """Return what was measured, in the order of the objectives, each such that less is better."""
+        return tuple(self.loss if name == "quality" else self.values[name] for name in objectives)
+
+
+@dataclass(frozen=True)
+class Search(Record):
+    """What was tried for a training and what was chosen; each trial has a record of its own beside it.
+
+    Attributes:
+        work: What decides the search, as a digest; its trials lie under it.
+        model: Model name.
+        snapshot: Snapshot id.
+        objectives: What was chosen by.
+        tolerance: Share of the best score that might be given up.
+        space: Parameter to range or values.
+        metric: Name of the score.
+        larger_is_better: Of the score.
+        trials: One mapping per trial: number, origin, params, state, rounds, tried, values.
+        pareto: Numbers of the trials that no other one beats in every objective.
+        chosen: Number of the trial whose parameters are fitted.
+        params: What is laid over the folder's parameters.
+        rounds: Rounds that are fitted.
+    """
+
+    kind: ClassVar[str] = "searches"
+
+    work: str
+    model: str
+    snapshot: str
+    objectives: tuple[str, ...]
+    tolerance: float
+    space: Mapping[str, Any]
+    metric: str
+    larger_is_better: bool
+    trials: tuple[Mapping[str, Any], ...]
+    pareto: tuple[int, ...]
+    chosen: int
+    params: Mapping[str, Any]
+    rounds: int
+
+    @property
+    def id(self) -> str:
+        """The search's name: the SHA-256 of its canonical JSON."""
+        return digest_of(self)

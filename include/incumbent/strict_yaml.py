@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -147,6 +148,8 @@ def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
         if _is_section(section):
             field = section.model_fields.get(str(part))
             section = None if field is None else field.annotation
+            if isinstance(section, UnionType):  # a section that may be absent
+                section = get_args(section)[0]
         else:  # of a mapping or a list, what is in it
             section = next((inner for inner in get_args(section)[::-1] if inner is not Ellipsis), None)
     return ", ".join(section.model_fields) if _is_section(section) else ""

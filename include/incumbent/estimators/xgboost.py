@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from incumbent.estimators.xgboost_rounds import XgboostRounds
 from incumbent.records import ModelVersion
 
 BATCH_ROWS = 262_144
+COVER = re.compile(r"cover=([^,\s]+)")
 
 
 def fit(given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> Rounds:
@@ -95,3 +97,13 @@ def _batches(version: ModelVersion, rows: pa.Table) -> Iterator[xgb.DMatrix]:
         yield xgb.DMatrix(
             matrix, feature_names=list(encoder.features), feature_types=encoder.types, enable_categorical=True
         )
+
+
+def steps(model: bytes) -> float:
+    """Return how many nodes of the trees a training row passes on the mean, by the weight that the trees give rows."""
+    total = 0.0
+    for tree in parse(model).get_dump(with_stats=True):
+        covers = [(float(found[1]), "leaf=" not in line) for line in tree.splitlines() if (found := COVER.search(line))]
+        whole = covers[0][0] if covers else 0.0
+        total += sum(cover for cover, is_split in covers if is_split) / whole if whole else 0.0
+    return total

@@ -12,8 +12,10 @@ from incumbent.records import (
     ModelVersion,
     RetrainRequest,
     Revisit,
+    Search,
     Snapshot,
     Training,
+    Trial,
     canonical_json,
 )
 from incumbent.store.check_deliveries import check_ingest
@@ -21,7 +23,14 @@ from incumbent.store.check_features import check_profile
 from incumbent.store.check_removals import check_erasure, check_removal
 from incumbent.store.check_requests import check_pin, check_request
 from incumbent.store.check_revisits import check_revisit
-from incumbent.store.check_training import check_gate_report, check_snapshot, check_training, check_version
+from incumbent.store.check_training import (
+    check_gate_report,
+    check_search,
+    check_snapshot,
+    check_training,
+    check_trial,
+    check_version,
+)
 from incumbent.store.check_verdicts import check_baseline, check_reference, check_verdict
 from incumbent.store.check_walk import Walk
 from incumbent.store.removals import Removal
@@ -42,8 +51,10 @@ KINDS: Mapping[str, Check] = {
     Removal.kind: check_removal,
     RetrainRequest.kind: check_request,
     Revisit.kind: check_revisit,
+    Search.kind: check_search,
     Snapshot.kind: check_snapshot,
     Training.kind: check_training,
+    Trial.kind: check_trial,
 }
 
 

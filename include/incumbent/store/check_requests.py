@@ -33,6 +33,9 @@ def check_pin(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Viol
     elif name.startswith("gate-"):
         yield from walk.record(GateReport.kind, plain["gate_report"], where)
         yield from walk.record(ModelVersion.kind, plain["candidate"], where)
+    elif name.startswith("search-"):
+        yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
+        yield from _generation(walk, where, plain["generation"])
     elif name.startswith("score-"):
         yield from _generation(walk, where, plain.get("generation", 0))
     elif name.startswith("decision-"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from incumbent.records import GateReport, ModelVersion, RetrainRequest, Snapshot, Training, digest_of
+from incumbent.records import GateReport, ModelVersion, RetrainRequest, Search, Snapshot, Training, Trial, digest_of
 from incumbent.store.check_walk import NAMED, Walk
 from incumbent.store.violation import Violation, guarded
 
@@ -46,6 +46,27 @@ def check_training(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator
     yield from walk.record(RetrainRequest.kind, f"{training.request}/open", where)
     yield from walk.record(Snapshot.kind, training.snapshot, where)
     yield from walk.record(ModelVersion.kind, training.version, where)
+    if training.search:
+        yield from walk.record(Search.kind, training.search, where)
+
+
+def check_search(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a search: its name, its snapshot, its trials and its choice."""
+    yield from _name("a search's name is its digest", where, plain)
+    search = Search.from_json(plain)
+    yield from walk.record(Snapshot.kind, search.snapshot, where)
+    for trial in search.trials:
+        yield from walk.record(Trial.kind, f"{search.work}/{trial['number']:04d}", where)
+    chosen = [trial for trial in search.trials if trial["number"] == search.chosen]
+    found = [(trial["params"], trial["rounds"]) for trial in chosen]
+    if found != [(search.params, search.rounds)] or search.chosen not in search.pareto:
+        yield Violation("a search's choice is one of its trials", where, f"trial {search.chosen}")
+
+
+def check_trial(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a trial: its name. Its search is there once all of its trials are."""
+    if (found := f"{Trial.from_json(plain).number:04d}") != _last(where):
+        yield Violation("a trial is named by its number", where, f"it is trial {found}")
 
 
 def check_gate_report(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:

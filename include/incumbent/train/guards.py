@@ -71,7 +71,7 @@ def check_labels(model: Model, partition: str, labels: Labels) -> None:
             where=where,
             expected="labelled rows older than the gate rows and the embargo",
             found="0 rows",
-            next_step="wait for more outcomes, or lower evaluate.holdout_days",
+            next_step="wait for more outcomes, or lower evaluate.holdout_days or train.validation_days",
         )
     if labels.not_finite:
         raise TrainingError(
@@ -137,5 +137,5 @@ def _check_validation(model: Model, rows: TrainingRows) -> None:
             where=f"model {model.name}, the newest {model.train.validation_days} days of the training rows",
             expected="labelled rows, not all with the same label",
             found=f"{labels.rows} rows" + (", all with one label" if labels.rows else ""),
-            next_step="raise train.validation_days, or leave out train.early_stopping",
+            next_step="raise train.validation_days, or leave out train.early_stopping and train.search",
         )

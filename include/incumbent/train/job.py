@@ -26,7 +26,9 @@ from incumbent.store import ModelStore
 from incumbent.store.data_files import ROW_GROUP_ROWS
 from incumbent.train.choose import Group, choose_group
 from incumbent.train.order import read_order
+from incumbent.train.progress import Progress
 from incumbent.train.ray_job import PROGRESS, RESULT
+from incumbent.train.ray_search import order_after
 from incumbent.train.rows import snapshot_files
 from incumbent.train.shared_rows import found, share
 from incumbent.train.work import Place, Work
@@ -46,10 +48,16 @@ def main(command: str) -> None:
         store, work = read_order(command, Path(scratch))
         checkpoints = work.checkpoints(store)
         try:
-            result = Driver(store, work, command).run()
+            fit, order, searched = order_after(store, work, command, _tell)
+            result = Driver(store, fit, order).run()
+            result |= {"search": searched} if searched and "error" not in result else {}
         except PipelineError as error:
             result = {"error": error_fields(error), "again": isinstance(error, UnavailableError)}
         checkpoints.say(RESULT, result)
+
+
+def _tell(progress: Progress) -> None:
+    LOG.info("%s%s", PROGRESS, progress.to_json())
 
 
 class Driver:

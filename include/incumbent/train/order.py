@@ -28,6 +28,7 @@ def write_order(store: ModelStore, work: Work) -> str:
         "sensitive": asdict(work.model.sensitive),
         "snapshot": work.snapshot.id,
         "workers": work.workers,
+        "prior": dict(work.prior),
     }
     checkpoints = work.checkpoints(store)
     checkpoints.say(ORDER, told)
@@ -70,4 +71,4 @@ def work_of(store: ModelStore, told: Mapping[str, Any]) -> Work:
     """Return the work that an order tells of."""
     plain = {name: {key: tuple(value) for key, value in each.items()} for name, each in told["sensitive"].items()}
     model = Model.model_validate(told["model"]).with_sensitive(Sensitive(**plain))
-    return Work(model, store.records.get(Snapshot, told["snapshot"]), told["workers"])
+    return Work(model, store.records.get(Snapshot, told["snapshot"]), told["workers"], told.get("prior", {}))

@@ -16,11 +16,11 @@ MOST_S = 30.0
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fit is.
+    """Where a fit is, or the search before it.
 
     Attributes:
-        round: Rounds that are done.
-        rounds: Rounds that are wanted.
+        round: Rounds, or trials, that are done.
+        rounds: Rounds, or trials, that are wanted.
         rows: Training rows.
         metric: Name of the last score, such as `validation logloss`; empty before the first.
         score: The last score; null before the first.
@@ -31,6 +31,7 @@ class Progress:
         attempt: Which attempt of its job this is.
         workers: Workers that fit together.
         pids: Their processes.
+        what: What is counted: `round`, or `trial` while a search goes on.
     """
 
     round: int
@@ -45,20 +46,24 @@ class Progress:
     attempt: int = 1
     workers: int = 1
     pids: tuple[int, ...] = ()
+    what: str = "round"
 
     def line(self) -> str:
         """Return a line for people.
 
         >>> Progress(50, 200, 1_000_000, "train logloss", 0.4312, 2.4e7, 6.25, 50, 25).line()
         'round 50 of 200 (25 %), train logloss 0.4312, 24.0M rows/s, 6 s left, 1,000,000 rows, resumed from round 25'
+        >>> Progress(7, 30, 0, "best validation logloss", 0.4201, left_s=95, what="trial").line()
+        'trial 7 of 30 (23 %), best validation logloss 0.4201, 1 min 35 s left'
         """
         speed = f"{self.rows_per_s / 1e6:.1f}M rows/s" if self.rows_per_s else ""
         left = "" if self.left_s is None else f"{_duration(self.left_s)} left"
-        share = f"round {self.round} of {self.rounds} ({100 * self.round // self.rounds} %)"
-        resumed = "" if self.resumed_from is None else f"resumed from round {self.resumed_from}"
+        share = f"{self.what} {self.round} of {self.rounds} ({100 * self.round // self.rounds} %)"
+        resumed = "" if self.resumed_from is None else f"resumed from {self.what} {self.resumed_from}"
         workers = f"{self.workers} workers" if self.workers > 1 else ""
         score = "" if self.score is None else f"{self.metric} {self.score:.6g}"
-        words = [share, score, speed, left, f"{self.rows:,} rows", workers, resumed]
+        rows = f"{self.rows:,} rows" if self.rows else ""
+        words = [share, score, speed, left, rows, workers, resumed]
         return ", ".join(word for word in words if word)
 
     def values(self) -> dict[str, float]:

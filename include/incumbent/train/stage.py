@@ -11,11 +11,12 @@ import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent.estimators.abilities import ABILITIES
-from incumbent.records import ModelVersion, Snapshot, Training, TrainingCost
+from incumbent.records import ModelVersion, Search, Snapshot, Training, TrainingCost
 from incumbent.store import ModelStore
 from incumbent.train.choose import check_ability, choose_launcher, count_gpus, device_of
 from incumbent.train.guards import check_labels, labels_of
 from incumbent.train.outcome import check_outcome
+from incumbent.train.prior import prior_of
 from incumbent.train.progress import log_progress
 from incumbent.train.provenance import commit_of, packages
 from incumbent.train.work import Outcome, Work
@@ -57,7 +58,8 @@ def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: 
         check_labels(model, snapshot.partition, labels_of(store, model, snapshot))
     else:
         device_of(model.train, count_gpus())
-    return Planned(request, Work(model, snapshot, model.train.workers if on_cluster else 1), launcher)
+    prior = prior_of(store, model, request)
+    return Planned(request, Work(model, snapshot, model.train.workers if on_cluster else 1, prior), launcher)
 
 
 def train_candidate(store: ModelStore, model: Model, snapshot: Snapshot, request: str, settings: Settings) -> Training:
@@ -90,8 +92,10 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
     Raises:
         TrainingError: What came out is no model that anybody could use.
     """
-    check_outcome(planned.work.model, outcome)
-    version = _version(store, planned.work, outcome, settings)
+    found = store.records.get(Search, outcome.search) if outcome.search else None
+    work = planned.work if found is None else planned.work.after(found)
+    check_outcome(work.model, outcome)
+    version = _version(store, work, outcome, found, settings)
     # A second attempt on another release would write other code versions; the first manifest stands.
     store.records.claim(ModelVersion.kind, version.digest, version.to_json())
     training = Training(
@@ -108,17 +112,21 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
         layout=outcome.layout,
         metric=outcome.metric,
         scores=outcome.scores,
+        search=outcome.search,
     )
     cost = _cost(planned.request, outcome, settings)
     store.records.claim(TrainingCost.kind, planned.request, cost.to_json())
     # Of two attempts at once the first stands: the other resumed elsewhere, and gave the same model.
     stands = Training.from_json(store.records.claim(Training.kind, planned.request, training.to_json()))
-    planned.work.checkpoints(store).clear()
+    for done in (planned.work, work):
+        done.checkpoints(store).clear()
     LOG.info("version %s fitted: %d rounds on %d rows", stands.version[:16], stands.rounds, outcome.rows)
     return stands
 
 
-def _version(store: ModelStore, work: Work, outcome: Outcome, settings: Settings) -> ModelVersion:
+def _version(store: ModelStore, work: Work, outcome: Outcome, found: Search | None, settings: Settings) -> ModelVersion:
+    """Return the manifest; of a search it says which of the parameters are from there."""
+    searched = {} if found is None else {"searched": sorted(found.params)}
     commit, script = commit_of(settings.models), work.model.script
     library = ABILITIES[work.model.train.estimator].library
     return ModelVersion(
@@ -130,7 +138,7 @@ def _version(store: ModelStore, work: Work, outcome: Outcome, settings: Settings
         snapshot=work.snapshot.id,
         features=tuple(outcome.features),
         categories={name: tuple(levels) for name, levels in outcome.categories.items()},
-        params={**work.model.train.params, "seed": work.model.train.seed, "device": outcome.device},
+        params={**work.model.train.params, "seed": work.model.train.seed, "device": outcome.device, **searched},
         rounds=outcome.rounds,
         train_rows=outcome.rows,
         train_until=work.snapshot.train_until,

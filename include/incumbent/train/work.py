@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from incumbent.config import Model
 from incumbent.estimators.abilities import ABILITIES
 from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
 from incumbent.estimators.encoding import Encoder, Matrix
-from incumbent.estimators.rounds import Given
+from incumbent.estimators.rounds import Given, Rounds
 from incumbent.estimators.shards import Shard
-from incumbent.records import Snapshot, digest_of
+from incumbent.records import Search, Snapshot, digest_of
+from incumbent.search_space import laid_over
 from incumbent.store import ModelStore
 from incumbent.train.checkpoints import Checkpoint, Checkpoints, State
 from incumbent.train.choose import count_gpus, device_of
@@ -93,6 +95,7 @@ class Outcome:
         scores: `train`, round to score; `validation`, one for each round.
         seconds: How long the last attempt took, by step.
         hardware: What the last attempt ran on.
+        search: Id of the search before it; empty without one.
     """
 
     version: str
@@ -113,6 +116,7 @@ class Outcome:
     scores: Mapping[str, Any]
     seconds: Mapping[str, float]
     hardware: Mapping[str, Any]
+    search: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,17 +127,24 @@ class Work:
         model: The model's configuration.
         snapshot: The training set.
         workers: Workers that are to share the rows.
+        prior: Parameters of the champion, which a search tries first; empty without one.
     """
 
     model: Model
     snapshot: Snapshot
     workers: int = 1
+    prior: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         """Digest of everything that decides the outcome; a cleared task finds its own fit again."""
         train = self.model.train
-        stops = [train.early_stopping, train.validation_days, self.model.embargo_days] if train.early_stopping else []
+        stops: list[Any] = (
+            [train.early_stopping, train.validation_days, self.model.embargo_days] if train.early_stopping else []
+        )
+        if train.search is not None:
+            searched = train.search.model_dump(mode="json")
+            stops = [searched, self.prior, train.validation_days, self.model.embargo_days]
         decided = [train.estimator, train.params, train.rounds, train.seed, train.weight, train.balance, stops]
         script = [digest_of(self.model.script.encode())] if train.script else []
         return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided, *script])
@@ -142,8 +153,24 @@ class Work:
         """Return the fit's checkpoints."""
         return Checkpoints(store.blobs, self.id)
 
+    def after(self, found: Search) -> Work:
+        """Return the fit of all rows, the validation rows among them, with what a search has chosen.
+
+        Its rounds are taken as found. Scaled by the rows they were no better, on rows that nobody had seen:
+        `make bench ONLY=search`.
+        """
+        train = self.model.train
+        params = laid_over(train.estimator, train.params, found.params)
+        train = train.model_copy(update={"params": params, "rounds": found.rounds, "search": None})
+        return replace(self, model=self.model.model_copy(update={"train": train}), prior={})
+
     def run(self, store: ModelStore, tell: Callable[[Progress], None]) -> Outcome:
-        """Read the rows, verified by digest, fit them in this process, and store the model."""
+        """Read the rows, verified by digest, fit them in this process, and store the model; after a search, if any."""
+        if self.model.train.search is not None:
+            from incumbent.train.search import search_here  # it searches variants of a work
+
+            found = search_here(store, self, tell)
+            return replace(self.after(found).run(store, tell), search=found.id)
         began, train = time.monotonic(), self.model.train
         threads = train.cpus_per_worker or os.cpu_count() or 1
         place = Place(device=device_of(train, count_gpus()), threads=threads)
@@ -180,6 +207,22 @@ class Work:
 
         Each worker has all validation rows: a score such as AUC of parts is not the score of the whole.
         """
+        train = self.model.train
+        with self.rounds(files, prepared, place, start) as rounds:
+            wanted = train.rounds if ABILITIES[train.estimator].rounds else 1
+            plan = Plan(
+                wanted, train.early_stopping, train.checkpoint_every, train.checkpoint_seconds,
+                place.layout, prepared.rows.count, place.world, place.attempt,
+            )  # fmt: skip
+            if place.rank == 0:
+                return fit(rounds, plan, start, keep, tell)
+            return fit(rounds, plan, start, lambda state, model: None)
+
+    @contextmanager
+    def rounds(
+        self, files: Sequence[Path], prepared: Prepared, place: Place, start: Checkpoint | None
+    ) -> Iterator[Rounds]:
+        """Give a worker's share to its estimator, and what that makes of it until the end."""
         from incumbent.estimators import estimator
 
         train, rows = self.model.train, prepared.rows
@@ -191,15 +234,7 @@ class Work:
                 self.model.task, train.params, train.seed, place.device, place.threads, prepared.bins,
                 prepared.class_weight, external, self.model.script, train.script_hours * 3600,
             )  # fmt: skip
-            rounds = estimator(train.estimator).fit(given, share, held, None if start is None else start.model)
-            wanted = train.rounds if ABILITIES[train.estimator].rounds else 1
-            plan = Plan(
-                wanted, train.early_stopping, train.checkpoint_every, train.checkpoint_seconds,
-                place.layout, rows.count, place.world, place.attempt,
-            )  # fmt: skip
-            if place.rank == 0:
-                return fit(rounds, plan, start, keep, tell)
-            return fit(rounds, plan, start, lambda state, model: None)
+            yield estimator(train.estimator).fit(given, share, held, None if start is None else start.model)
 
     def finish(
         self, store: ModelStore, prepared: Prepared, fitted: Fitted, place: Place, seconds: Mapping[str, float]

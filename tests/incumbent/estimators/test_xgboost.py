@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import xgboost as xgb
 from booster_of import booster_of
 
 from incumbent.errors import ModelError, TrainingError
@@ -82,3 +83,22 @@ def test_other_bytes_are_refused_before_they_are_parsed(fitted: tuple[bytes, Mod
 def test_a_file_that_kills_its_parser_is_an_error(data: bytes) -> None:
     with pytest.raises(ModelError, match="model unreadable"):
         estimator.verify(data, digest_of(data))
+
+
+def test_steps_are_the_nodes_that_training_rows_pass() -> None:
+    rng = np.random.default_rng(3)
+    matrix = rng.normal(size=(500, 3)).astype(np.float32)
+    target = matrix[:, 0] ** 2 + matrix[:, 1]
+    rows = xgb.DMatrix(matrix, label=target)
+    params = {"objective": "reg:squarederror", "max_depth": 6, "base_score": 0.0}  # a row's weight in a tree is one
+    booster = xgb.train(params, rows, 7)
+    leaves = booster.predict(rows, pred_leaf=True).astype(int)
+    passed = 0.0
+    for number, tree in enumerate(booster.get_dump()):
+        depths = {int(line.strip().partition(":")[0]): line.count("\t") for line in tree.splitlines()}
+        passed += float(np.mean([depths[leaf] for leaf in leaves[:, number]]))
+    assert estimator.steps(estimator.as_ubj(booster)) == pytest.approx(passed, rel=1e-6)
+    stumps = xgb.train({**params, "max_depth": 1}, rows, 5)
+    assert estimator.steps(estimator.save(stumps)) == pytest.approx(5)
+    linear = xgb.train({"booster": "gblinear", "updater": "coord_descent"}, rows, 2)
+    assert estimator.steps(estimator.save(linear)) == 0

@@ -20,8 +20,10 @@ from incumbent.records import (
     Part,
     Promotion,
     RetrainRequest,
+    Search,
     Snapshot,
     Training,
+    Trial,
     canonical_json,
     digest_of,
 )
@@ -76,7 +78,16 @@ def store(tmp_path: Path) -> ModelStore:
         digest, "m", "xgboost", "binary", definition, snapshot.id, ("a",), {}, {}, 1, 2, "2013-01-23", {"a": 1.0}
     )
     records.put(digest, version)
-    records.put(REQUEST, Training(REQUEST, snapshot.id, digest, "process", 1, "cpu", 1, 0, None, True))
+    trial = Trial(0, "sampler", {"max_depth": 3}, "complete", 1, 1, "logloss", False, {"quality": 0.5}, 0.1)
+    tried = {name: getattr(trial, name) for name in ("number", "params", "rounds", "values")}
+    search = Search(
+        "4" * 64, "m", snapshot.id, ("quality",), 0.0, {}, "logloss", False, (tried,), (0,), 0, trial.params, 1
+    )
+    records.put(f"{search.work}/0000", trial)
+    records.put(search.id, search)
+    records.put_plain("pins", f"search-{REQUEST}", {"request": REQUEST, "generation": 0})
+    training = Training(REQUEST, snapshot.id, digest, "process", 1, "cpu", 1, 0, None, True, search.id)
+    records.put(REQUEST, training)
     gate = GateReport("m", "2013-01", digest, "", 0, snapshot.id, REQUEST, "promote", (), "Promoted.")
     records.put(gate.id, gate)
     records.put_plain("pins", f"gate-{REQUEST}", {"gate_report": gate.id, "candidate": digest})
@@ -289,7 +300,7 @@ ASIDE, OPENED = "rows that were set aside are there", "a table can be read"
 READ, CANONICAL = "a record can be read", "a record is canonical JSON"
 PINS = {kind: f"{kind}-{REQUEST}" for kind in ("train", "gate")}
 KINDS = ["baselines", "gate_reports", "ingests", "pins", "profiles", "promotions", "references", "requests"]
-KINDS += ["snapshots", "trainings", "verdicts", "versions"]
+KINDS += ["searches", "snapshots", "trainings", "trials", "verdicts", "versions"]
 FIELDS = [kind for kind in KINDS if kind not in ("baselines", "pins")]  # they need none, or had their own case
 
 DAMAGES: dict[str, tuple[Damage, str]] = {
@@ -359,6 +370,13 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "training of no version": (edit("trainings", version=GONE), NAMED),
     "training of no snapshot": (edit("trainings", snapshot=GONE), NAMED),
     "training of no request": (remove("requests", f"{REQUEST}/open", f"trainings/{REQUEST}"), NAMED),
+    "training of no search": (edit("trainings", search=GONE), NAMED),
+    "search renamed": (edit("searches", rounds=9), "a search's name is its digest"),
+    "search of no snapshot": (edit("searches", snapshot=GONE), NAMED),
+    "search of no trial": (remove("trials", where="searches/"), NAMED),
+    "search of another choice": (edit("searches", params={}), "a search's choice is one of its trials"),
+    "search with a choice that is beaten": (edit("searches", pareto=[]), "a search's choice is one of its trials"),
+    "trial renamed": (edit("trials", number=7), "a trial is named by its number"),
     "training renamed": (edit("trainings", request="2013-01-r2"), "a training is named by its request"),
     "gate report renamed": (edit("gate_reports", sentence="other"), "a gate report's name is its digest"),
     "gate of no candidate": (edit("gate_reports", candidate=GONE), NAMED),
@@ -374,6 +392,8 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "done with no generation": (edit("requests", f"{REQUEST}/done", generation=7), NAMED),
     "pin of no snapshot": (edit("pins", PINS["train"], snapshot=GONE), NAMED),
     "pin of no request": (edit("pins", PINS["train"], request="2013-01-r7"), NAMED),
+    "pin of a search's lost request": (edit("pins", f"search-{REQUEST}", request="2013-01-r7"), NAMED),
+    "pin of a search's lost champion": (edit("pins", f"search-{REQUEST}", generation=7), NAMED),
     "pin of no gate report": (edit("pins", PINS["gate"], gate_report=GONE), NAMED),
     "pin of no candidate": (edit("pins", PINS["gate"], candidate=GONE), NAMED),
     "pin of no generation": (edit("pins", "score-2013-02-x", generation=7), NAMED),

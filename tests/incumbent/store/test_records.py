@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from incumbent.errors import RecordConflict, StoreError
-from incumbent.records import Hold, Promotion, canonical_json, digest_of
+from incumbent.records import Hold, Promotion, Search, Training, Trial, canonical_json, digest_of
 from incumbent.store import ModelStore, Store
 from incumbent.store.blobs import Blobs
 
@@ -89,6 +89,29 @@ def test_canonical_json_is_golden() -> None:
     )
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json({"x": float("nan")})
+
+
+def test_a_search_and_its_trials_are_golden() -> None:
+    values = {"size": 9.0, "quality": 0.5, "latency": 7.5}
+    trial = Trial(3, "sampler", {"max_depth": 4}, "complete", 12, 30, "auc", True, values, 1.5)
+    assert canonical_json(trial.to_json()) == (
+        b'{"larger_is_better":true,"message":"","metric":"auc","number":3,"origin":"sampler","params":{"max_depth":4},'
+        b'"rounds":12,"schema":"incumbent.trials/1","seconds":1.5,"state":"complete","tried":30,'
+        b'"values":{"latency":7.5,"quality":0.5,"size":9.0}}'
+    )
+    assert Trial.from_json(trial.to_json()) == trial
+    assert trial.losses(("quality", "latency", "size")) == (-0.5, 7.5, 9.0)
+    search = Search(
+        "w", "m", "s", ("quality",), 0.002, {}, "auc", True, ({"number": 3},), (3,), 3, {"max_depth": 4}, 12
+    )
+    assert search.id == "673defa8f34af1e6bbe6f0ff995d510b391fcf8e3bd1a9b027dfbf4c31cb5ac7"
+
+
+def test_a_training_from_before_there_were_searches_is_one_without() -> None:
+    training = Training("r", "s", "v", "process", 1, "cpu", 9, 1, None, True)
+    plain = {name: value for name, value in training.to_json().items() if name != "search"}
+    assert Training.from_json(plain) == training
+    assert training.search == ""
 
 
 def test_objects_are_verified(store: ModelStore) -> None:

@@ -22,6 +22,7 @@ from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent.records import Ingest, RetrainRequest, Snapshot
 from incumbent.store import ModelStore, Store
+from incumbent.store.blobs import Blobs
 from incumbent.train import stage
 from incumbent.train.checkpoints import FOLDER, SUFFIX, Checkpoints, State
 
@@ -49,8 +50,11 @@ def small_model(**train: Any) -> Model:
     )
 
 
-def small_store(root: Path, rows: int = 3000) -> tuple[ModelStore, Snapshot]:
-    """Write features and outcomes of January 2020 and a request, and return the store and a snapshot of them."""
+def small_store(root: Path, rows: int = 3000, blobs: Blobs | None = None) -> tuple[ModelStore, Snapshot]:
+    """Write features and outcomes of January 2020 and a request, and return the store and a snapshot of them.
+
+    The store lies in the folder, unless another place is given.
+    """
     rng = np.random.default_rng(11)
     x, y = rng.normal(size=rows), rng.normal(size=rows)
     kind = rng.choice(["a", "b", "c"], rows)
@@ -66,7 +70,7 @@ def small_store(root: Path, rows: int = 3000) -> tuple[ModelStore, Snapshot]:
     )
     chance = 1 / (1 + np.exp(-(x - 0.5 * y + (kind == "c"))))
     outcomes = pa.table({"row": pa.array(range(rows), pa.int64()), "late": pa.array(rng.random(rows) < chance)})
-    store = Store(root).model("small")
+    store = Store(blobs or root, root).model("small")
     definition = store.objects.put(b"SELECT * FROM batch")
     parts = [
         asdict(table.replace("2020-01", data).part)

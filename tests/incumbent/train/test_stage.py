@@ -143,6 +143,10 @@ def test_work_is_another_one_with_other_parameters_rounds_seed_or_snapshot(tmp_p
         Work(small_model(early_stopping=3, validation_days=3), snapshot),
         Work(small_model(device="cuda"), snapshot),
         Work(small_model(), snapshot, workers=2),
+        Work(small_model(search={}), snapshot),
+        Work(small_model(search={"trials": 9}), snapshot),
+        Work(small_model(search={}, validation_days=3), snapshot),
+        Work(small_model(search={}), snapshot, prior={"max_depth": 3}),
         Work(small_model(), other),
         Work(small_model().model_copy(update={"task": "regression"}), snapshot),
     ]
