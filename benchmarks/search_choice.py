@@ -18,7 +18,6 @@ from benchmarks.harness import Figure, figure
 from benchmarks.leak_tables import Table, tables
 from benchmarks.search_problem import KIND, Problem, Told
 from incumbent.config import Search
-
 from incumbent.estimators.encoding import Encoder
 from incumbent.estimators.xgboost import steps
 from incumbent.records import Trial

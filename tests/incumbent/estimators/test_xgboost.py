@@ -99,6 +99,6 @@ def test_steps_are_the_nodes_that_training_rows_pass() -> None:
         passed += float(np.mean([depths[leaf] for leaf in leaves[:, number]]))
     assert estimator.steps(estimator.as_ubj(booster)) == pytest.approx(passed, rel=1e-6)
     stumps = xgb.train({**params, "max_depth": 1}, rows, 5)
-    assert estimator.steps(estimator.save(stumps)) == pytest.approx(5)
+    assert estimator.steps(estimator.as_ubj(stumps)) == pytest.approx(5)
     linear = xgb.train({"booster": "gblinear", "updater": "coord_descent"}, rows, 2)
-    assert estimator.steps(estimator.save(linear)) == 0
+    assert estimator.steps(estimator.as_ubj(linear)) == 0
