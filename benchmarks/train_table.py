@@ -59,7 +59,7 @@ def build(folder: Path, rows: int) -> None:
         )
     snapshot = Snapshot(
         "bench", "2020-12", definition, tuple(each for each, _ in parts), tuple(each for _, each in parts), {},
-        {"sql": "late"}, "2021-01-01", "2021-01-01", "2021-02-01",
+        {"sql": "late"}, "2020-01-10", "2020-01-10", "2020-02-01",
     )  # fmt: skip
     store.records.put(snapshot.id, snapshot)
     (folder / "snapshot").write_text(snapshot.id)
