@@ -58,6 +58,7 @@ class Told:
 
     larger_is_better = False
     exact = True
+    segment = 1
 
     def __init__(self, curve: Curve) -> None:
         self._curve, self.done, self.metric = curve, 0, curve.rounds.metric

@@ -49,6 +49,7 @@ class LightgbmRounds:
         own = canonical(given.params)
         params = parameters(given.task, own, given.threads) | {"seed": given.seed}
         self.exact = own.keys() <= EXACT
+        self.segment = 1
         self._given, self._rows = given, train
         self._sampled = bool(own.keys() & SAMPLING)
         self._rows_drawn_every = int(own.get("bagging_freq", 0))

@@ -51,12 +51,14 @@ class Rounds(Protocol):
     Attributes:
         done: Rounds so far.
         exact: Whether a fit that goes on from what `save` gave ends with the bytes of one that was never stopped.
+        segment: A fit can go on from every so many-th round, and from its last.
         metric: Name of the score.
         larger_is_better: Of the score.
     """
 
     done: int
     exact: bool
+    segment: int
     metric: str
     larger_is_better: bool
 

@@ -92,6 +92,7 @@ def fit(
     resumed = None if start is None else state.rounds
     told, began, kept = Told(tell, clock), clock(), clock()
     validation, train = list(state.validation), dict(state.train)
+    wanted = False
 
     def progress() -> Progress:
         took, done = clock() - began, rounds.done - (resumed or 0)
@@ -112,12 +113,13 @@ def fit(
         over = not more or _is_over(rounds, plan, validation)
         if rounds.done % plan.every == 0 or over:
             train[str(rounds.done)] = _finite(rounds.score("train"), rounds, "train")
-        if rounds.done % plan.every == 0 or over or clock() - kept >= plan.seconds:
+        wanted = wanted or rounds.done % plan.every == 0 or clock() - kept >= plan.seconds
+        if over or (wanted and rounds.done % rounds.segment == 0):
             state = replace(
                 state, rounds=rounds.done, written=state.written + 1, validation=tuple(validation), train=dict(train)
             )
             keep(state, rounds.save())
-            kept = clock()
+            kept, wanted = clock(), False
         told(progress(), now=over)
     best = rounds.done if plan.patience is None else best_round(validation, rounds.larger_is_better)
     importance = rounds.importance(best)

@@ -21,9 +21,9 @@ from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.rounds import Given, Rounds
 from incumbent.estimators.shards import Chosen, Shard
 from incumbent.estimators.xgboost import parse
-from incumbent.estimators.xgboost_rounds import XgboostRounds
+from incumbent.estimators.xgboost_rounds import SEGMENT, XgboostRounds
 from incumbent.store.local import LocalBlobs
-from incumbent.train.checkpoints import Checkpoints
+from incumbent.train.checkpoints import Checkpoints, State
 from incumbent.train.fit import Fitted, Plan, fit
 from incumbent.train.progress import Progress
 
@@ -64,6 +64,7 @@ def run(
     every: int = 10,
     patience: int | None = None,
     tell: Callable[[Progress], None] = lambda progress: None,
+    stop: int = 0,
     kind: Callable[..., Rounds] = XgboostRounds,
     **given: Any,
 ) -> Fitted:
@@ -77,7 +78,17 @@ def run(
         None if start is None else start.model,
     )
     plan = Plan(rounds, patience, every, 1e9, "cpu, 1 worker of 1 thread", train.rows)
-    return fit(grown, plan, start, checkpoints.write, tell)
+
+    def keep(state: State, model: bytes) -> None:
+        checkpoints.write(state, model)
+        if stop and state.rounds >= stop:
+            raise Stopped
+
+    return fit(grown, plan, start, keep, tell)
+
+
+class Stopped(Exception):
+    """The end of a fit after a checkpoint."""
 
 
 def bins_of(shard: Shard) -> Matrix:
@@ -99,11 +110,14 @@ def test_resumed_equals_undisturbed(tmp_path: Path, params: dict[str, Any]) -> N
     assert resumed.model == whole.model
 
 
-@pytest.mark.parametrize("stop", [1, 7, 29])
+@pytest.mark.parametrize("stop", [1, 7, 24])
 def test_it_does_not_matter_where_it_stopped_nor_how_often_it_is_kept(tmp_path: Path, stop: int) -> None:
     whole = run(tmp_path / "whole", SAMPLED)
-    run(tmp_path / "cut", SAMPLED, rounds=stop)
-    assert run(tmp_path / "cut", SAMPLED, every=3).model == whole.model
+    with pytest.raises(Stopped):
+        run(tmp_path / "cut", SAMPLED, every=1, stop=stop)
+    resumed = run(tmp_path / "cut", SAMPLED, every=3)
+    assert resumed.resumed_from == -(-stop // SEGMENT) * SEGMENT
+    assert resumed.model == whole.model
     assert run(tmp_path / "other", {**SAMPLED, "subsample": 0.6}).model != whole.model
 
 
@@ -123,9 +137,11 @@ def test_it_stops_early_at_the_best_round_wherever_it_was_cut(tmp_path: Path, pa
     assert whole.rounds == scores.index(best) + 1
     assert len(scores) == whole.state.rounds == whole.rounds + 10
     assert parse(whole.model).num_boosted_rounds() == whole.rounds
-    run(tmp_path / "cut", params, rounds=whole.rounds + 3, patience=10)  # after the best round, before the end
+    with pytest.raises(Stopped):  # after the best round, before the end
+        run(tmp_path / "cut", params, rounds=200, every=1, patience=10, stop=whole.rounds + 3)
     resumed = run(tmp_path / "cut", params, rounds=200, patience=10)
-    assert resumed.resumed_from == whole.rounds + 3
+    assert resumed.resumed_from is not None
+    assert whole.rounds + 3 <= resumed.resumed_from < whole.state.rounds
     assert resumed.state.validation == whole.state.validation
     assert (resumed.rounds, resumed.model) == (whole.rounds, whole.model)
 
