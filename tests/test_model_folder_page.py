@@ -16,7 +16,7 @@ from incumbent import config
 from incumbent.embedded.settings import Settings
 from incumbent.retrain.requests import open_request
 from incumbent.validate import contract, ingest_or_raise
-from incumbent_airflow import stages
+from incumbent_airflow import stages, training
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
@@ -107,7 +107,7 @@ def test_the_example_becomes_a_champion(tmp_path: Path) -> None:
     request = open_request(runtime.store, "2026-01", "cold_start", {}, degraded=False, message="the first")[0].id
     assert stages.build_features(runtime, "2026-01").part is not None
     stages.take_snapshot(runtime, request)
-    stages.begin_training(runtime, request)
+    training.begin_training(runtime, request)
     stages.evaluate_candidate(runtime, request)
     assert stages.promote_candidate(runtime, request, None)["kind"] == "promoted"
 

@@ -29,6 +29,6 @@ class MlflowRunLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the address, or nothing where MLflow has no run of it."""
         from incumbent_airflow.runtime import Runtime
-        from incumbent_airflow.stages import mlflow_page
+        from incumbent_airflow.training import mlflow_page
 
         return mlflow_page(Runtime.open(operator.model), operator.request)

@@ -7,10 +7,8 @@ gate, the reference for a drift) is handed over here. Long because there is one 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from incumbent.features.build import FeatureBuild
-    from incumbent.promote import Run
-    from incumbent.records import RetrainRequest, Snapshot, Training
-    from incumbent.train.progress import Progress
+    from incumbent.records import RetrainRequest, Snapshot
 
 LOG = logging.getLogger(__name__)
 PINS = "pins"
@@ -93,9 +89,9 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
     from incumbent.validate import contract_digests
 
     store, model = runtime.store, runtime.model
-    with _failing(runtime, request_id):
+    with failing(runtime, request_id):
         if store.records.has(PINS, _snapshot_pin(request_id)):
-            return _snapshot(runtime, request_id).id
+            return snapshot_of(runtime, request_id).id
         request = _request(runtime, request_id)
         definition = _folder_definition(runtime)
         # The champion's first: a batch is judged by the definition that serves.
@@ -106,91 +102,6 @@ def take_snapshot(runtime: Runtime, request_id: str) -> str:
             build_known(store, model, definition, request.partition, known_at)
         contracts = contract_digests(runtime.folder.contract_path, model)
         return take(store, model, definition, request.partition, request_id, contracts, known_at).id
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A training that is done, or the Ray job that does it.
-
-    Attributes:
-        training: What came out; None while a job runs.
-        job: Submission id of the job; empty if there is none.
-    """
-
-    training: dict[str, Any] | None
-    job: str = ""
-
-
-def begin_training(runtime: Runtime, request_id: str) -> Begun:
-    """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
-    from incumbent.promote import open_run
-    from incumbent.train.ray_job import open_jobs, submit
-    from incumbent.train.stage import find_training, plan_training, store_training
-
-    store, settings = runtime.store, runtime.settings
-    with _failing(runtime, request_id):
-        if (found := find_training(store, request_id)) is not None:
-            return Begun(_told(found))
-        planned = plan_training(store, runtime.model, _snapshot(runtime, request_id), request_id)
-        run = open_run(store, settings.mlflow_uri, request_id, os.environ)
-        if planned.launcher == "ray":
-            return Begun(None, submit(store, planned.work, open_jobs(settings), settings))
-        return Begun(_told(store_training(store, planned, planned.work.run(store, watcher(settings, run)), settings)))
-
-
-def watcher(settings: Settings, run: Run | None) -> Callable[[Progress], None]:
-    """Return what tells people how far a fit is: a line in the log, and a point in MLflow while that takes any."""
-    from incumbent.promote import log_live
-    from incumbent.train.progress import log_progress
-
-    takes = run is not None
-
-    def tell(progress: Progress) -> None:
-        nonlocal takes
-        log_progress(progress)
-        if takes and run is not None:
-            takes = log_live(settings.mlflow_uri, run, progress.values(), progress.round, os.environ)
-
-    return tell
-
-
-def mlflow_page(runtime: Runtime, request_id: str) -> str:
-    """Return the address of the run of a request's training; nothing if MLflow has none."""
-    from incumbent.promote import known_run
-
-    run = known_run(runtime.store, request_id)
-    return "" if run is None else run.page(runtime.settings.mlflow_uri)
-
-
-def finish_training(runtime: Runtime, request_id: str, job: str, state: str, message: str) -> dict[str, Any]:
-    """Store what a job gave that has ended.
-
-    A job that was lost, or ended without a result, is looked for, and begun again, by the task's next try.
-    """
-    from incumbent.errors import UnavailableError
-    from incumbent.train.ray_job import find_jobs, outcome
-    from incumbent.train.stage import find_training, plan_training, store_training
-
-    store = runtime.store
-    with _failing(runtime, request_id):
-        if (found := find_training(store, request_id)) is not None:
-            return _told(found)
-        jobs = find_jobs(runtime.settings)
-        if state == "AWAY":
-            raise UnavailableError(
-                "the Ray cluster has gone away",
-                where=f"job {job} at {jobs.address}",
-                expected="an answer within a minute",
-                found=message,
-                next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
-            )
-        planned = plan_training(store, runtime.model, _snapshot(runtime, request_id), request_id)
-        result = outcome(store, planned.work, jobs, job, state)
-        return _told(store_training(store, planned, result, runtime.settings))
-
-
-def _told(training: Training) -> dict[str, Any]:
-    return {"version": training.version, "rounds": training.rounds, "launcher": training.launcher}
 
 
 def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
@@ -204,8 +115,8 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     def gate_rows(definition: str) -> pa.Table:
         return _rows(runtime, snapshot, definition, snapshot.gate_from, snapshot.gate_until)
 
-    with _failing(runtime, request_id):
-        snapshot = _snapshot(runtime, request_id)
+    with failing(runtime, request_id):
+        snapshot = snapshot_of(runtime, request_id)
         candidate = store.records.get(ModelVersion, store.records.get(Training, request_id).version)
         report = evaluate(
             store,
@@ -229,7 +140,7 @@ def promote_candidate(runtime: Runtime, request_id: str, answer: Mapping[str, An
     An answered request keeps its answer, and what the ledger says of its report stands: a cleared run may bring
     another answer of a person, and neither takes a seat that was refused nor takes back one that was given.
     """
-    with _failing(runtime, request_id):
+    with failing(runtime, request_id):
         return _promote(runtime, request_id, answer)
 
 
@@ -321,7 +232,7 @@ def stop_ray_if_idle(settings: Settings) -> str:
 
 
 @contextmanager
-def _failing(runtime: Runtime, request_id: str) -> Iterator[None]:
+def failing(runtime: Runtime, request_id: str) -> Iterator[None]:
     """Answer the request as failed, unless a service was away: only then is it worth announcing again.
 
     Also for an error that nobody foresaw, and on the first try: a request without an answer would start a run
@@ -346,7 +257,8 @@ def _request(runtime: Runtime, request_id: str) -> RetrainRequest:
     return runtime.store.records.get(RetrainRequest, f"{request_id}/open")
 
 
-def _snapshot(runtime: Runtime, request_id: str) -> Snapshot:
+def snapshot_of(runtime: Runtime, request_id: str) -> Snapshot:
+    """Return the training set that a request has pinned."""
     from incumbent.records import Snapshot
 
     pin = runtime.store.records.get_plain(PINS, _snapshot_pin(request_id))

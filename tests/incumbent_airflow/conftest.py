@@ -9,7 +9,7 @@ from tests.s3_server import BUCKET
 
 from incumbent.config import ModelFolder
 from incumbent.retrain.requests import open_request
-from incumbent_airflow import stages
+from incumbent_airflow import stages, training
 from incumbent_airflow.runtime import Runtime
 
 KEY = "2020-01"
@@ -59,5 +59,5 @@ def ask(runtime: Runtime, message: str = "asked by a test") -> str:
 
 def gate(runtime: Runtime, request: str) -> None:
     stages.take_snapshot(runtime, request)
-    stages.begin_training(runtime, request)
+    training.begin_training(runtime, request)
     stages.evaluate_candidate(runtime, request)

@@ -17,7 +17,7 @@ from incumbent.features.build import build
 from incumbent.promote import rollback
 from incumbent.records import ModelVersion, Snapshot
 from incumbent.retrain.requests import fail, finish, is_answered
-from incumbent_airflow import stages
+from incumbent_airflow import stages, training
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
@@ -127,7 +127,7 @@ def test_contenders_are_judged_on_the_facts_of_the_snapshot(runtime: Runtime, mo
     edit(runtime, SQL.replace("x, y", "x, y, 3 * x - y AS better"))
     second = ask(runtime, "another")
     stages.take_snapshot(runtime, second)
-    stages.begin_training(runtime, second)
+    training.begin_training(runtime, second)
     rows = runtime.store.batches("events").read([KEY]).drop_columns(["partition"])
     shifted = rows.set_column(rows.column_names.index("x"), "x", pc.add(rows["x"], 1.0))
     runtime.store.batches("events").replace(KEY, shifted)

@@ -21,7 +21,7 @@ from incumbent.records import Training
 from incumbent.train.progress import Progress
 from incumbent.train.ray_job import PROGRESS, RESULT
 from incumbent.train.stage import plan_training
-from incumbent_airflow import stages
+from incumbent_airflow import stages, training
 from incumbent_airflow.operators.train import TrainOnRayOperator
 from incumbent_airflow.runtime import Runtime
 from incumbent_airflow.triggers import ray_job
@@ -81,7 +81,7 @@ def deferred(request: str) -> TaskDeferred:
 
 def give_result(runtime: Runtime, request: str) -> None:
     """Do what the job would do, in this process."""
-    planned = plan_training(runtime.store, runtime.model, stages._snapshot(runtime, request), request)
+    planned = plan_training(runtime.store, runtime.model, stages.snapshot_of(runtime, request), request)
     outcome = planned.work.run(runtime.store, lambda progress: None)
     planned.work.checkpoints(runtime.store).say(RESULT, asdict(outcome))
 
@@ -127,7 +127,7 @@ def test_the_links_lead_to_the_job_and_the_run(opened: Runtime, cluster: JobsSer
     (job,) = cluster.states
     assert links == {"Ray job": f"{cluster.url}/#/jobs/{job}", "MLflow run": ""}
     opened.store.records.put_plain("mlflow_runs", task.request, {"experiment": "3", "run": "ab"})
-    assert stages.mlflow_page(opened, task.request).endswith("/#/experiments/3/runs/ab")
+    assert training.mlflow_page(opened, task.request).endswith("/#/experiments/3/runs/ab")
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,7 @@ def fit(
     Raises:
         TrainingError: A score is not finite.
     """
-    before = State(layout=plan.layout) if start is None else start.state
-    same = start is None or (rounds.exact and before.layout == plan.layout)
-    state = replace(before, exact=before.exact and same, layout=plan.layout)
+    state = _begun(rounds, plan, start)
     resumed = None if start is None else state.rounds
     told, began, kept = Told(tell, clock), clock(), clock()
     validation, train = list(state.validation), dict(state.train)
@@ -124,6 +122,14 @@ def fit(
     best = rounds.done if plan.patience is None else best_round(validation, rounds.larger_is_better)
     importance = rounds.importance(best)
     return Fitted(rounds.finish(best), best, importance, state, resumed, rounds.metric, clock() - began)
+
+
+def _begun(rounds: Rounds, plan: Plan, start: Checkpoint | None) -> State:
+    """Return where a fit begins; it stays exact if all attempts compute alike, and its estimator can go on exactly."""
+    if start is None:
+        return State(layout=plan.layout)
+    same = rounds.exact and start.state.layout == plan.layout
+    return replace(start.state, exact=start.state.exact and same, layout=plan.layout)
 
 
 def best_round(scores: Sequence[float], larger_is_better: bool) -> int:

@@ -25,6 +25,7 @@ from incumbent.errors import PipelineError, UnavailableError
 from incumbent.store import ModelStore
 from incumbent.store.data_files import ROW_GROUP_ROWS
 from incumbent.train.choose import Group, choose_group
+from incumbent.train.failure import failure_of
 from incumbent.train.order import read_order
 from incumbent.train.progress import Progress
 from incumbent.train.ray_job import PROGRESS, RESULT
@@ -32,7 +33,7 @@ from incumbent.train.ray_search import order_after
 from incumbent.train.rows import snapshot_files
 from incumbent.train.shared_rows import found, share
 from incumbent.train.work import Place, Work
-from incumbent.train.worker import Worker, error_fields
+from incumbent.train.worker import Worker
 
 LOG = logging.getLogger(__name__)
 FRUITLESS = 3  # attempts without a new checkpoint, after which a fourth would be no better
@@ -52,7 +53,7 @@ def main(command: str) -> None:
             result = Driver(store, fit, order).run()
             result |= {"search": searched} if searched and "error" not in result else {}
         except PipelineError as error:
-            result = {"error": error_fields(error), "again": isinstance(error, UnavailableError)}
+            result = failure_of(error)
         checkpoints.say(RESULT, result)
 
 

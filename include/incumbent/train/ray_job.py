@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from incumbent.embedded.settings import Settings
 from incumbent.errors import PipelineError, TrainingError, UnavailableError
 from incumbent.store import ModelStore
+from incumbent.train.failure import check_failure
 from incumbent.train.jobs_api import LOST, RUNNING, SUCCEEDED, JobsApi
 from incumbent.train.order import write_order
 from incumbent.train.progress import Progress, log_progress
@@ -118,9 +119,7 @@ def outcome(store: ModelStore, work: Work, jobs: JobsApi, job: str, state: str) 
     """
     result = work.checkpoints(store).said(RESULT)
     if state == SUCCEEDED and result is not None:
-        if "error" in result:
-            kind = UnavailableError if result["again"] else TrainingError
-            raise kind(**result["error"])
+        check_failure(result)
         return Outcome(**result)
     if state == LOST:
         raise UnavailableError(

@@ -13,10 +13,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from incumbent.errors import PipelineError, TrainingError, UnavailableError
+from incumbent.errors import PipelineError, UnavailableError
 from incumbent.records import Search, Trial
 from incumbent.store import ModelStore
 from incumbent.train.choose import Group, choose_group
+from incumbent.train.failure import check_failure, failure_of
 from incumbent.train.order import read_order, write_order
 from incumbent.train.progress import Progress
 from incumbent.train.rows import snapshot_files
@@ -26,7 +27,6 @@ from incumbent.train.shared_rows import share, shared
 from incumbent.train.trial import Asked, run_trial
 from incumbent.train.trials import settings_of
 from incumbent.train.work import Place, Work
-from incumbent.train.worker import error_fields
 
 LOG = logging.getLogger(__name__)
 RESTARTS = 3  # of an actor that dies; Ray repeats the trial that it had
@@ -85,7 +85,7 @@ class Searcher:
         try:
             return run_trial(self._work, self._files, self._prepared, Place(**place), Asked(**asked)).to_json()
         except PipelineError as error:
-            return {"error": error_fields(error), "again": isinstance(error, UnavailableError)}
+            return failure_of(error)
 
 
 class _Cluster:
@@ -120,8 +120,7 @@ class _Cluster:
                 next_step="look at the workers' logs in Ray's dashboard; too little memory is the usual reason: lower "
                 "train.search.parallel",
             ) from error
-        if "error" in plain:
-            raise (UnavailableError if plain["again"] else TrainingError)(**plain["error"])
+        check_failure(plain)
         return Trial.from_json(plain)
 
     def close(self) -> None:

@@ -6,11 +6,13 @@ import hashlib
 import json
 import secrets
 from base64 import b64decode, b64encode
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from incumbent.errors import StoreError
 from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.shards import Chosen
 from incumbent.records import canonical_json
@@ -52,7 +54,7 @@ def shared(blobs: Blobs, name: str) -> Prepared:
         StoreError: The file has changed.
         FileNotFoundError: There is none.
     """
-    with blobs.open_verified(name, name.removesuffix(SUFFIX).partition("-")[2]) as source:
+    with blobs.open_verified(name, _digest(name)) as source:
         file = pq.ParquetFile(source)
         said = json.loads(file.schema_arrow.metadata[SAID])
         roles: tuple[list[Chosen], list[Chosen]] = ([], [])
@@ -66,9 +68,17 @@ def shared(blobs: Blobs, name: str) -> Prepared:
 
 
 def found(blobs: Blobs) -> tuple[str, int] | None:
-    """Return what `share` returned to an earlier attempt, or None."""
-    names = [name for name in blobs.names() if name.endswith(SUFFIX) and "/" not in name]
-    return (names[0], int(names[0].partition("-")[0])) if names else None
+    """Return what `share` returned to an earlier attempt, if it is there and unchanged: it can be made again."""
+    for name in blobs.names():
+        if name.endswith(SUFFIX) and "/" not in name:
+            with suppress(StoreError):
+                blobs.open_verified(name, _digest(name)).close()
+                return name, int(name.partition("-")[0])
+    return None
+
+
+def _digest(name: str) -> str:
+    return name.removesuffix(SUFFIX).partition("-")[2]
 
 
 def _text(bins: Matrix) -> tuple[list[int], str]:

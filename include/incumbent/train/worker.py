@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import tempfile
 import time
@@ -11,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from incumbent.errors import PipelineError, UnavailableError
+from incumbent.errors import PipelineError
+from incumbent.train.failure import failure_of
 
 TRACKER_S = 120  # for all workers to read their rows and meet
 
@@ -40,10 +40,11 @@ class Worker:
 
     def meet(self, world: int) -> dict[str, Any]:
         """Open the place where the workers of a group find each other, and return its address."""
+        import ray
         from xgboost.tracker import RabitTracker
 
         # Sorted by task and not by host: a sum of floats depends on the order of its parts.
-        self._tracker = RabitTracker(world, _address(), sortby="task", timeout=TRACKER_S)
+        self._tracker = RabitTracker(world, ray.util.get_node_ip_address(), sortby="task", timeout=TRACKER_S)
         self._tracker.start()
         found: dict[str, Any] = self._tracker.worker_args()
         return found
@@ -64,7 +65,7 @@ class Worker:
         try:
             return self._fit(place, rows, start, meeting)
         except PipelineError as error:
-            return {"error": error_fields(error), "again": isinstance(error, UnavailableError)}
+            return failure_of(error)
 
     def _fit(self, plain: dict[str, Any], name: str, start: str | None, meeting: dict[str, Any]) -> dict[str, Any]:
         from xgboost.collective import CommunicatorContext
@@ -88,22 +89,3 @@ class Worker:
         if place.rank:
             return {}
         return asdict(work.finish(self._store, prepared, fitted, place, {"all": time.monotonic() - began}))
-
-
-def error_fields(error: PipelineError) -> dict[str, Any]:
-    """Return an error as plain values, from which it can be raised again."""
-    return {
-        "what": error.what,
-        "where": error.where,
-        "expected": None if error.expected is None else str(error.expected),
-        "found": None if error.found is None else str(error.found),
-        "next_step": error.next_step,
-    }
-
-
-def _address() -> str:
-    """Return the address of this node as the others of its cluster see it."""
-    import ray
-
-    address = str(ray.util.get_node_ip_address())
-    return address if address != "::1" else socket.gethostbyname("localhost")

@@ -34,7 +34,7 @@ class TrainOnRayOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Return the version, or defer until its job has ended."""
-        from incumbent_airflow.stages import begin_training
+        from incumbent_airflow.training import begin_training
 
         begun = begin_training(Runtime.open(self.model), self.request)
         if begun.training is None:
@@ -45,7 +45,7 @@ class TrainOnRayOperator(BaseOperator):
 
     def execute_complete(self, context: Any, event: dict[str, Any], job: str) -> dict[str, Any]:
         """Return the version that a job gave."""
-        from incumbent_airflow.stages import finish_training
+        from incumbent_airflow.training import finish_training
 
         self.ray_job = job
         return finish_training(Runtime.open(self.model), self.request, job, event["state"], event["message"])

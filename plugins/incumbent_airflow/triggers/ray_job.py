@@ -72,7 +72,7 @@ class RayJobTrigger(BaseTrigger):
     def _teller(self) -> Callable[[Progress], None]:
         from incumbent.promote import known_run
         from incumbent_airflow.runtime import Runtime
-        from incumbent_airflow.stages import watcher
+        from incumbent_airflow.training import watcher
 
         runtime = Runtime.open(self.model)
         return watcher(runtime.settings, known_run(runtime.store, self.request))

@@ -1,0 +1,105 @@
+"""Joins a model's runtime to the train stage: a training that is begun, followed and finished by one task.
+
+Apart from `stages`, for it is the one task that waits for work elsewhere, and tells of it while it waits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from incumbent.embedded.settings import Settings
+from incumbent_airflow.runtime import Runtime
+from incumbent_airflow.stages import failing, snapshot_of
+
+if TYPE_CHECKING:
+    from incumbent.promote import Run
+    from incumbent.records import Training
+    from incumbent.train.progress import Progress
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training that is done, or the Ray job that does it.
+
+    Attributes:
+        training: What came out; None while a job runs.
+        job: Submission id of the job; empty if there is none.
+    """
+
+    training: dict[str, Any] | None
+    job: str = ""
+
+
+def begin_training(runtime: Runtime, request_id: str) -> Begun:
+    """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
+    from incumbent.promote import open_run
+    from incumbent.train.ray_job import open_jobs, submit
+    from incumbent.train.stage import find_training, plan_training, store_training
+
+    store, settings = runtime.store, runtime.settings
+    with failing(runtime, request_id):
+        if (found := find_training(store, request_id)) is not None:
+            return Begun(_told(found))
+        planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id)
+        run = open_run(store, settings.mlflow_uri, request_id, os.environ)
+        if planned.launcher == "ray":
+            return Begun(None, submit(store, planned.work, open_jobs(settings), settings))
+        return Begun(_told(store_training(store, planned, planned.work.run(store, watcher(settings, run)), settings)))
+
+
+def watcher(settings: Settings, run: Run | None) -> Callable[[Progress], None]:
+    """Return what tells people how far a fit is: a line in the log, and a point in MLflow while that takes any."""
+    from incumbent.promote import log_live
+    from incumbent.train.progress import log_progress
+
+    takes = run is not None
+
+    def tell(progress: Progress) -> None:
+        nonlocal takes
+        log_progress(progress)
+        if takes and run is not None:
+            takes = log_live(settings.mlflow_uri, run, progress.values(), progress.round, os.environ)
+
+    return tell
+
+
+def mlflow_page(runtime: Runtime, request_id: str) -> str:
+    """Return the address of the run of a request's training; nothing if MLflow has none."""
+    from incumbent.promote import known_run
+
+    run = known_run(runtime.store, request_id)
+    return "" if run is None else run.page(runtime.settings.mlflow_uri)
+
+
+def finish_training(runtime: Runtime, request_id: str, job: str, state: str, message: str) -> dict[str, Any]:
+    """Store what a job gave that has ended.
+
+    A job that was lost, or ended without a result, is looked for, and begun again, by the task's next try.
+    """
+    from incumbent.errors import UnavailableError
+    from incumbent.train.ray_job import find_jobs, outcome
+    from incumbent.train.stage import find_training, plan_training, store_training
+
+    store = runtime.store
+    with failing(runtime, request_id):
+        if (found := find_training(store, request_id)) is not None:
+            return _told(found)
+        jobs = find_jobs(runtime.settings)
+        if state == "AWAY":
+            raise UnavailableError(
+                "the Ray cluster has gone away",
+                where=f"job {job} at {jobs.address}",
+                expected="an answer within a minute",
+                found=message,
+                next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
+            )
+        planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id)
+        result = outcome(store, planned.work, jobs, job, state)
+        return _told(store_training(store, planned, result, runtime.settings))
+
+
+def _told(training: Training) -> dict[str, Any]:
+    return {"version": training.version, "rounds": training.rounds, "launcher": training.launcher}
