@@ -14,6 +14,7 @@ from incumbent.errors import UnavailableError
 TIMEOUT_S = 30.0
 RUNNING = ("PENDING", "RUNNING")
 SUCCEEDED = "SUCCEEDED"
+STOPPED = "STOPPED"
 LOST = "LOST"
 
 

@@ -18,7 +18,7 @@ from incumbent.embedded.settings import Settings
 from incumbent.errors import PipelineError, TrainingError, UnavailableError
 from incumbent.store import ModelStore
 from incumbent.train.failure import check_failure
-from incumbent.train.jobs_api import LOST, RUNNING, SUCCEEDED, JobsApi
+from incumbent.train.jobs_api import LOST, RUNNING, STOPPED, SUCCEEDED, JobsApi
 from incumbent.train.order import write_order
 from incumbent.train.progress import Progress, log_progress
 from incumbent.train.work import Outcome, Work
@@ -129,6 +129,15 @@ def outcome(store: ModelStore, work: Work, jobs: JobsApi, job: str, state: str) 
             found="no such job",
             next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
         )
+    if state == STOPPED:
+        raise UnavailableError(
+            "somebody has ended the Ray job",
+            where=f"job {job} at {jobs.address}",
+            expected=SUCCEEDED,
+            found=f"{state}, as after its task was cleared",
+            next_step="nothing: the task is tried again, and goes on from the newest checkpoint; mark it as failed if "
+            "the training is to end",
+        )
     raise _failure(jobs, job, state)
 
 
@@ -146,7 +155,8 @@ def next_attempt(states: Mapping[int, str], done: bool) -> tuple[int, bool]:
     """Return the attempt to follow and whether it has to be submitted: pure, from what Ray knows.
 
     A running job is followed, never submitted twice. A job that succeeded and whose result is gone
-    is fitted again. Failures are counted, so that a hopeless job is not submitted for ever.
+    is fitted again, and one that a person ended too. Failures are counted, so that a hopeless job is not
+    submitted for ever.
 
     Args:
         states: Attempt number to the state of its job.
@@ -158,7 +168,7 @@ def next_attempt(states: Mapping[int, str], done: bool) -> tuple[int, bool]:
     last = max(states, default=0)
     if states.get(last) in RUNNING or (states.get(last) == SUCCEEDED and done):
         return last, False
-    failed = sum(state not in (*RUNNING, SUCCEEDED) for state in states.values())
+    failed = sum(state not in (*RUNNING, SUCCEEDED, STOPPED) for state in states.values())
     return (last, False) if failed >= ATTEMPTS else (last + 1, True)
 
 

@@ -32,6 +32,7 @@ def test_labels_that_are_not_finite_are_refused(task: str, labels: list[float]) 
         ({1: "SUCCEEDED", 2: "RUNNING"}, False, 2, False),
         ({1: "FAILED"}, False, 2, True),
         ({1: "FAILED", 2: "STOPPED"}, False, 3, True),
+        ({1: "STOPPED", 2: "STOPPED", 3: "STOPPED"}, False, 4, True),
         ({1: "FAILED", 2: "FAILED", 3: "FAILED"}, False, 3, False),
         ({1: "SUCCEEDED", 2: "SUCCEEDED", 3: "SUCCEEDED"}, False, 4, True),
     ],
