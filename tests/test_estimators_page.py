@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unit
 SAID = {
     "several Ray workers share a fit": "workers",
     "a GPU": "cuda",
+    "a candidate that goes on from the champion (`warm_rounds`)": "warm",
     "binned rows on disk (`external_memory`)": "external",
     "`balance`, early stopping, checkpoints": "rounds",
 }

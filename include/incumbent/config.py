@@ -294,6 +294,8 @@ class Train(Strict):
             outcomes have stopped coming.
         max_megabytes: Largest model file.
         search: Try parameters on the validation rows first, then fit all rows with the best; none when absent.
+        warm_rounds: Beside the candidate from nothing train a second one, the champion with so many rounds more; none
+            when absent. Each is then judged with half the error rate.
     """
 
     launcher: Literal["auto", "process", "ray"] = "auto"
@@ -319,6 +321,17 @@ class Train(Strict):
     fresh_days: int = Field(45, ge=1)
     max_megabytes: float = Field(500, gt=0)
     search: Search | None = None
+    warm_rounds: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _warm_fits(self) -> Train:
+        if self.warm_rounds is None:
+            return self
+        if not ABILITIES[self.estimator].warm:
+            raise ValueError(f"`warm_rounds` is of an estimator that can go on from a version, not of {self.estimator}")
+        if self.balance:
+            raise ValueError("`warm_rounds` goes without `balance`: a champion's intercept is corrected already")
+        return self
 
     @model_validator(mode="after")
     def _search_fits(self) -> Train:

@@ -124,6 +124,27 @@ def days_before(key: str, grain: Grain, days: int) -> str:
     return key_of(start_of(key, grain) - timedelta(days=days), grain)
 
 
+def day_of(text: str) -> str:
+    """Return a local day that a person wrote, as it is written down.
+
+    Raises:
+        ConfigError: It is no day.
+
+    >>> day_of(" 2013-07-01 ")
+    '2013-07-01'
+    """
+    try:
+        return date.fromisoformat(text.strip()).isoformat()
+    except ValueError as error:
+        raise ConfigError(
+            "not a day",
+            where=f"since {text!r}",
+            expected="a day such as 2013-07-01",
+            found=text or "nothing",
+            next_step="write it like 2013-07-01",
+        ) from error
+
+
 def moment_of(text: str) -> datetime:
     """Return a moment that a person wrote, in UTC.
 

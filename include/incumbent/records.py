@@ -232,6 +232,8 @@ class ModelVersion(Record):
             installed; `commit`, of the project that the model folder is in, if it is in git.
         sensitive: Source to its sensitive columns that the features may be made of, let in by `in_features`.
         script: Digest of the stored script that fitted it; empty if none did.
+        base: Version that it goes on from; empty if it began from nothing.
+        since: First local day of its training rows; empty if the window's first.
     """
 
     kind: ClassVar[str] = "versions"
@@ -252,6 +254,8 @@ class ModelVersion(Record):
     code: Mapping[str, str] = field(default_factory=dict)
     sensitive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     script: str = ""
+    base: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -343,6 +347,18 @@ class RetrainRequest(Record):
     message: str
 
 
+FRESH = "fresh"
+
+
+def training_name(request: str, origin: str) -> str:
+    """Return the name of a candidate's training.
+
+    >>> training_name("2013-07-r1", "fresh"), training_name("2013-07-r1", "warm")
+    ('2013-07-r1', '2013-07-r1-warm')
+    """
+    return request if origin == FRESH else f"{request}-{origin}"
+
+
 @dataclass(frozen=True)
 class Training(Record):
     """What one training run did; durations live beside it, outside what is hashed.
@@ -361,6 +377,7 @@ class Training(Record):
         metric: Name of the scores.
         scores: `train`, round to score on the training rows; `validation`, a score for each round.
         search: Id of the search that its parameters and rounds came from; empty without one.
+        origin: Which of the request's candidates: `fresh`, `warm` or `recent`.
     """
 
     kind: ClassVar[str] = "trainings"
@@ -379,6 +396,12 @@ class Training(Record):
     metric: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
     search: str = ""
+    origin: str = FRESH
+
+    @property
+    def name(self) -> str:
+        """What its record is called."""
+        return training_name(self.request, self.origin)
 
 
 @dataclass(frozen=True)
@@ -386,7 +409,7 @@ class TrainingCost(Record):
     """What a training took, beside its record: another attempt would have taken something else.
 
     Attributes:
-        request: Retrain request id.
+        request: Name of the training.
         seconds: How long the last attempt took, by step.
         core_seconds: Cores that were held, times how long, in the last attempt.
         gpu_seconds: The same of GPUs.

@@ -31,4 +31,4 @@ class MlflowRunLink(BaseOperatorLink):
         from incumbent_airflow.runtime import Runtime
         from incumbent_airflow.training import mlflow_page
 
-        return mlflow_page(Runtime.open(operator.model), operator.request)
+        return mlflow_page(Runtime.open(operator.model), operator.training)

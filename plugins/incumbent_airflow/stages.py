@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from incumbent.features.build import FeatureBuild
     from incumbent.records import RetrainRequest, Snapshot
+    from incumbent.train.candidates import Candidate
 
 LOG = logging.getLogger(__name__)
 PINS = "pins"
@@ -29,22 +30,29 @@ REFUSED_BEFORE = "Not promoted: this request was refused before; open a new requ
 LEASE_S = RUN_TIMEOUT.total_seconds()  # a run cannot hold a request for longer than it may last
 
 
-def claim_request(runtime: Runtime, partition: str, owner: str, reason: str, known_at: str = "") -> str | None:
+def claim_request(
+    runtime: Runtime, partition: str, owner: str, reason: str, known_at: str = "", since: str = ""
+) -> str | None:
     """Claim the partition's unanswered request for this run; a run started by hand writes one first.
 
     A run that is cleared gets its own request back, also when it is answered: every later task then
-    finds its work done and changes nothing. One that asks for a moment gets a request of that moment.
+    finds its work done and changes nothing. One that asks for a moment gets a request of that moment, and one that
+    asks for a second candidate a request for two.
     """
-    from incumbent.partitions import moment_of
-    from incumbent.retrain.requests import announce, claim, claimed_by, open_request, unanswered
+    from incumbent.partitions import day_of, moment_of
+    from incumbent.retrain.requests import SINCE, announce, claim, claimed_by, open_request, unanswered
 
     now = datetime.now(UTC)
     if own := claimed_by(runtime.store, partition, owner):
         return own
     evidence = {"known_at": moment_of(known_at).isoformat()} if known_at else {}
+    evidence |= {SINCE: day_of(since)} if since else {}
     waiting = [request for request in unanswered(runtime.store) if request.partition == partition]
     if known_at:
         reason = reason or f"By hand, on what was known at {evidence['known_at']}."
+    if since:
+        reason = reason or f"By hand, with a second candidate on the rows since {evidence[SINCE]}."
+    if evidence:
         waiting = []
     if not waiting and reason:
         request, _ = open_request(runtime.store, partition, "manual", evidence, degraded=False, message=reason)
@@ -75,37 +83,42 @@ def build_challenger_features(runtime: Runtime, partition: str) -> str:
     return f"{built.part.rows} rows" if built.part else str(built.hold and built.hold.message)
 
 
-def take_snapshot(runtime: Runtime, request_id: str) -> str:
-    """Compute the features that the request's window lacks, and pin the training set.
+def take_snapshot(runtime: Runtime, request_id: str) -> list[str]:
+    """Compute the features that the request's window lacks, and pin the training set and who is trained on it.
 
     A request that has its snapshot gets it back before anything is read: `features.sql` may say something else,
     or nothing that runs, by the time a run is cleared. One that a person made for a moment sees what was known then.
+
+    Returns:
+        Origins of the candidates beside the one from nothing.
     """
     from incumbent.features.build import build_window, serving_definition
     from incumbent.features.known import build_known
     from incumbent.partitions import moment_of
-    from incumbent.retrain.requests import MANUAL
+    from incumbent.retrain.requests import KNOWN_AT, MANUAL
     from incumbent.snapshot import take
     from incumbent.validate import contract_digests
 
     store, model = runtime.store, runtime.model
     with failing(runtime, request_id):
         if store.records.has(PINS, _snapshot_pin(request_id)):
-            return snapshot_of(runtime, request_id).id
+            return [each.origin for each in _candidates(runtime, request_id)[1:]]
         request = _request(runtime, request_id)
         definition = _folder_definition(runtime)
         # The champion's first: a batch is judged by the definition that serves.
         for each in dict.fromkeys([serving_definition(store, lambda: definition), definition]):
             build_window(store, model, each, request.partition)
-        known_at = moment_of(request.evidence["known_at"]) if request.reason == MANUAL and request.evidence else None
+        moment = request.evidence.get(KNOWN_AT) if request.reason == MANUAL else None
+        known_at = moment_of(moment) if moment else None
         if known_at is not None:
             build_known(store, model, definition, request.partition, known_at)
         contracts = contract_digests(runtime.folder.contract_path, model)
-        return take(store, model, definition, request.partition, request_id, contracts, known_at).id
+        take(store, model, definition, request.partition, request_id, contracts, known_at)
+        return [each.origin for each in _candidates(runtime, request_id)[1:]]
 
 
 def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
-    """Judge the candidate against the champion on the snapshot's gate rows."""
+    """Judge the request's candidates against the champion on the snapshot's gate rows."""
     from incumbent.estimators import predictor
     from incumbent.evaluate import evaluate
     from incumbent.records import ModelVersion, Training
@@ -116,18 +129,21 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
         return _rows(runtime, snapshot, definition, snapshot.gate_from, snapshot.gate_until)
 
     with failing(runtime, request_id):
-        snapshot = snapshot_of(runtime, request_id)
-        candidate = store.records.get(ModelVersion, store.records.get(Training, request_id).version)
+        request, snapshot = _request(runtime, request_id), snapshot_of(runtime, request_id)
+        candidates = {
+            each.origin: store.records.get(ModelVersion, store.records.get(Training, each.name).version)
+            for each in _candidates(runtime, request_id)
+        }
         report = evaluate(
             store,
             runtime.model,
             snapshot,
-            candidate,
+            candidates,
             store.champion(),
-            _request(runtime, request_id),
+            request,
             rows=gate_rows,
             training_rows=lambda: _rows(
-                runtime, snapshot, candidate.definition, None, snapshot.train_until, unlabelled=True
+                runtime, snapshot, snapshot.definition, None, snapshot.train_until, unlabelled=True
             ),
             predict=predictor(store),
         )
@@ -263,6 +279,14 @@ def snapshot_of(runtime: Runtime, request_id: str) -> Snapshot:
 
     pin = runtime.store.records.get_plain(PINS, _snapshot_pin(request_id))
     return runtime.store.records.get(Snapshot, pin["snapshot"])
+
+
+def _candidates(runtime: Runtime, request_id: str) -> list[Candidate]:
+    from incumbent.retrain.requests import SINCE
+    from incumbent.train.candidates import candidates_of
+
+    since = _request(runtime, request_id).evidence.get(SINCE, "")
+    return candidates_of(runtime.store, runtime.model, snapshot_of(runtime, request_id), request_id, since)
 
 
 def _folder_definition(runtime: Runtime) -> str:

@@ -33,7 +33,7 @@ class Begun:
     job: str = ""
 
 
-def begin_training(runtime: Runtime, request_id: str) -> Begun:
+def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> Begun:
     """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
     from incumbent.promote import open_run
     from incumbent.train.ray_job import open_jobs, submit
@@ -41,10 +41,10 @@ def begin_training(runtime: Runtime, request_id: str) -> Begun:
 
     store, settings = runtime.store, runtime.settings
     with failing(runtime, request_id):
-        if (found := find_training(store, request_id)) is not None:
+        if (found := find_training(store, request_id, origin)) is not None:
             return Begun(_told(found))
-        planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id)
-        run = open_run(store, settings.mlflow_uri, request_id, os.environ)
+        planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id, origin)
+        run = open_run(store, settings.mlflow_uri, planned.candidate.name, os.environ)
         if planned.launcher == "ray":
             return Begun(None, submit(store, planned.work, open_jobs(settings), settings))
         return Begun(_told(store_training(store, planned, planned.work.run(store, watcher(settings, run)), settings)))
@@ -66,15 +66,17 @@ def watcher(settings: Settings, run: Run | None) -> Callable[[Progress], None]:
     return tell
 
 
-def mlflow_page(runtime: Runtime, request_id: str) -> str:
-    """Return the address of the run of a request's training; nothing if MLflow has none."""
+def mlflow_page(runtime: Runtime, training: str) -> str:
+    """Return the address of the run of a training; nothing if MLflow has none."""
     from incumbent.promote import known_run
 
-    run = known_run(runtime.store, request_id)
+    run = known_run(runtime.store, training)
     return "" if run is None else run.page(runtime.settings.mlflow_uri)
 
 
-def finish_training(runtime: Runtime, request_id: str, job: str, state: str, message: str) -> dict[str, Any]:
+def finish_training(
+    runtime: Runtime, request_id: str, origin: str, job: str, state: str, message: str
+) -> dict[str, Any]:
     """Store what a job gave that has ended.
 
     A job that was lost, or ended without a result, is looked for, and begun again, by the task's next try.
@@ -85,7 +87,7 @@ def finish_training(runtime: Runtime, request_id: str, job: str, state: str, mes
 
     store = runtime.store
     with failing(runtime, request_id):
-        if (found := find_training(store, request_id)) is not None:
+        if (found := find_training(store, request_id, origin)) is not None:
             return _told(found)
         jobs = find_jobs(runtime.settings)
         if state == "AWAY":
@@ -96,7 +98,7 @@ def finish_training(runtime: Runtime, request_id: str, job: str, state: str, mes
                 found=message,
                 next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
             )
-        planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id)
+        planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id, origin)
         result = outcome(store, planned.work, jobs, job, state)
         return _told(store_training(store, planned, result, runtime.settings))
 

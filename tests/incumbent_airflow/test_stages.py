@@ -15,8 +15,9 @@ from incumbent.config import Retention
 from incumbent.errors import ConfigError, FeatureError, StoreError, UnavailableError
 from incumbent.features.build import build
 from incumbent.promote import rollback
-from incumbent.records import ModelVersion, Snapshot
-from incumbent.retrain.requests import fail, finish, is_answered
+from incumbent.records import ModelVersion, Training
+from incumbent.retrain.requests import fail, finish, get_request, is_answered
+from incumbent.store.check import check_model
 from incumbent_airflow import stages, training
 from incumbent_airflow.runtime import Runtime
 
@@ -39,12 +40,12 @@ def answers(runtime: Runtime, request: str) -> set[str]:
 def test_a_finished_run_that_is_cleared_reads_its_snapshot(runtime: Runtime) -> None:
     request = ask(runtime)
     assert run(runtime, request)["kind"] == "promoted"
-    taken = stages.take_snapshot(runtime, request)
+    taken = stages.snapshot_of(runtime, request)
     tables = set(runtime.store.tables())
     edit(runtime, SQL.replace("x, y", "x, y, x * y AS xy"))
-    assert stages.take_snapshot(runtime, request) == taken
+    assert (stages.take_snapshot(runtime, request), stages.snapshot_of(runtime, request)) == ([], taken)
     edit(runtime, "SELECT nothing FROM batch")
-    assert stages.take_snapshot(runtime, request) == taken
+    assert (stages.take_snapshot(runtime, request), stages.snapshot_of(runtime, request)) == ([], taken)
     assert run(runtime, request)["kind"] == "already"
     assert (set(runtime.store.tables()), answers(runtime, request)) == (tables, {"done"})
 
@@ -68,8 +69,8 @@ def test_a_backfilled_training_sees_the_data_as_known_then(runtime: Runtime) -> 
 
 
 def outcomes_of(runtime: Runtime, request: str) -> int:
-    snapshot = runtime.store.records.get(Snapshot, stages.take_snapshot(runtime, request))
-    return sum(part["rows"] for part in snapshot.outcomes)
+    stages.take_snapshot(runtime, request)
+    return sum(part["rows"] for part in stages.snapshot_of(runtime, request).outcomes)
 
 
 def test_a_request_that_cannot_be_met_is_answered(runtime: Runtime) -> None:
@@ -136,7 +137,7 @@ def test_contenders_are_judged_on_the_facts_of_the_snapshot(runtime: Runtime, mo
     seen: list[list[float]] = []
 
     def look(*words: Any, rows: Callable[[str], pa.Table], **_: Any) -> None:
-        seen.extend(rows(definition)["x"].to_pylist() for definition in (words[3].definition, held))
+        seen.extend(rows(definition)["x"].to_pylist() for definition in (words[3]["fresh"].definition, held))
         raise StopIteration
 
     monkeypatch.setattr("incumbent.evaluate.evaluate", look)
@@ -145,6 +146,41 @@ def test_contenders_are_judged_on_the_facts_of_the_snapshot(runtime: Runtime, mo
     candidates, champions = seen
     assert len(candidates) > 100
     assert candidates == champions
+
+
+def test_a_second_candidate_is_trained_gated_and_may_get_the_seat(runtime: Runtime) -> None:
+    request = stages.claim_request(runtime, KEY, "a run", "", since="2020-01-10")
+    assert request is not None
+    stands = get_request(runtime.store, request)
+    assert stands.message == "By hand, with a second candidate on the rows since 2020-01-10."
+    assert stages.take_snapshot(runtime, request) == ["recent"]
+    assert stages.take_snapshot(runtime, request) == ["recent"], "cleared"
+    for origin in ("fresh", "recent"):
+        training.begin_training(runtime, request, origin)
+    found = stages.evaluate_candidate(runtime, request)
+    assert found["sentence"].startswith("Of 2 candidates the best is the ")
+    assert len(runtime.store.records.names("gate_reports")) == 2
+    assert stages.promote_candidate(runtime, request, None)["kind"] == "promoted"
+    # The batch was put where it is by no delivery.
+    assert {each.promise for each in check_model(runtime.store)} == {
+        "accepted rows are named by the record of their delivery"
+    }
+    with pytest.raises(ConfigError, match="not a day"):
+        stages.claim_request(runtime, KEY, "another run", "", since="last week")
+
+
+def test_the_champion_with_more_rounds_is_a_second_candidate(runtime: Runtime) -> None:
+    assert run(runtime, ask(runtime))["generation"] == 1
+    train = runtime.model.train.model_copy(update={"warm_rounds": 5})
+    folder = runtime.folder.model_copy(update={"model": runtime.model.model_copy(update={"train": train})})
+    later = Runtime(folder, runtime.settings)
+    request = ask(later, "another")
+    assert stages.take_snapshot(later, request) == ["warm"]
+    for origin in ("fresh", "warm"):
+        training.begin_training(later, request, origin)
+    stages.evaluate_candidate(later, request)
+    rounds = {each.origin: each.rounds for each in later.store.records.all(Training) if each.request == request}
+    assert rounds == {"fresh": 10, "warm": 15}
 
 
 def test_a_broken_challenger_does_not_stop_the_champion(runtime: Runtime) -> None:

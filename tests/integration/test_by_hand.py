@@ -21,7 +21,7 @@ STARTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("flights_delay.features", {"partition": MONTH}, "flights_delay.score"),
     ("flights_delay.score", {"partition": MONTH}, "flights_delay.monitor"),
     ("flights_delay.monitor", {"partition": MONTH}, ""),
-    ("flights_airtime.train", {"partition": MONTH, "reason": "tried by hand"}, ""),
+    ("flights_airtime.train", {"partition": MONTH, "reason": "tried by hand", "since": "2013-01-15"}, ""),
     ("flights_airtime.rollback", {"generation": 1, "reason": "tried by hand"}, ""),
     ("incumbent.maintenance", {}, ""),
 )
@@ -50,6 +50,9 @@ def test_each_dag_starts_from_the_command_line(running: Stack) -> None:
     for dag_id, _, follower in STARTS:
         if follower:
             wait_for_follower(running, earlier, dag_id, follower)
+    tasks = running.api.tasks(running.api.get(f"/dags/flights_airtime.train/dagRuns/{mark}"))
+    others = [(task["rendered_map_index"], task["state"]) for task in tasks if task["task_id"] == "train_others"]
+    assert others == [("recent", "success")], "a second candidate, on the rows since that day"
     for model in ("flights_delay", "flights_airtime"):
         running.settler(model).wait("the runs that followed")
 

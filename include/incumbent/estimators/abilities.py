@@ -16,6 +16,7 @@ class Ability:
         workers: Several workers can share a fit.
         cuda: It can be fitted on a GPU.
         external: Its binned rows can lie on disk.
+        warm: A fit can go on from a version, on other rows.
         rounds: It learns in rounds, with checkpoints between them; else all at once, by the user's script.
         decided: Parameter that is not to be set in `train.params`, to what says it instead; empty if nothing does.
     """
@@ -25,6 +26,7 @@ class Ability:
     workers: bool = False
     cuda: bool = False
     external: bool = False
+    warm: bool = False
     rounds: bool = True
     decided: Mapping[str, str] = field(default_factory=dict)
 
@@ -35,6 +37,7 @@ ABILITIES: Mapping[str, Ability] = {
         workers=True,
         cuda=True,
         external=True,
+        warm=True,
         decided={
             "objective": "task",
             "device": "train.device",

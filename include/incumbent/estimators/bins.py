@@ -7,7 +7,7 @@ worker has to look for them: that is the longer half of its preparations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,13 @@ SAMPLE_ROWS = 200_000  # a rank among them is known to 0.1 %, a quarter of a bin
 SAMPLE_GROUPS = 128
 
 
-def learn_bins(files: Sequence[Path], chosen: Sequence[Chosen], encoder: Encoder, bins: int = DEFAULT_BINS) -> Matrix:
+def learn_bins(
+    files: Sequence[Path],
+    chosen: Sequence[Chosen],
+    encoder: Encoder,
+    bins: int = DEFAULT_BINS,
+    kept: Mapping[str, npt.NDArray[np.float32]] | None = None,
+) -> Matrix:
     """Return rows that hold each feature's cuts, shape (n_cuts, n_features), NaN where a feature has fewer.
 
     All values of a feature that has few, else the quantiles of a sample that depends on the rows alone; all codes of
@@ -32,6 +38,8 @@ def learn_bins(files: Sequence[Path], chosen: Sequence[Chosen], encoder: Encoder
         chosen: Rows to learn from.
         encoder: Features and vocabulary.
         bins: Most bins of a feature.
+        kept: Feature to more cuts of it: where trees that are there already split it. A row in bins stands for all
+            with its cuts, so it would else go another way through these trees than it does by itself.
     """
     whole = Shard(files, chosen, encoder)
     world = -(-whole.groups // SAMPLE_GROUPS) or 1
@@ -42,6 +50,7 @@ def learn_bins(files: Sequence[Path], chosen: Sequence[Chosen], encoder: Encoder
         _cuts(name, encoder, [part[:, position] for part in sampled], bins)
         for position, name in enumerate(encoder.features)
     ]
+    cuts = [np.union1d(own, (kept or {}).get(name, own)) for name, own in zip(encoder.features, cuts, strict=True)]
     found = np.full((max(map(len, cuts), default=0), len(cuts)), np.nan, dtype=np.float32)
     for position, values in enumerate(cuts):
         found[: len(values), position] = values

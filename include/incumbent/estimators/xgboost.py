@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from incumbent.records import ModelVersion
 
 BATCH_ROWS = 262_144
 COVER = re.compile(r"cover=([^,\s]+)")
+LEAF, QUANTITY = -1, 0  # in a booster's JSON: no left child, no category
 
 
 def fit(given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> Rounds:
@@ -97,6 +99,19 @@ def _batches(version: ModelVersion, rows: pa.Table) -> Iterator[xgb.DMatrix]:
         yield xgb.DMatrix(
             matrix, feature_names=list(encoder.features), feature_types=encoder.types, enable_categorical=True
         )
+
+
+def thresholds(model: bytes, features: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+    """Return where the trees split each feature that is a quantity, in order; one that they never split is absent."""
+    found: dict[int, set[float]] = {}
+    for tree in json.loads(parse(model).save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]:
+        nodes = zip(
+            tree["left_children"], tree["split_type"], tree["split_indices"], tree["split_conditions"], strict=True
+        )
+        for left, kind, feature, condition in nodes:
+            if left != LEAF and kind == QUANTITY:
+                found.setdefault(feature, set()).add(condition)
+    return {features[feature]: np.array(sorted(values), np.float32) for feature, values in found.items()}
 
 
 def steps(model: bytes) -> float:

@@ -46,6 +46,7 @@ class XgboostRounds:
         bins = given.bins
         if bins is None:
             bins = learn_bins(train.files, train.chosen, train.encoder, params.get("max_bin", DEFAULT_BINS))
+        params["max_bin"] = max(params.get("max_bin", DEFAULT_BINS), len(bins) + 1)  # more with a champion's cuts
         self._rows = {"train": binned(given, params, train, bins)}
         if validation is not None:
             self._rows["validation"] = binned(given, params, validation, bins)

@@ -29,7 +29,7 @@ def sample(contest: Contest) -> Result:
 def chance(contest: Contest) -> Result:
     """The candidate knows more than the mean of the training labels."""
     constant = np.full(contest.labels.size, contest.chance)
-    return _beats(contest, "chance", constant, "a constant guess", contest.limits.alpha)
+    return _beats(contest, "chance", constant, "a constant guess", contest.limits.alpha / contest.sharing)
 
 
 def baseline(contest: Contest) -> Result:
@@ -38,7 +38,11 @@ def baseline(contest: Contest) -> Result:
         return {"gate": "baseline", "passed": False, "sentence": "there is no baseline to compare with"}
     return {
         **_beats(
-            contest, "baseline", contest.baseline, f"the one feature {contest.baseline_feature!r}", BASELINE_ALPHA
+            contest,
+            "baseline",
+            contest.baseline,
+            f"the one feature {contest.baseline_feature!r}",
+            BASELINE_ALPHA / contest.sharing,
         ),
         "feature": contest.baseline_feature,
     }

@@ -37,6 +37,7 @@ class Contest:
         gate_from: First local day of the gate rows.
         degraded: A labelled alarm holds against the champion.
         limits: Thresholds of the model's configuration.
+        sharing: Candidates of the same request, which share one error rate.
         leaks: What the candidate's training rows give away; None if nobody looked, then there is no such gate.
     """
 
@@ -56,11 +57,17 @@ class Contest:
     baseline_feature: str = ""
     degraded: bool = False
     leaks: LeakReport | None = None
+    sharing: int = 1
 
     @property
     def alpha(self) -> float:
         """One-sided error rate of the test that decides."""
-        return self.limits.alpha_degraded if self.degraded else self.limits.alpha
+        return (self.limits.alpha_degraded if self.degraded else self.limits.alpha) / self.sharing
+
+    @property
+    def loss_alpha(self) -> float:
+        """One-sided error rate of the test that the loss has not become larger."""
+        return LOSS_ALPHA / self.sharing
 
     @property
     def metric(self) -> str:

@@ -115,16 +115,17 @@ def loss(contest: Contest) -> Result:
     name = "log loss" if contest.task == "binary" else "squared error"
     if not (base := contest.losses(champion)).any():
         return {"gate": "loss", "passed": False, "metric": name, "sentence": "the champion makes no error at all"}
-    change = relative_difference(contest.losses(contest.challenger), base, contest.clusters)
-    lower, upper = change.lower(LOSS_ALPHA), change.upper(LOSS_ALPHA)
+    change, alpha = relative_difference(contest.losses(contest.challenger), base, contest.clusters), contest.loss_alpha
+    lower, upper = change.lower(alpha), change.upper(alpha)
     passed = True if upper <= limit else (False if lower > limit else None)
     return {
         "gate": "loss",
         "passed": passed,
         "metric": name,
-        **numbers(change, LOSS_ALPHA),
+        **numbers(change, alpha),
         "max_increase": limit,
-        "sentence": f"{name} {change.estimate:+.2%}, at most {upper:+.2%} with 95 % confidence; allowed {limit:+.2%}",
+        "sentence": f"{name} {change.estimate:+.2%}, at most {upper:+.2%} with {100 * (1 - alpha):g} % confidence; "
+        f"allowed {limit:+.2%}",
     }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.contest import Contest
 from incumbent.evaluate.leaks import look
-from incumbent.evaluate.verdict import judge
+from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
 from incumbent.store import ModelStore
 
@@ -24,13 +26,15 @@ Codes = npt.NDArray[np.int64]
 Predict = Callable[[ModelVersion, pa.Table], npt.NDArray[np.floating]]
 Rows = Callable[[str], pa.Table]
 PINS = "pins"
+VERDICTS = ("reject", "insufficient_evidence", "promote")  # the better, the later
+DECISIVE = ("superiority", "chance")  # gates whose estimate says how good a candidate is
 
 
 def evaluate(
     store: ModelStore,
     model: Model,
     snapshot: Snapshot,
-    candidate: ModelVersion,
+    candidates: Mapping[str, ModelVersion],
     champion: Promotion | None,
     request: RetrainRequest,
     *,
@@ -38,7 +42,10 @@ def evaluate(
     training_rows: Callable[[], pa.Table],
     predict: Predict,
 ) -> GateReport:
-    """Judge a candidate on the snapshot's gate rows and record the verdict.
+    """Judge a request's candidates on the snapshot's gate rows, record the verdicts, and return the best one's.
+
+    Several candidates share the error rate of one: each is judged with its part (Bonferroni), so that the chance
+    that any of them gets the seat by luck stays what it is. All of them are on record; one is the answer.
 
     The report of a request is pinned: evaluated again, a request gets the report it got first, also
     when the champion has changed since. Gating again against a new champion is a new request.
@@ -47,11 +54,11 @@ def evaluate(
         store: The model's store.
         model: Its configuration.
         snapshot: What the candidate was trained on; names the gate rows.
-        candidate: The version to judge.
+        candidates: The versions to judge, by origin; all of one feature definition.
         champion: Head of the ledger; None at a cold start.
         request: Why the candidate was trained.
         rows: Gate rows under a feature definition: keys, features, `label` and `local_date`.
-        training_rows: The candidate's training rows; rows of the same days whose outcome has no label come too,
+        training_rows: The candidates' training rows; rows of the same days whose outcome has no label come too,
             and theirs is null.
         predict: Predictions of a version for rows of its own definition.
 
@@ -61,26 +68,50 @@ def evaluate(
     """
     pin = f"gate-{request.id}"
     if store.records.has(PINS, pin):
-        return _pinned(store, pin, candidate)
-    own = rows(candidate.definition)
-    contest = _contest(store, model, snapshot, candidate, champion, request, own, rows, training_rows, predict)
-    verdict = judge(contest)
-    report = GateReport(
-        model=model.name,
-        partition=snapshot.partition,
-        candidate=candidate.digest,
-        champion=champion.version if champion else "",
-        champion_generation=champion.generation if champion else 0,
-        snapshot=snapshot.id,
-        request=request.id,
-        verdict=verdict.verdict,
-        gates=verdict.gates,
-        sentence=verdict.sentence,
-    )
-    store.records.put(report.id, report)
-    store.records.claim(PINS, pin, {"gate_report": report.id, "candidate": candidate.digest})
-    log.info("gate of request %s: %s. %s", request.id, report.verdict, report.sentence)
-    return _pinned(store, pin, candidate)
+        return _pinned(store, pin, candidates)
+    contests = _contests(store, model, snapshot, candidates, champion, request, rows, training_rows, predict)
+    verdicts = {origin: judge(contest) for origin, contest in contests.items()}
+    best = best_of(verdicts)
+    reports = {
+        origin: GateReport(
+            model=model.name,
+            partition=snapshot.partition,
+            candidate=candidates[origin].digest,
+            champion=champion.version if champion else "",
+            champion_generation=champion.generation if champion else 0,
+            snapshot=snapshot.id,
+            request=request.id,
+            verdict=verdict.verdict,
+            gates=verdict.gates,
+            sentence=_sentence(verdict, origin, best, len(verdicts)),
+        )
+        for origin, verdict in verdicts.items()
+    }
+    for origin, report in reports.items():
+        store.records.put(report.id, report)
+        log.info("gate of request %s, %s candidate: %s. %s", request.id, origin, report.verdict, report.sentence)
+    others = [report.id for origin, report in reports.items() if origin != best]
+    answer = {"gate_report": reports[best].id, "candidate": candidates[best].digest}
+    store.records.claim(PINS, pin, {**answer, "others": others} if others else answer)
+    return _pinned(store, pin, candidates)
+
+
+def best_of(verdicts: Mapping[str, Verdict]) -> str:
+    """Return the origin of the candidate that is the answer: of the best verdict, then of the largest gain."""
+
+    def worth(origin: str) -> tuple[int, float]:
+        verdict = verdicts[origin]
+        gains = [gate["estimate"] for gate in verdict.gates if gate["gate"] in DECISIVE and "estimate" in gate]
+        return VERDICTS.index(verdict.verdict), max(gains, default=-math.inf)
+
+    return max(verdicts, key=worth)
+
+
+def _sentence(verdict: Verdict, origin: str, best: str, count: int) -> str:
+    if count == 1:
+        return verdict.sentence
+    word = "the best" if origin == best else "another"
+    return f"Of {count} candidates {word} is the {origin} one. {verdict.sentence}"
 
 
 def cluster_codes(rows: pa.Table, columns: Sequence[str]) -> tuple[Codes | None, str]:
@@ -110,18 +141,20 @@ def cluster_codes(rows: pa.Table, columns: Sequence[str]) -> tuple[Codes | None,
     return codes, "days" if per_day else "clusters"
 
 
-def _contest(
+def _contests(
     store: ModelStore,
     model: Model,
     snapshot: Snapshot,
-    candidate: ModelVersion,
+    candidates: Mapping[str, ModelVersion],
     champion: Promotion | None,
     request: RetrainRequest,
-    own: pa.Table,
     rows: Rows,
     training_rows: Callable[[], pa.Table],
     predict: Predict,
-) -> Contest:
+) -> dict[str, Contest]:
+    """Return the contest of each candidate; but for what the candidate itself says they are the same."""
+    candidate = next(iter(candidates.values()))
+    own = rows(candidate.definition)
     clusters, unit = cluster_codes(own, model.evaluate.cluster)
     incumbent = store.records.get(ModelVersion, champion.version) if champion else None
     champion_scores, chance, baseline, feature = None, 0.0, None, ""
@@ -135,10 +168,10 @@ def _contest(
         training = seen.filter(seen["label"].is_valid())
         chance = float(np.mean(training["label"].to_numpy())) if training.num_rows else 0.0
         feature, baseline = best_single_feature(training, own, candidate.features, model.task)
-    return Contest(
+    contest = Contest(
         task=model.task,
         labels=own["label"].to_numpy(),
-        challenger=_scores(predict, candidate, own),
+        challenger=np.empty(0),
         champion=champion_scores,
         clusters=clusters,
         unit=unit,
@@ -152,7 +185,12 @@ def _contest(
         baseline_feature=feature,
         degraded=request.degraded,
         leaks=found,
+        sharing=len(candidates),
     )
+    return {
+        origin: replace(contest, challenger=_scores(predict, version, own), train_rows=version.train_rows)
+        for origin, version in candidates.items()
+    }
 
 
 def check_same_rows(own: pa.Table, theirs: pa.Table, keys: Sequence[str]) -> None:
@@ -186,14 +224,15 @@ def _scores(predict: Predict, version: ModelVersion, rows: pa.Table) -> Floats:
     return scores
 
 
-def _pinned(store: ModelStore, pin: str, candidate: ModelVersion) -> GateReport:
+def _pinned(store: ModelStore, pin: str, candidates: Mapping[str, ModelVersion]) -> GateReport:
     stands = store.records.get_plain(PINS, pin)
-    if stands["candidate"] != candidate.digest:
+    digests = [version.digest for version in candidates.values()]
+    if stands["candidate"] not in digests:
         raise ModelError(
             "this request was judged with another candidate",
             where=f"pins/{pin}",
             expected=f"candidate {stands['candidate'][:16]}",
-            found=f"candidate {candidate.digest[:16]}",
+            found=f"candidate {', '.join(digest[:16] for digest in digests)}",
             next_step="a training must give the same file each time; open a new request for another candidate",
         )
     return store.records.get(GateReport, stands["gate_report"])

@@ -43,30 +43,30 @@ class Run:
         return f"{uri.rstrip('/')}/#/experiments/{self.experiment}/runs/{self.run}"
 
 
-def open_run(store: ModelStore, uri: str, request: str, env: Mapping[str, str]) -> Run | None:
-    """Return the run of a request's training, made once; None while MLflow is away, or is no server.
+def open_run(store: ModelStore, uri: str, name: str, env: Mapping[str, str]) -> Run | None:
+    """Return the run of a training, made once; None while MLflow is away, or is no server.
 
     Args:
         store: The model's store; remembers which run it is.
         uri: Tracking server.
-        request: Retrain request id.
+        name: Of the training.
         env: Has what MLflow's own client takes for credentials.
     """
-    if (known := known_run(store, request)) is not None or not uri.startswith(("http://", "https://")):
+    if (known := known_run(store, name)) is not None or not uri.startswith(("http://", "https://")):
         return known
     try:
         with _client(uri, env) as client:
             experiment = _experiment(client, f"incumbent/{store.name}")
-            found = _find(client, experiment, request) or _create(client, experiment, request)
+            found = _find(client, experiment, name) or _create(client, experiment, name)
     except (httpx.HTTPError, KeyError, ValueError) as error:
         LOG.warning("MLflow at %s has no run of this training yet: %s", uri, error)
         return None
-    return Run(**store.records.claim(KIND, request, asdict(Run(experiment, found))))
+    return Run(**store.records.claim(KIND, name, asdict(Run(experiment, found))))
 
 
-def known_run(store: ModelStore, request: str) -> Run | None:
-    """Return the run that was made for a request, or None."""
-    return Run(**store.records.get_plain(KIND, request)) if store.records.has(KIND, request) else None
+def known_run(store: ModelStore, name: str) -> Run | None:
+    """Return the run that was made for a training, or None."""
+    return Run(**store.records.get_plain(KIND, name)) if store.records.has(KIND, name) else None
 
 
 def log_live(uri: str, run: Run, values: Mapping[str, float], step: int, env: Mapping[str, str]) -> bool:
@@ -102,18 +102,18 @@ def _experiment(client: httpx.Client, name: str) -> str:
     return str(answer.json()["experiment"]["experiment_id"])
 
 
-def _find(client: httpx.Client, experiment: str, request: str) -> str | None:
-    asked = {"experiment_ids": [experiment], "filter": f"tags.`{REQUEST}` = '{request}'", "max_results": 1}
+def _find(client: httpx.Client, experiment: str, name: str) -> str | None:
+    asked = {"experiment_ids": [experiment], "filter": f"tags.`{REQUEST}` = '{name}'", "max_results": 1}
     runs = _post(client, "runs/search", asked).get("runs", [])
     return str(runs[0]["info"]["run_id"]) if runs else None
 
 
-def _create(client: httpx.Client, experiment: str, request: str) -> str:
+def _create(client: httpx.Client, experiment: str, name: str) -> str:
     asked = {
         "experiment_id": experiment,
-        "run_name": request,
+        "run_name": name,
         "start_time": int(time.time() * 1000),
-        "tags": [{"key": REQUEST, "value": request}],
+        "tags": [{"key": REQUEST, "value": name}],
     }
     return str(_post(client, "runs/create", asked)["run"]["info"]["run_id"])
 

@@ -19,13 +19,13 @@ PARAMETERS = 100
 
 
 def unlogged(store: ModelStore) -> list[str]:
-    """Return the requests whose training MLflow does not know in full."""
+    """Return the names of the trainings that MLflow does not know in full."""
     done = set(store.records.names(LOGGED))
     return [name for name in store.records.names(Training.kind) if name not in done]
 
 
 def log_trainings(store: ModelStore, tracking_uri: str) -> list[str]:
-    """Write down the trainings that MLflow does not know in full; return their requests.
+    """Write down the trainings that MLflow does not know in full; return their names.
 
     Raises:
         UnavailableError: MLflow does not answer. What was done so far stands.
@@ -33,19 +33,19 @@ def log_trainings(store: ModelStore, tracking_uri: str) -> list[str]:
     waiting, done = unlogged(store), []
     if waiting:
         with connect(tracking_uri) as client, one_at_a_time(store):
-            for request in waiting:
-                log_training(client, store, request)
-                done.append(request)
+            for name in waiting:
+                log_training(client, store, name)
+                done.append(name)
     return done
 
 
-def log_training(client: Any, store: ModelStore, request: str) -> None:
+def log_training(client: Any, store: ModelStore, name: str) -> None:
     """Write a training's parameters, curves, numbers and files into its run; all of it may be done twice."""
     from mlflow.entities import Metric, Param
 
-    training = store.records.get(Training, request)
+    training = store.records.get(Training, name)
     version = store.records.get(ModelVersion, training.version)
-    run = _run(client, experiment_of(client, store.name), request)
+    run = _run(client, experiment_of(client, store.name), name)
     now = int(time.time() * 1000)
     metrics = [Metric(name, value, now, step) for name, value, step in _metrics(store, training, version)]
     params = [Param(name, str(value)[:500]) for name, value in _params(training, version).items()]
@@ -58,13 +58,13 @@ def log_training(client: Any, store: ModelStore, request: str) -> None:
     client.set_tag(run, "incumbent.snapshot", version.snapshot)
     client.set_tag(run, "incumbent.definition", version.definition)
     client.set_terminated(run, "FINISHED")
-    store.records.claim(LOGGED, request, {"run": run})
+    store.records.claim(LOGGED, name, {"run": run})
 
 
-def _run(client: Any, experiment: str, request: str) -> str:
-    """Return the run of a request: the one that was opened when the training began, or a new one."""
-    found = client.search_runs([experiment], f"tags.`{REQUEST}` = '{request}'", max_results=1)
-    made = found[0] if found else client.create_run(experiment, tags={REQUEST: request}, run_name=request)
+def _run(client: Any, experiment: str, name: str) -> str:
+    """Return the run of a training: the one that was opened when it began, or a new one."""
+    found = client.search_runs([experiment], f"tags.`{REQUEST}` = '{name}'", max_results=1)
+    made = found[0] if found else client.create_run(experiment, tags={REQUEST: name}, run_name=name)
     return str(made.info.run_id)
 
 
@@ -74,6 +74,7 @@ def _params(training: Training, version: ModelVersion) -> dict[str, Any]:
     code = {f"code.{name}": value for name, value in version.code.items()}
     return {
         "estimator": version.estimator,
+        "origin": training.origin,
         "exact_resume": training.exact_resume,
         **about,
         **rows,
@@ -92,8 +93,8 @@ def _metrics(store: ModelStore, training: Training, version: ModelVersion) -> It
     for name, share in version.importance.items():
         yield f"importance.{_plain(name)}", float(share), 0
     yield "checkpoints", float(training.checkpoints), 0
-    if store.records.has(TrainingCost.kind, training.request):
-        cost = store.records.get(TrainingCost, training.request)
+    if store.records.has(TrainingCost.kind, training.name):
+        cost = store.records.get(TrainingCost, training.name)
         yield "core_seconds", cost.core_seconds, 0
         yield "gpu_seconds", cost.gpu_seconds, 0
         for step, seconds in cost.seconds.items():
@@ -104,8 +105,8 @@ def _metrics(store: ModelStore, training: Training, version: ModelVersion) -> It
 
 def _files(client: Any, run: str, store: ModelStore, training: Training, version: ModelVersion) -> None:
     cost: Mapping[str, Any] = {}
-    if store.records.has(TrainingCost.kind, training.request):
-        cost = store.records.get(TrainingCost, training.request).to_json()
+    if store.records.has(TrainingCost.kind, training.name):
+        cost = store.records.get(TrainingCost, training.name).to_json()
     files = {
         "manifest.json": canonical_json(version.to_json()),
         "training.json": canonical_json(training.to_json()),

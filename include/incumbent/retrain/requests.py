@@ -18,6 +18,8 @@ from incumbent.store import ModelStore
 KIND = RetrainRequest.kind
 MANUAL = "manual"
 KNOWN_AT = "known_at"  # of the evidence of a request by hand
+SINCE = "since"  # of the evidence of one for a second candidate, on the rows from that day on
+ASKED = (KNOWN_AT, SINCE)
 
 
 def open_request(
@@ -27,7 +29,7 @@ def open_request(
 
     A request of a partition whose earlier ones are answered gets the next number. What the policy asked for
     in the same words is not asked for again: a cleared run adds nothing. A person who asks again means it.
-    What is to be trained as known at another moment is another request.
+    What is to be trained as known at another moment, or with other candidates, is another request.
     """
     number = 1
     while True:
@@ -38,7 +40,8 @@ def open_request(
                 return request, created
         except RecordConflict:
             stands = get_request(store, request.id)
-            if not is_answered(store, request.id) and stands.evidence.get(KNOWN_AT) == evidence.get(KNOWN_AT):
+            same = all(stands.evidence.get(name) == evidence.get(name) for name in ASKED)
+            if same and not is_answered(store, request.id):
                 return stands, False
         number += 1
 

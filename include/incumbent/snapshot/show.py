@@ -66,7 +66,7 @@ def uses(store: ModelStore, snapshot: Snapshot) -> list[Use]:
     for promotion in store.records.all(Promotion):
         seats.setdefault(promotion.version, []).append(promotion.generation)
     return [
-        Use(training.request, training.version, tuple(seats.get(training.version, ())))
+        Use(training.name, training.version, tuple(seats.get(training.version, ())))
         for training in store.records.all(Training)
         if training.snapshot == snapshot.id
     ]

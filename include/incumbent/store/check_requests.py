@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from incumbent.records import GateReport, ModelVersion, RetrainRequest, Snapshot
@@ -26,24 +26,56 @@ def check_request(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
 
 def check_pin(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield the violations of a pin; of a kind that is not known here, none."""
-    name = where.split("/", 1)[1]
-    if name.startswith("train-"):
-        yield from walk.record(Snapshot.kind, plain["snapshot"], where)
+    check = PINS.get(where.split("/", 1)[1].partition("-")[0])
+    if check is not None:
+        yield from check(walk, where, plain)
+
+
+def _snapshot(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    yield from walk.record(Snapshot.kind, plain["snapshot"], where)
+    yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
+
+
+def _candidates(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    for about in plain.values():
+        if base := about.get("base"):
+            yield from walk.record(ModelVersion.kind, base, where)
+
+
+def _gate(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    yield from walk.record(ModelVersion.kind, plain["candidate"], where)
+    for report in (plain["gate_report"], *plain.get("others", ())):
+        yield from walk.record(GateReport.kind, report, where)
+
+
+def _search(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
+    yield from _generation(walk, where, plain["generation"])
+
+
+def _score(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    yield from _generation(walk, where, plain.get("generation", 0))
+
+
+def _decision(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    yield from walk.record("decisions", plain["decision"], where)
+    if plain["request"]:  # most decisions ask for nothing
         yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
-    elif name.startswith("gate-"):
-        yield from walk.record(GateReport.kind, plain["gate_report"], where)
-        yield from walk.record(ModelVersion.kind, plain["candidate"], where)
-    elif name.startswith("search-"):
-        yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
-        yield from _generation(walk, where, plain["generation"])
-    elif name.startswith("score-"):
-        yield from _generation(walk, where, plain.get("generation", 0))
-    elif name.startswith("decision-"):
-        yield from walk.record("decisions", plain["decision"], where)
-        if plain["request"]:  # most decisions ask for nothing
-            yield from walk.record(RetrainRequest.kind, f"{plain['request']}/open", where)
-    elif name.startswith("rollback-"):
-        yield from _in_ledger(walk, where, plain["generation"])
+
+
+def _rollback(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    yield from _in_ledger(walk, where, plain["generation"])
+
+
+PINS: Mapping[str, Callable[[Walk, str, Mapping[str, Any]], Iterator[Violation]]] = {
+    "train": _snapshot,
+    "candidates": _candidates,
+    "gate": _gate,
+    "search": _search,
+    "score": _score,
+    "decision": _decision,
+    "rollback": _rollback,
+}
 
 
 def _generation(walk: Walk, where: str, generation: int, version: str | None = None) -> Iterator[Violation]:

@@ -34,6 +34,8 @@ def check_version(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
     yield from walk.object(version.definition, where, "the definition")
     if version.script:
         yield from walk.object(version.script, where, "the training script")
+    if version.base:
+        yield from walk.record(ModelVersion.kind, version.base, where)
     if version.snapshot:  # an adopted version has none
         yield from walk.record(Snapshot.kind, version.snapshot, where)
 
@@ -41,8 +43,8 @@ def check_version(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
 def check_training(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield the violations of a training: its request, its snapshot and the version that came out."""
     training = Training.from_json(plain)
-    if training.request != _last(where):
-        yield Violation("a training is named by its request", where, f"it is of request {training.request}")
+    if training.name != _last(where):
+        yield Violation("a training is named by its request", where, f"it is training {training.name}")
     yield from walk.record(RetrainRequest.kind, f"{training.request}/open", where)
     yield from walk.record(Snapshot.kind, training.snapshot, where)
     yield from walk.record(ModelVersion.kind, training.version, where)

@@ -78,7 +78,7 @@ def fit(
     Args:
         rounds: The fit, at the round of `start`.
         plan: How it goes.
-        start: Checkpoint it goes on from.
+        start: Checkpoint, or another model, that it goes on from.
         keep: Keeps a checkpoint.
         tell: Told how far it is, every few seconds.
         clock: Monotonic seconds.
@@ -86,14 +86,14 @@ def fit(
     Raises:
         TrainingError: A score is not finite.
     """
-    state = _begun(rounds, plan, start)
-    resumed = None if start is None else state.rounds
+    state, first = _begun(rounds, plan, start), rounds.done
+    resumed = state.rounds if state.written else None
     told, began, kept = Told(tell, clock), clock(), clock()
     validation, train = list(state.validation), dict(state.train)
     wanted = False
 
     def progress() -> Progress:
-        took, done = clock() - began, rounds.done - (resumed or 0)
+        took, done = clock() - began, rounds.done - first
         speed = done / took if took > 0 else 0.0
         left = (plan.rounds - rounds.done) / speed if speed else None
         metric, score = _last_score(rounds.metric, validation, train)

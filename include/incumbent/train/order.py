@@ -29,6 +29,8 @@ def write_order(store: ModelStore, work: Work) -> str:
         "snapshot": work.snapshot.id,
         "workers": work.workers,
         "prior": dict(work.prior),
+        "base": work.base,
+        "since": work.since,
     }
     checkpoints = work.checkpoints(store)
     checkpoints.say(ORDER, told)
@@ -71,4 +73,5 @@ def work_of(store: ModelStore, told: Mapping[str, Any]) -> Work:
     """Return the work that an order tells of."""
     plain = {name: {key: tuple(value) for key, value in each.items()} for name, each in told["sensitive"].items()}
     model = Model.model_validate(told["model"]).with_sensitive(Sensitive(**plain))
-    return Work(model, store.records.get(Snapshot, told["snapshot"]), told["workers"], told.get("prior", {}))
+    snapshot = store.records.get(Snapshot, told["snapshot"])
+    return Work(model, snapshot, told["workers"], told["prior"], told["base"], told["since"])

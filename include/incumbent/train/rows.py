@@ -75,6 +75,30 @@ class TrainingRows:
         return Encoder(self.features, {name: tuple(sorted(levels[name])) for name in self.features if name in levels})
 
 
+@dataclass(frozen=True)
+class Days:
+    """Local days that rows are chosen by.
+
+    Attributes:
+        since: First day, as ISO date; empty for the first that there is.
+        last: First day of the embargo after the rows to learn from.
+        first: First day of the validation rows.
+        until: First day of no row any more.
+    """
+
+    since: str
+    last: date
+    first: date
+    until: date
+
+    @property
+    def where(self) -> str:
+        """Condition on a row's local day."""
+        new = f"({LOCAL_DATE} >= DATE '{self.first}' AND {LOCAL_DATE} < DATE '{self.until}')"
+        chosen = f"({LOCAL_DATE} < DATE '{self.last}' OR {new})"
+        return f"{chosen} AND {LOCAL_DATE} >= DATE '{self.since}'" if self.since else chosen
+
+
 @contextmanager
 def snapshot_files(store: ModelStore, snapshot: Snapshot) -> Iterator[list[Path]]:
     """Give the files of a snapshot's features, in its order and each verified by digest, until the end.
@@ -87,7 +111,9 @@ def snapshot_files(store: ModelStore, snapshot: Snapshot) -> Iterator[list[Path]
         yield store.features(snapshot.definition).files(parts, Path(folder) / "features")
 
 
-def choose_rows(store: ModelStore, model: Model, snapshot: Snapshot, files: Sequence[Path]) -> TrainingRows:
+def choose_rows(
+    store: ModelStore, model: Model, snapshot: Snapshot, files: Sequence[Path], since: str = ""
+) -> TrainingRows:
     """Choose the rows that have a label and are old enough.
 
     Args:
@@ -95,6 +121,7 @@ def choose_rows(store: ModelStore, model: Model, snapshot: Snapshot, files: Sequ
         model: Its configuration; `train.weight` and `train.validation_days` among it.
         snapshot: Names the exact contents.
         files: Of its features.
+        since: First local day whose rows are chosen (ISO date); empty for all.
 
     Raises:
         ConfigError: The label cannot be computed, or a row has two.
@@ -107,7 +134,7 @@ def choose_rows(store: ModelStore, model: Model, snapshot: Snapshot, files: Sequ
     train, validation, newest = [], [], []
     with labels_known(store, model, snapshot, files) as connection:
         for number, file in enumerate(files):
-            old, new, day = _choose(connection, model, (number, file), last, first or until, until)
+            old, new, day = _choose(connection, model, (number, file), Days(since, last, first or until, until))
             train += [old] if len(old.positions) else []
             newest += [day] if len(old.positions) else []
             validation += [new] if len(new.positions) else []
@@ -161,19 +188,18 @@ def labels_known(
 
 
 def _choose(
-    connection: duckdb.DuckDBPyConnection, model: Model, file: tuple[int, Path], last: date, first: date, until: date
+    connection: duckdb.DuckDBPyConnection, model: Model, file: tuple[int, Path], days: Days
 ) -> tuple[Chosen, Chosen, date]:
-    """Return a file's rows before `last`, those from `first` to `until`, and the newest day of the former."""
+    """Return a file's rows to learn from, its validation rows, and the newest day of the former."""
     number, path = file
     weight = model.train.weight
     query = (
-        f"SELECT file_row_number::INTEGER AS position, label, {LOCAL_DATE} >= DATE '{first}' AS is_new, "
+        f"SELECT file_row_number::INTEGER AS position, label, {LOCAL_DATE} >= DATE '{days.first}' AS is_new, "
         f"date_diff('day', DATE '{EPOCH}', {LOCAL_DATE})::INTEGER AS day"
         + (f", ({weight})::DOUBLE AS weight " if weight else " ")
         + f"FROM (SELECT each.*, labels.label, (each.{quoted([model.time])} AT TIME ZONE '{model.timezone}')::DATE "
         f"AS {LOCAL_DATE} FROM read_parquet({literal(path)}, file_row_number=true, hive_partitioning=false) AS each "
-        f"JOIN labels USING ({quoted(model.keys)})) WHERE {LOCAL_DATE} < DATE '{last}' "
-        f"OR ({LOCAL_DATE} >= DATE '{first}' AND {LOCAL_DATE} < DATE '{until}') ORDER BY position"
+        f"JOIN labels USING ({quoted(model.keys)})) WHERE {days.where} ORDER BY position"
     )
     with _told_of_weight(model), enough_room(f"model {model.name}, labels", "train on fewer partitions: train.window"):
         found = connection.sql(query).fetchnumpy()

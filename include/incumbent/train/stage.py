@@ -11,14 +11,16 @@ import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent.estimators.abilities import ABILITIES
-from incumbent.records import ModelVersion, Search, Snapshot, Training, TrainingCost
+from incumbent.records import FRESH, ModelVersion, Search, Snapshot, Training, TrainingCost, training_name
 from incumbent.store import ModelStore
+from incumbent.train.candidates import Candidate, candidate_of
 from incumbent.train.choose import check_ability, choose_launcher, count_gpus, device_of
 from incumbent.train.guards import check_labels, labels_of
 from incumbent.train.outcome import check_outcome
 from incumbent.train.prior import prior_of
 from incumbent.train.progress import log_progress
 from incumbent.train.provenance import commit_of, packages
+from incumbent.train.warm import warm_model
 from incumbent.train.work import Outcome, Work
 
 LOG = logging.getLogger(__name__)
@@ -29,23 +31,31 @@ class Planned:
     """A training that is to be.
 
     Attributes:
-        request: Retrain request id; names the training record.
+        candidate: Which candidate of which request.
         work: What is fitted.
         launcher: `process` or `ray`.
     """
 
-    request: str
+    candidate: Candidate
     work: Work
     launcher: str
 
 
-def find_training(store: ModelStore, request: str) -> Training | None:
-    """Return the training of a request, if it is done."""
-    return store.records.get(Training, request) if store.records.has(Training.kind, request) else None
+def find_training(store: ModelStore, request: str, origin: str = FRESH) -> Training | None:
+    """Return the training of a request's candidate, if it is done."""
+    name = training_name(request, origin)
+    return store.records.get(Training, name) if store.records.has(Training.kind, name) else None
 
 
-def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: str) -> Planned:
+def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: str, origin: str = FRESH) -> Planned:
     """Say where a request's candidate is to be fitted, once it is known that it can be.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        snapshot: The pinned training set.
+        request: Retrain request id.
+        origin: Which of its candidates; see `incumbent.train.candidates`.
 
     Raises:
         TrainingError: The training cannot succeed with these rows, or on this machine.
@@ -58,27 +68,33 @@ def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: 
         check_labels(model, snapshot.partition, labels_of(store, model, snapshot))
     else:
         device_of(model.train, count_gpus())
-    prior = prior_of(store, model, request)
-    return Planned(request, Work(model, snapshot, model.train.workers if on_cluster else 1, prior), launcher)
+    candidate = candidate_of(store, request, origin)
+    if candidate.base:
+        model = warm_model(model, store.records.get(ModelVersion, candidate.base))
+    workers, prior = model.train.workers if on_cluster else 1, prior_of(store, model, request)
+    return Planned(candidate, Work(model, snapshot, workers, prior, candidate.base, candidate.since), launcher)
 
 
-def train_candidate(store: ModelStore, model: Model, snapshot: Snapshot, request: str, settings: Settings) -> Training:
+def train_candidate(
+    store: ModelStore, model: Model, snapshot: Snapshot, request: str, settings: Settings, origin: str = FRESH
+) -> Training:
     """Fit the candidate of a request and store it, or find it stored; wait until then.
 
     Args:
         store: The model's store.
         model: Its configuration.
         snapshot: The pinned training set.
-        request: Retrain request id; names the training record.
+        request: Retrain request id.
+        origin: Which of its candidates.
         settings: Where a local Ray head is or an existing cluster answers.
 
     Raises:
         TrainingError: The training cannot succeed with these rows and parameters.
         UnavailableError: Ray, or room on a disk, is missing.
     """
-    if (found := find_training(store, request)) is not None:
+    if (found := find_training(store, request, origin)) is not None:
         return found
-    planned = plan_training(store, model, snapshot, request)
+    planned = plan_training(store, model, snapshot, request, origin)
     if planned.launcher == "ray":
         from incumbent.train.ray_job import run_on_ray
 
@@ -98,8 +114,9 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
     version = _version(store, work, outcome, found, settings)
     # A second attempt on another release would write other code versions; the first manifest stands.
     store.records.claim(ModelVersion.kind, version.digest, version.to_json())
+    name = planned.candidate.name
     training = Training(
-        request=planned.request,
+        request=planned.candidate.request,
         snapshot=planned.work.snapshot.id,
         version=version.digest,
         launcher=planned.launcher,
@@ -113,11 +130,11 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
         metric=outcome.metric,
         scores=outcome.scores,
         search=outcome.search,
+        origin=planned.candidate.origin,
     )
-    cost = _cost(planned.request, outcome, settings)
-    store.records.claim(TrainingCost.kind, planned.request, cost.to_json())
+    store.records.claim(TrainingCost.kind, name, _cost(name, outcome, settings).to_json())
     # Of two attempts at once the first stands: the other resumed elsewhere, and gave the same model.
-    stands = Training.from_json(store.records.claim(Training.kind, planned.request, training.to_json()))
+    stands = Training.from_json(store.records.claim(Training.kind, name, training.to_json()))
     for done in (planned.work, work):
         done.checkpoints(store).clear()
     LOG.info("version %s fitted: %d rounds on %d rows", stands.version[:16], stands.rounds, outcome.rows)
@@ -145,6 +162,8 @@ def _version(store: ModelStore, work: Work, outcome: Outcome, found: Search | No
         importance=outcome.importance,
         sensitive=work.model.sensitive_in_features,
         script=store.objects.put(script.encode()) if script else "",
+        base=work.base,
+        since=work.since,
         code={
             "incumbent": incumbent.__version__,
             "python": platform.python_version(),
@@ -156,10 +175,10 @@ def _version(store: ModelStore, work: Work, outcome: Outcome, found: Search | No
     )
 
 
-def _cost(request: str, outcome: Outcome, settings: Settings) -> TrainingCost:
+def _cost(name: str, outcome: Outcome, settings: Settings) -> TrainingCost:
     """Return what the last attempt held, and what that costs."""
     seconds = outcome.seconds["all"]
     cores, gpus = seconds * outcome.cores, seconds * outcome.workers * (outcome.device == "cuda")
     prices = (settings.core_hour_price, settings.gpu_hour_price)
     price = None if prices == (None, None) else (cores * (prices[0] or 0) + gpus * (prices[1] or 0)) / 3600
-    return TrainingCost(request, outcome.seconds, cores, gpus, price, outcome.hardware)
+    return TrainingCost(name, outcome.seconds, cores, gpus, price, outcome.hardware)

@@ -29,6 +29,7 @@ from incumbent.train.guards import Labels, check_labels, check_rows
 from incumbent.train.progress import Progress
 from incumbent.train.provenance import hardware
 from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
+from incumbent.train.warm import Base
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,16 @@ class Work:
         snapshot: The training set.
         workers: Workers that are to share the rows.
         prior: Parameters of the champion, which a search tries first; empty without one.
+        base: Version that the fit goes on from; empty if it begins from nothing.
+        since: First local day of the rows; empty for all of the snapshot's.
     """
 
     model: Model
     snapshot: Snapshot
     workers: int = 1
     prior: Mapping[str, Any] = field(default_factory=dict)
+    base: str = ""
+    since: str = ""
 
     @property
     def id(self) -> str:
@@ -147,7 +152,8 @@ class Work:
             stops = [searched, self.prior, train.validation_days, self.model.embargo_days]
         decided = [train.estimator, train.params, train.rounds, train.seed, train.weight, train.balance, stops]
         script = [digest_of(self.model.script.encode())] if train.script else []
-        return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided, *script])
+        begin = [self.base, self.since] if self.base or self.since else []
+        return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided, *script, *begin])
 
     def checkpoints(self, store: ModelStore) -> Checkpoints:
         """Return the fit's checkpoints."""
@@ -178,19 +184,25 @@ class Work:
             prepared = self.prepare(store, files)
             read = time.monotonic() - began
             checkpoints = self.checkpoints(store)
-            fitted = self.fit(files, prepared, place, checkpoints.newest(), checkpoints.write, tell)
+            start = checkpoints.newest() or self.beginning(store, place)
+            fitted = self.fit(files, prepared, place, start, checkpoints.write, tell)
         return self.finish(store, prepared, fitted, place, {"read": read, "all": time.monotonic() - began})
+
+    def beginning(self, store: ModelStore, place: Place) -> Checkpoint | None:
+        """Return what the first attempt goes on from; None if it begins from nothing."""
+        return Base.of(store, self.base).beginning(place.layout) if self.base else None
 
     def prepare(self, store: ModelStore, files: Sequence[Path]) -> Prepared:
         """Choose the rows and learn the vocabulary, and refuse what nothing can be learned from."""
-        rows = choose_rows(store, self.model, self.snapshot, files)
+        base = Base.of(store, self.base) if self.base else None
+        rows = choose_rows(store, self.model, self.snapshot, files, self.since)
         labels = rows.labels()
         check_labels(self.model, self.snapshot.partition, Labels.of(labels))
         check_rows(self.model, self.snapshot, rows)
-        encoder = rows.learn_encoder(files)
-        bins = None
+        encoder = base.encoder if base else rows.learn_encoder(files)
+        bins, wanted = None, self.model.train.params.get("max_bin", DEFAULT_BINS)
         if ABILITIES[self.model.train.estimator].workers:
-            bins = learn_bins(files, rows.train, encoder, self.model.train.params.get("max_bin", DEFAULT_BINS))
+            bins = learn_bins(files, rows.train, encoder, wanted, base.thresholds() if base else None)
         groups = Shard(files, rows.train, encoder).groups
         return Prepared(rows, encoder, bins, self._class_weight(rows, labels), groups)
 

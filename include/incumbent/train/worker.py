@@ -82,7 +82,7 @@ class Worker:
         checkpoints = work.checkpoints(self._store)
         with snapshot_files(self._store, work.snapshot) as files:
             prepared = shared(checkpoints.blobs, name)
-            begin = None if start is None else checkpoints.read(start)
+            begin = work.beginning(self._store, place) if start is None else checkpoints.read(start)
             task = {**meeting, "dmlc_task_id": f"{place.rank:05d}"}
             with CommunicatorContext(**task) if meeting else nullcontext():
                 fitted = work.fit(files, prepared, place, begin, checkpoints.write, tell)

@@ -3,9 +3,10 @@
 **Reads** features, outcomes and the request. **Writes** the snapshot, the model version, the gate
 report and, when the gates passed, the ledger and MLflow. **Emits** CHAMPION.
 
-**Normal:** `promote` skipped with the gate's sentence: a challenger that brings no evidence does
-not get the seat. **Worry** when `train` fails: the message names the remedy. **Re-run:** safe; the
-snapshot is pinned by the request, a finished training is found and not repeated, and a killed one
+**Normal:** `train_others` skipped: a request has one candidate, unless `train.warm_rounds` or the run's parameter
+`since` asks for more, which then share its error rate. `promote` skipped with the gate's sentence: a challenger
+that brings no evidence does not get the seat. **Worry** when `train` fails: the message names the remedy.
+**Re-run:** safe; the snapshot is pinned by the request, a finished training is found and not repeated, and a killed one
 goes on from its last checkpoint. An answered request keeps its answer, a person's "no" too: to have a
 challenger judged again, trigger the DAG with a reason. With a moment as well, its snapshot holds what was known then.
 """
@@ -13,6 +14,7 @@ challenger judged again, trigger the DAG with a reason. With a moment as well, i
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, chain, get_current_context, task
 
@@ -27,7 +29,14 @@ REASON = Param("", type="string", maxLength=500, title="Reason", description="Wh
 KNOWN_AT = Param(
     "", type="string", maxLength=40, title="Known at", description="What came later is not seen: 2013-07-01T00:00Z."
 )
-ASKED = {"reason": REASON, "known_at": KNOWN_AT}
+SINCE = Param(
+    "",
+    type="string",
+    maxLength=10,
+    title="Also since",
+    description="Trains a second candidate on the rows from this day on alone: 2013-07-01.",
+)
+ASKED = {"reason": REASON, "known_at": KNOWN_AT, "since": SINCE}
 
 
 def train_dag(model: Model, pool: str) -> DAG:
@@ -52,12 +61,12 @@ def train_dag(model: Model, pool: str) -> DAG:
         return claimed
 
     @task(task_id="snapshot")
-    def snapshot(request: str) -> str:
+    def snapshot(request: str) -> list[str]:
         from incumbent_airflow.stages import take_snapshot
 
         return take_snapshot(Runtime.open(model.name), request)
 
-    @task(task_id="evaluate")
+    @task(task_id="evaluate", trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
     def evaluate(request: str) -> dict[str, object]:
         from incumbent_airflow.stages import evaluate_candidate
 
@@ -83,9 +92,12 @@ def train_dag(model: Model, pool: str) -> DAG:
 
     with dag:
         request = claim()
-        train = TrainOnRayOperator(
-            task_id="train", model=model.name, request=request, pool=pool, execution_timeout=timedelta(hours=4)
-        )
+        others = snapshot(request)
+        how: dict[str, Any] = {"model": model.name, "pool": pool, "execution_timeout": timedelta(hours=4)}
+        train = TrainOnRayOperator(task_id="train", request=request, **how)
+        train_others = TrainOnRayOperator.partial(
+            task_id="train_others", request=request, map_index_template="{{ task.origin }}", **how
+        ).expand(origin=others)
         approval = [ApproveOperator.for_model(model)] if model.approvals.required else []
-        chain(snapshot(request), train, evaluate(request), *approval, promote(request), register())
+        chain(others, [train, train_others], evaluate(request), *approval, promote(request), register())
     return dag

@@ -1,4 +1,4 @@
-"""Fit the candidate of a retrain request."""
+"""Fit a candidate of a retrain request."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ class TrainOnRayOperator(BaseOperator):
 
     :param model: Model name.
     :param request: Retrain request id.
+    :param origin: Which of the request's candidates; see `incumbent.train.candidates`.
     """
 
-    template_fields = ("request",)
+    template_fields = ("request", "origin")
     operator_extra_links = (RayJobLink(), MlflowRunLink())
 
-    def __init__(self, *, model: str, request: Any, **kwargs: Any) -> None:
+    def __init__(self, *, model: str, request: Any, origin: str = "fresh", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.request = request
+        self.origin = origin
         self.ray_job = ""
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Return the version, or defer until its job has ended."""
         from incumbent_airflow.training import begin_training
 
-        begun = begin_training(Runtime.open(self.model), self.request)
+        begun = begin_training(Runtime.open(self.model), self.request, self.origin)
         if begun.training is None:
             self.ray_job = begun.job
-            trigger = RayJobTrigger(begun.job, self.model, self.request)
+            trigger = RayJobTrigger(begun.job, self.model, self.training)
             self.defer(trigger=trigger, method_name="execute_complete", kwargs={"job": begun.job}, timeout=self._time())
         return dict(begun.training or {})
 
@@ -48,7 +50,15 @@ class TrainOnRayOperator(BaseOperator):
         from incumbent_airflow.training import finish_training
 
         self.ray_job = job
-        return finish_training(Runtime.open(self.model), self.request, job, event["state"], event["message"])
+        runtime = Runtime.open(self.model)
+        return finish_training(runtime, self.request, self.origin, job, event["state"], event["message"])
+
+    @property
+    def training(self) -> str:
+        """Name of the training."""
+        from incumbent.records import training_name
+
+        return training_name(self.request, self.origin)
 
     def _time(self) -> timedelta | None:
         return self.execution_timeout if isinstance(self.execution_timeout, timedelta) else None

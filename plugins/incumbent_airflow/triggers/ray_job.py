@@ -25,22 +25,22 @@ class RayJobTrigger(BaseTrigger):
 
     :param job: Submission id.
     :param model: Model name.
-    :param request: Retrain request id; its run in MLflow gets a point of each progress.
+    :param training: Name of the training; its run in MLflow gets a point of each progress.
     :param poll_s: Seconds between two looks.
     """
 
-    def __init__(self, job: str, model: str, request: str, poll_s: float = 2.0) -> None:
+    def __init__(self, job: str, model: str, training: str, poll_s: float = 2.0) -> None:
         super().__init__()
         self.job = job
         self.model = model
-        self.request = request
+        self.training = training
         self.poll_s = poll_s
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what rebuilds this trigger in another process."""
         return (
             "incumbent_airflow.triggers.ray_job.RayJobTrigger",
-            {"job": self.job, "model": self.model, "request": self.request, "poll_s": self.poll_s},
+            {"job": self.job, "model": self.model, "training": self.training, "poll_s": self.poll_s},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -75,7 +75,7 @@ class RayJobTrigger(BaseTrigger):
         from incumbent_airflow.training import watcher
 
         runtime = Runtime.open(self.model)
-        return watcher(runtime.settings, known_run(runtime.store, self.request))
+        return watcher(runtime.settings, known_run(runtime.store, self.training))
 
     async def on_kill(self) -> None:
         """End the job, because a person ended its task."""

@@ -1,5 +1,7 @@
 """The promise: equal challengers are hardly ever promoted, better ones mostly, noise never."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,11 @@ DAYS, PER_DAY = 7, 250
 
 def contest(rng: np.random.Generator, gain: float, luck: float) -> Contest:
     """Two contenders that each see one of two causes; a day's luck favours one of them at random."""
+    return contests(rng, gain, luck)[0]
+
+
+def contests(rng: np.random.Generator, gain: float, luck: float, sharing: int = 1) -> list[Contest]:
+    """Return one for each of so many challengers, which see the same cause, each with an error of its own."""
     rows = DAYS * PER_DAY
     x, y, z = rng.normal(size=(3, rows))
     day = np.repeat(rng.normal(0, luck, DAYS), PER_DAY)
@@ -22,7 +29,7 @@ def contest(rng: np.random.Generator, gain: float, luck: float) -> Contest:
     def say(cause: np.ndarray, weight: float) -> np.ndarray:
         return 1 / (1 + np.exp(1.1 - 0.9 * z - 0.85 * weight * cause))
 
-    return Contest(
+    one = Contest(
         task="binary",
         labels=labels,
         challenger=say(x, 0.7 + gain),
@@ -34,7 +41,10 @@ def contest(rng: np.random.Generator, gain: float, luck: float) -> Contest:
         champion_train_until="2013-01-24",
         gate_from="2013-01-25",
         limits=Gates(),
+        sharing=sharing,
     )
+    others = [say(x + rng.normal(0, 0.3, rows), 0.7 + gain) for _ in range(sharing - 1)]
+    return [one, *(replace(one, challenger=other) for other in others)]
 
 
 def test_equal_challengers_are_promoted_in_at_most_two_of_a_hundred_contests() -> None:
@@ -50,6 +60,17 @@ def test_equal_challengers_are_promoted_in_at_most_two_of_a_hundred_contests() -
     assert naive / 1200 > 0.10, "the luck of the days must matter, or this proves nothing"
     assert promoted <= superior
     assert superior / 1200 <= 0.02
+
+
+def test_nor_are_two_equal_challengers_of_one_request() -> None:
+    rng = np.random.default_rng(2014)
+    shared = each = 0
+    for _ in range(1200):
+        both = contests(rng, gain=0.0, luck=0.6, sharing=2)
+        shared += any(judge(one).gates[2]["passed"] is True for one in both)
+        each += any(judge(replace(one, sharing=1)).gates[2]["passed"] is True for one in both)
+    assert shared / 1200 <= 0.01
+    assert shared < each, "sharing must matter, or this proves nothing"
 
 
 def test_clearly_better_challengers_are_promoted_and_worse_ones_never() -> None:

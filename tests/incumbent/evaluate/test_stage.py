@@ -91,11 +91,11 @@ def run(store: ModelStore, model: Model, champion: Promotion | None = None, **ch
         "rows": lambda definition: flights(),
         "training_rows": lambda: flights(5, date(2013, 1, 1), 23),
         "predict": predict,
-        "candidate": version("a", ()),
+        "candidates": {"fresh": version("a", ())},
         "request": REQUEST,
     } | changes
-    candidate, request = arguments.pop("candidate"), arguments.pop("request")
-    return evaluate(store, model, SNAPSHOT, candidate, champion, request, **arguments)
+    candidates, request = arguments.pop("candidates"), arguments.pop("request")
+    return evaluate(store, model, SNAPSHOT, candidates, champion, request, **arguments)
 
 
 def seat(store: ModelStore, definition: str = "d" * 64) -> Promotion:
@@ -117,7 +117,44 @@ def test_the_report_is_recorded_once_and_never_changes(store: ModelStore, model:
     assert run(store, model, moved, rows=must_not_be_called, predict=must_not_be_called) == report
     assert store.records.names("gate_reports") == [report.id]
     with pytest.raises(ModelError, match="judged with another candidate"):
-        run(store, model, champion, candidate=version("c", ()))
+        run(store, model, champion, candidates={"fresh": version("c", ())})
+
+
+def of_weights(weights: dict[str, float]) -> Callable[[ModelVersion, pa.Table], np.ndarray]:
+    """Versions, by the first letter of their digests, that read x so well."""
+
+    def scores(version: ModelVersion, rows: pa.Table) -> np.ndarray:
+        noise = np.random.default_rng(ord(version.digest[0])).normal(size=rows.num_rows)
+        return 1 / (1 + np.exp(1 - rows["x"].to_numpy() - noise / weights[version.digest[0]]))
+
+    return scores
+
+
+def test_of_several_candidates_the_best_is_the_answer_and_all_are_on_record(store: ModelStore, model: Model) -> None:
+    candidates = {"fresh": version("a", ()), "warm": version("c", ())}
+    predict = of_weights({"a": 1.0, "b": 0.3, "c": 3.0})
+    report = run(store, model, seat(store), candidates=candidates, predict=predict)
+    assert (report.verdict, report.candidate) == ("promote", "c" * 64)
+    assert report.sentence.startswith("Of 2 candidates the best is the warm one. All 6 gates passed: AUC +")
+    pin = store.records.get_plain("pins", "gate-2013-01-r1")
+    (other,) = (store.records.get(GateReport, name) for name in pin["others"])
+    assert (other.candidate, other.request) == ("a" * 64, report.request)
+    assert other.sentence.startswith("Of 2 candidates another is the fresh one. ")
+    assert run(store, model, seat(store), candidates=candidates) == report
+
+
+def test_candidates_share_one_error_rate(store: ModelStore, model: Model) -> None:
+    """One whose advantage luck brings one time in 130 gets the seat alone, and not as one of two."""
+    predict, champion, alone = of_weights({"a": 0.58, "b": 0.3, "c": 0.2}), seat(store), {"fresh": version("a", ())}
+    found = {}
+    for name, candidates in (("alone", alone), ("both", {**alone, "warm": version("c", ())})):
+        request = replace(REQUEST, id=name)
+        report = run(store, model, champion, candidates=candidates, predict=predict, request=request)
+        assert report.candidate == "a" * 64
+        gates = {gate["gate"]: gate for gate in report.gates}
+        found[name] = (gates["superiority"]["alpha"], gates["loss"]["alpha"], report.verdict)
+        assert 0.005 < gates["superiority"]["p"] < 0.01
+    assert found == {"alone": (0.01, 0.05, "promote"), "both": (0.005, 0.025, "insufficient_evidence")}
 
 
 def test_two_stores_write_the_same_report(model: Model, tmp_path: Path) -> None:
@@ -259,7 +296,7 @@ def test_january_is_enough_for_a_first_model_and_shuffled_labels_are_not(
     report = run(
         store,
         model,
-        candidate=replace(version("a", features), train_rows=len(fit)),
+        candidates={"fresh": replace(version("a", features), train_rows=len(fit))},
         rows=lambda definition: table.filter(pa.array(is_gate)),
         training_rows=lambda: table.filter(pa.array(is_training)),
         predict=lambda version, rows: booster.predict_proba(matrix(rows.to_pandas()))[:, 1],

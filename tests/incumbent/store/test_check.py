@@ -418,6 +418,12 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "verdict on no generation": (edit("verdicts", generation=7), NAMED),
     "reference of no version": (write("references", b'{"profiles":[]}', GONE), NAMED),
     "reference without a profile": (no_profile, NAMED),
+    "candidate of no version": (
+        write("pins", canonical_json({"warm": {"base": GONE}, "recent": {"since": "2013-01-05"}}), "candidates-x"),
+        NAMED,
+    ),
+    "candidate of nothing": (write("pins", b'{"warm": 7}', "candidates-x"), ""),
+    "other candidate's report lost": (edit("pins", f"gate-{REQUEST}", others=[GONE]), NAMED),
     "baseline of no gate": (write("baselines", b"{}", GONE), NAMED),
 }
 

@@ -16,12 +16,14 @@ from typing import Any
 import psutil
 import pytest
 from small_training import REQUEST, checkpointed, small_model, small_settings, small_store
+from test_candidates import PARAMS, SECOND, seated
 
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError
 from incumbent.records import Training
 from incumbent.store import ModelStore
+from incumbent.train.candidates import WARM, candidates_of
 from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
 
@@ -117,6 +119,18 @@ def test_a_killed_worker_goes_on_and_the_model_equals_an_undisturbed_one(
     # The same work again, its files long cleared: Ray still knows the job that succeeded.
     again = train_candidate(store, small_model(**fit), snapshot, "2020-01-r2", settings)
     assert (again.version, again.resumed_from) == (expected.version, None)
+
+
+def test_a_job_goes_on_from_the_champion_as_a_process_does(settings: Settings, tmp_path: Path) -> None:
+    versions = set()
+    for launcher in ("process", "ray"):
+        store, snapshot, _ = seated(tmp_path / launcher)
+        model = small_model(params=PARAMS, warm_rounds=15, launcher=launcher)
+        candidates_of(store, model, snapshot, SECOND)
+        training = train_candidate(store, model, snapshot, SECOND, settings, WARM)
+        assert (training.launcher, training.rounds) == (launcher, 55)
+        versions.add(training.version)
+    assert len(versions) == 1
 
 
 def test_a_killed_task_finds_its_running_job_again(settings: Settings, tmp_path: Path) -> None:
