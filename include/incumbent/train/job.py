@@ -9,9 +9,11 @@ that has lost a worker begins again from the newest of them, with fewer workers 
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ from incumbent.train.worker import Worker
 
 LOG = logging.getLogger(__name__)
 FRUITLESS = 3  # attempts without a new checkpoint, after which a fourth would be no better
-ROOM_S = 60.0
+WAITS_S = 30.0  # between two lines of who waits
 LOOK_S = 0.5
 
 
@@ -73,7 +75,7 @@ class Driver:
         """Return the outcome, or an error that another attempt would only repeat.
 
         Raises:
-            UnavailableError: The cluster has no room, or several attempts came no further.
+            UnavailableError: The cluster is too small, or several attempts came no further.
         """
         attempt, fruitless = 1, 0
         while True:
@@ -96,7 +98,7 @@ class Driver:
                 attempt += 1
 
     def _attempt(self, attempt: int, start: str | None) -> dict[str, Any]:
-        room, group = _room(self._work)
+        room, group = _room(self._work, _tell)
         workers: list[Any] = []
         try:
             workers = [_worker(room, group, number, self._command) for number in range(group.workers)]
@@ -126,15 +128,17 @@ class Driver:
         return self._prepared
 
 
-def _room(work: Work) -> tuple[PlacementGroup, Group]:
+def _room(work: Work, tell: Callable[[Progress], None]) -> tuple[PlacementGroup, Group]:
     """Reserve the workers' cores and GPUs: of all that are wanted, or of as many as there are and may do.
+
+    While other work has them, this waits: the job holds nothing, and its task no slot.
 
     Raises:
         TrainingError: A GPU is demanded and the cluster has none.
-        UnavailableError: There is no room for as many as are needed.
+        UnavailableError: The cluster is too small for as many as are needed.
     """
     row_groups = sum(-(-part["rows"] // ROW_GROUP_ROWS) for part in work.snapshot.features)
-    train, deadline = work.model.train, time.monotonic() + ROOM_S
+    train, told = work.model.train, -math.inf
     while True:
         there = ray.cluster_resources()
         group = choose_group(train, int(there.get("CPU", 0)), int(there.get("GPU", 0)), row_groups)
@@ -143,14 +147,10 @@ def _room(work: Work) -> tuple[PlacementGroup, Group]:
         if room.wait(LOOK_S * 4):
             return room, group
         remove_placement_group(room)
-        if time.monotonic() > deadline:
-            raise UnavailableError(
-                "the cluster is busy with other work",
-                where="the Ray job",
-                expected=f"{group.workers} times {each} free within {ROOM_S:.0f} s",
-                found=str({name: ray.available_resources().get(name, 0) for name in each}),
-                next_step="wait for the other jobs, or lower train.workers or train.cpus_per_worker",
-            )
+        if time.monotonic() - told >= WAITS_S:
+            told, free = time.monotonic(), ray.available_resources()
+            wanted = " and ".join(f"{count:g} {name} ({free.get(name, 0):g} free)" for name, count in each.items())
+            tell(Progress(0, train.rounds, 0, waits=f"room on the cluster: {_count(group.workers)} of {wanted} each"))
 
 
 def _worker(room: PlacementGroup, group: Group, number: int, command: str) -> Any:

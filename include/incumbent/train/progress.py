@@ -32,6 +32,7 @@ class Progress:
         workers: Workers that fit together.
         pids: Their processes.
         what: What is counted: `round`, or `trial` while a search goes on.
+        waits: What is waited for before there is anything to count; empty afterwards.
     """
 
     round: int
@@ -47,6 +48,7 @@ class Progress:
     workers: int = 1
     pids: tuple[int, ...] = ()
     what: str = "round"
+    waits: str = ""
 
     def line(self) -> str:
         """Return a line for people.
@@ -55,7 +57,11 @@ class Progress:
         'round 50 of 200 (25 %), train logloss 0.4312, 24.0M rows/s, 6 s left, 1,000,000 rows, resumed from round 25'
         >>> Progress(7, 30, 0, "best validation logloss", 0.4201, left_s=95, what="trial").line()
         'trial 7 of 30 (23 %), best validation logloss 0.4201, 1 min 35 s left'
+        >>> Progress(0, 200, 0, waits="2 times 4 cores, 1 free").line()
+        'waiting for 2 times 4 cores, 1 free'
         """
+        if self.waits:
+            return f"waiting for {self.waits}"
         speed = f"{self.rows_per_s / 1e6:.1f}M rows/s" if self.rows_per_s else ""
         left = "" if self.left_s is None else f"{_duration(self.left_s)} left"
         share = f"{self.what} {self.round} of {self.rounds} ({100 * self.round // self.rounds} %)"

@@ -133,6 +133,25 @@ def test_a_job_goes_on_from_the_champion_as_a_process_does(settings: Settings, t
     assert len(versions) == 1
 
 
+def test_a_second_training_waits_for_room_and_says_so(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For as long as the first one takes, with nothing held and nothing lost."""
+    first, snapshot = small_store(tmp_path / "first", ROWS)
+    model = small_model(**{**FIT, "launcher": "ray"})
+    running = threading.Thread(target=train_candidate, args=(first, model, snapshot, REQUEST, settings))
+    running.start()
+    while not checkpointed(first):
+        time.sleep(0.05)
+    store, snapshot = small_store(tmp_path / "second")
+    with caplog.at_level("INFO"):
+        training = train_candidate(store, small_model(launcher="ray"), snapshot, REQUEST, settings)
+    running.join()
+    assert "waiting for room on the cluster: 1 worker of" in caplog.text
+    assert (training.rounds, training.resumed_from) == (40, None)
+    assert first.records.names(Training.kind) == [REQUEST]
+
+
 def test_a_killed_task_finds_its_running_job_again(settings: Settings, tmp_path: Path) -> None:
     store, snapshot = small_store(tmp_path, ROWS)
     code = (
