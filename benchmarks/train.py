@@ -89,6 +89,7 @@ def _on_ray(folder: Path, rows: int) -> Iterator[Figure]:
     ones, twos = _apart("ray", folder, 1, ROUNDS), [_apart("ray", folder, 2, ROUNDS) for _ in range(REPEATS)]
     goal = 1.3 if rows >= PEERS_UP_TO else 3.0
     yield figure("ray_start", [each["start"] for each in twos], "s", goal=8)
+    yield figure("ray_loop_begins", [each["loop"] for each in twos], "s")
     yield figure("ray_1_worker_share_of_plain", ones["seconds"] / plain, "ratio")
     yield figure("ray_2_workers_share_of_plain", [each["seconds"] / plain for each in twos], "ratio", goal=goal)
     killed = _apart("killed", folder)
@@ -142,14 +143,16 @@ def process(folder: Path, memory: str, rounds: str) -> dict[str, Any]:
 
 
 def ray(folder: Path, workers: str, rounds: str) -> dict[str, Any]:
-    """Train as a job on the local head, and see when its loop begins."""
-    began, seen = time.perf_counter(), []
+    """Train as a job on the local head, and see when its workers begin to read, and when its loop begins."""
+    began, seen = time.perf_counter(), dict[str, float]()
 
     def tell(progress: Progress) -> None:
-        seen.append(time.perf_counter() - began)
+        step = progress.phase.partition(" ")[0] or "loop"
+        seen.setdefault(step, time.perf_counter() - began)
 
     _train(folder, tell, launcher="ray", workers=int(workers), rounds=int(rounds), params=PARAMS)
-    return {"start": seen[0] if seen else 0.0}
+    # Between two looks at a job a phase may come and go.
+    return {"start": seen.get("reading", seen["loop"]), "loop": seen["loop"]}
 
 
 def killed(folder: Path) -> dict[str, Any]:
@@ -180,7 +183,8 @@ def killed(folder: Path) -> dict[str, Any]:
         folder, launcher="ray", workers=2, rounds=ROUNDS, checkpoint_every=every, params=PARAMS, seed=int(time.time())
     )
     killer.join()
-    return {"recovery": found["recovery"], "lost": (found["at"] + every - training.resumed_from) / every - 1 + 0.0}
+    # It was killed before the checkpoint after `at`.
+    return {"recovery": found["recovery"], "lost": (found["at"] + every - training.resumed_from) / every}
 
 
 def checkpoints(folder: Path) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def watcher(settings: Settings, run: Run | None) -> Callable[[Progress], None]:
     def tell(progress: Progress) -> None:
         nonlocal takes
         log_progress(progress)
-        if takes and run is not None:
+        if takes and run is not None and progress.values():
             takes = log_live(settings.mlflow_uri, run, progress.values(), progress.round, os.environ)
 
     return tell

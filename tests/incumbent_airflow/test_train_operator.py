@@ -94,7 +94,9 @@ def test_small_data_is_fitted_in_the_task(
     with caplog.at_level(logging.INFO):
         done = operator(request).execute({})
     assert (done["rounds"], done["launcher"]) == (10, "process")
-    assert "round 10 of 10 (100 %), train logloss 0." in caplog.text
+    told = [record.getMessage() for record in caplog.records if record.name.endswith("progress")]
+    assert [line.partition(" ")[0] for line in told[:3]] == ["choosing", "reading", "round"]
+    assert told[-1].startswith("round 10 of 10 (100 %), train logloss 0.")
     assert operator(request).execute({}) == done
     assert cluster.submitted == []
 

@@ -34,7 +34,7 @@ from incumbent.train.ray_job import PROGRESS, RESULT
 from incumbent.train.ray_search import order_after
 from incumbent.train.rows import snapshot_files
 from incumbent.train.shared_rows import found, share
-from incumbent.train.work import Place, Work
+from incumbent.train.work import CHOOSING, Place, Work
 from incumbent.train.worker import Worker
 
 LOG = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ class Driver:
         if self._prepared is None:
             self._prepared = found(self._checkpoints.blobs)
             if self._prepared is None:
+                _tell(Progress(0, self._work.model.train.rounds, 0, phase=CHOOSING))
                 with snapshot_files(self._store, self._work.snapshot) as files:
                     self._prepared = share(self._checkpoints, self._work.prepare(self._store, files))
         return self._prepared
@@ -150,7 +151,8 @@ def _room(work: Work, tell: Callable[[Progress], None]) -> tuple[PlacementGroup,
         if time.monotonic() - told >= WAITS_S:
             told, free = time.monotonic(), ray.available_resources()
             wanted = " and ".join(f"{count:g} {name} ({free.get(name, 0):g} free)" for name, count in each.items())
-            tell(Progress(0, train.rounds, 0, waits=f"room on the cluster: {_count(group.workers)} of {wanted} each"))
+            phase = f"waiting for room on the cluster: {_count(group.workers)} of {wanted} each"
+            tell(Progress(0, train.rounds, 0, phase=phase))
 
 
 def _worker(room: PlacementGroup, group: Group, number: int, command: str) -> Any:

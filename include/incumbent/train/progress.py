@@ -32,7 +32,7 @@ class Progress:
         workers: Workers that fit together.
         pids: Their processes.
         what: What is counted: `round`, or `trial` while a search goes on.
-        waits: What is waited for before there is anything to count; empty afterwards.
+        phase: What goes on before there is anything to count; empty afterwards.
     """
 
     round: int
@@ -48,7 +48,7 @@ class Progress:
     workers: int = 1
     pids: tuple[int, ...] = ()
     what: str = "round"
-    waits: str = ""
+    phase: str = ""
 
     def line(self) -> str:
         """Return a line for people.
@@ -57,11 +57,11 @@ class Progress:
         'round 50 of 200 (25 %), train logloss 0.4312, 24.0M rows/s, 6 s left, 1,000,000 rows, resumed from round 25'
         >>> Progress(7, 30, 0, "best validation logloss", 0.4201, left_s=95, what="trial").line()
         'trial 7 of 30 (23 %), best validation logloss 0.4201, 1 min 35 s left'
-        >>> Progress(0, 200, 0, waits="2 times 4 cores, 1 free").line()
-        'waiting for 2 times 4 cores, 1 free'
+        >>> Progress(0, 200, 1_000_000, phase="binning 1,000,000 rows").line()
+        'binning 1,000,000 rows'
         """
-        if self.waits:
-            return f"waiting for {self.waits}"
+        if self.phase:
+            return self.phase
         speed = f"{self.rows_per_s / 1e6:.1f}M rows/s" if self.rows_per_s else ""
         left = "" if self.left_s is None else f"{_duration(self.left_s)} left"
         share = f"{self.what} {self.round} of {self.rounds} ({100 * self.round // self.rounds} %)"
@@ -77,7 +77,11 @@ class Progress:
 
         >>> Progress(50, 200, 1000, "train logloss", 0.5, 2e6).values()
         {'train.logloss': 0.5, 'rows_per_s': 2000000.0}
+        >>> Progress(0, 200, 1000, phase="reading 1,000 rows").values()
+        {}
         """
+        if self.phase:
+            return {}
         score = {} if self.score is None else {self.metric.replace(" ", "."): self.score}
         return {**score, "rows_per_s": self.rows_per_s}
 

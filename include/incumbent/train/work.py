@@ -31,6 +31,8 @@ from incumbent.train.provenance import hardware
 from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
 from incumbent.train.warm import Base
 
+CHOOSING = "choosing the rows: those old enough that have a label"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -181,6 +183,7 @@ class Work:
         threads = train.cpus_per_worker or os.cpu_count() or 1
         place = Place(device=device_of(train, count_gpus()), threads=threads)
         with snapshot_files(store, self.snapshot) as files:
+            tell(Progress(0, train.rounds, 0, phase=CHOOSING))
             prepared = self.prepare(store, files)
             read = time.monotonic() - began
             checkpoints = self.checkpoints(store)
@@ -219,12 +222,14 @@ class Work:
 
         Each worker has all validation rows: a score such as AUC of parts is not the score of the whole.
         """
-        train = self.model.train
+        train, count = self.model.train, prepared.rows.count
+        if place.rank == 0:
+            tell(Progress(0, train.rounds, count, phase=f"reading {count:,} rows"))
         with self.rounds(files, prepared, place, start) as rounds:
             wanted = train.rounds if ABILITIES[train.estimator].rounds else 1
             plan = Plan(
                 wanted, train.early_stopping, train.checkpoint_every, train.checkpoint_seconds,
-                place.layout, prepared.rows.count, place.world, place.attempt,
+                place.layout, count, place.world, place.attempt,
             )  # fmt: skip
             if place.rank == 0:
                 return fit(rounds, plan, start, keep, tell)
