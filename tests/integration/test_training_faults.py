@@ -33,6 +33,13 @@ SEEDS = range(20)
 TASK = "airflow worker -- "
 
 
+class Disturbed(Stack):
+    """A stack whose scheduler soon takes a task for dead that says nothing: five minutes are the default."""
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30"}
+
+
 @pytest.fixture(scope="module")
 def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return a stack in which one model waits for a training, of so many rounds that there is time to hit."""
@@ -45,7 +52,7 @@ def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     model["train"] |= {"launcher": "ray", "rounds": ROUNDS, "checkpoint_every": EVERY}
     model["train"]["params"] = {**model["train"].get("params", {}), "subsample": 0.8, "colsample_bynode": 0.8}
     (folder / "model.yaml").write_text(yaml.safe_dump(model, sort_keys=False))
-    running = Stack(Settings.from_env({"INCUMBENT_PORT_BASE": str(free_port_base())}, project), installed)
+    running = Disturbed(Settings.from_env({"INCUMBENT_PORT_BASE": str(free_port_base())}, project), installed)
     try:
         running.up()
         for source in ("airlines", "planes"):
@@ -84,7 +91,7 @@ def kill_scheduler(running: Stack) -> str:
 
 
 def kill_task(running: Stack) -> str:
-    """Kill the process of the task while it submits its job, which is the second or so in which it has one."""
+    """Kill the process of the task, and with it whoever watches it, in the second or so before it is deferred."""
     (scheduler,) = [found for found in processes.recorded(running.settings.run) if found.name == "scheduler"]
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
