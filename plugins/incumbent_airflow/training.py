@@ -46,7 +46,7 @@ def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> 
         planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id, origin)
         run = open_run(store, settings.mlflow_uri, planned.candidate.name, os.environ)
         if planned.launcher == "ray":
-            return Begun(None, submit(store, planned.work, open_jobs(settings), settings))
+            return Begun(None, submit(store, planned.work, open_jobs(store, settings), settings))
         return Begun(_told(store_training(store, planned, planned.work.run(store, watcher(settings, run)), settings)))
 
 

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,15 +51,19 @@ class RayHead:
     pid: int
 
 
-def ensure(settings: Settings) -> RayHead:
+def ensure(settings: Settings, env: Mapping[str, str] | None = None) -> RayHead:
     """Return the running head, starting one if there is none; two callers start one.
+
+    Args:
+        settings: Folders and ports.
+        env: What its jobs have to find in their environment, besides this process's.
 
     Raises:
         UnavailableError: The head did not come up; the message has the end of its log.
     """
     with _lock(settings):
         (settings.ray / "used").touch()
-        return status(settings) or _start(settings)
+        return status(settings) or _start(settings, env or {})
 
 
 def status(settings: Settings) -> RayHead | None:
@@ -112,10 +116,11 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _start(settings: Settings) -> RayHead:
+def _start(settings: Settings, more: Mapping[str, str]) -> RayHead:
     base = settings.ray_port_base
     env = {
         **os.environ,
+        **more,
         **environment(settings),
         # Else both listen on fixed ports, and a second head on the machine collides with the first.
         "AUTOSCALER_METRIC_PORT": str(base + 9),

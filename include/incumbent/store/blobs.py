@@ -42,6 +42,10 @@ class Blobs(ABC):
     def create_from(self, name: str, file: Path) -> bool:
         """Create a blob that is named by its content from a file in the staging folder, which is gone afterwards."""
 
+    def environment(self) -> dict[str, str]:
+        """Return what another process has to find in its environment to reach this place; secrets may be among it."""
+        return {}
+
     def staging(self) -> Path:
         """Return a local folder for files that will be given to `create_from`."""
         return Path(tempfile.gettempdir())

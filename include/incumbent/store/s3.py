@@ -25,6 +25,13 @@ from incumbent.store.blobs import DeltaBlobs
 from incumbent.store.place import Status
 
 ENDPOINT = "AWS_ENDPOINT_URL"
+ENVIRONMENT = {
+    "endpoint": ENDPOINT,
+    "region": "AWS_DEFAULT_REGION",
+    "key": "AWS_ACCESS_KEY_ID",
+    "secret": "AWS_SECRET_ACCESS_KEY",
+    "token": "AWS_SESSION_TOKEN",
+}
 CONFLICTS = 10
 TAKEN = ("PreconditionFailed", "412")
 CONFLICT = ("ConditionalRequestConflict", "OperationAborted", "409")
@@ -56,6 +63,10 @@ class S3Blobs(DeltaBlobs):
         below = S3Blobs(f"{self.url}/{folder}", self.options)
         below.__dict__.update(session=self.session, client=self.client)  # one connection pool for all views
         return below
+
+    @override
+    def environment(self) -> dict[str, str]:
+        return {ENVIRONMENT[name]: value for name, value in self.options.items() if value}
 
     @override
     def create(self, name: str, data: bytes) -> bool:

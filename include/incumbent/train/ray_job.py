@@ -52,7 +52,7 @@ def run_on_ray(
         TrainingError: The job failed for good.
         UnavailableError: The cluster does not answer, or has no room.
     """
-    jobs = open_jobs(settings)
+    jobs = open_jobs(store, settings)
     job = submit(store, work, jobs, settings)
     last = None
     while (seen := watch(jobs, job)).state in RUNNING:
@@ -63,13 +63,17 @@ def run_on_ray(
     return outcome(store, work, jobs, job, seen.state)
 
 
-def open_jobs(settings: Settings) -> JobsApi:
-    """Return the jobs of the existing cluster that is configured, or of the local head, which is started."""
+def open_jobs(store: ModelStore, settings: Settings) -> JobsApi:
+    """Return the jobs of the existing cluster that is configured, or of the local head, which is started.
+
+    Jobs of the local head reach the store as this process does; for an existing cluster its administrator sees to it.
+    """
     from incumbent.embedded import ray_head
 
     if settings.ray_address:
         return JobsApi.of(settings.ray_address, os.environ)
-    return JobsApi.of(ray_head.ensure(settings).dashboard_url, ray_head.environment(settings))
+    head = ray_head.ensure(settings, store.blobs.environment())
+    return JobsApi.of(head.dashboard_url, ray_head.environment(settings))
 
 
 def find_jobs(settings: Settings) -> JobsApi:

@@ -17,12 +17,13 @@ import psutil
 import pytest
 from small_training import REQUEST, checkpointed, small_model, small_settings, small_store
 from test_candidates import PARAMS, SECOND, seated
+from tests.s3_server import BUCKET
 
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError
 from incumbent.records import Training
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Store
 from incumbent.train.candidates import WARM, candidates_of
 from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
@@ -196,3 +197,24 @@ def test_it_is_stopped_when_idle_and_only_its_own_processes_are(settings: Settin
     assert ray_head.status(settings) is None
     assert [process for process in family if process.is_running() and process.status() != "zombie"] == []
     assert not ray_head.stop_if_idle(settings, 60, used + 1000)
+
+
+def test_a_store_in_a_bucket_is_reached_by_the_jobs_of_the_local_head(
+    settings: Settings, tmp_path: Path, s3_options: dict[str, str]
+) -> None:
+    """With the credentials of the task, which no file and no variable of the machine has; killed, it goes on."""
+    ray_head.stop(settings)
+    here, snapshot = small_store(tmp_path / "here", ROWS)
+    expected = train_candidate(here, small_model(**FIT, launcher="process"), snapshot, REQUEST, settings)
+    blobs = Store.at(f"s3://{BUCKET}/{tmp_path.name}", tmp_path / "work", s3_options).blobs
+    store, snapshot = small_store(tmp_path / "bucket", ROWS, blobs)
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_after, args=(settings, store, 40, killed))
+    killer.start()
+    training = train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, REQUEST, settings)
+    killer.join()
+    assert len(killed) == 1
+    assert training.resumed_from is not None
+    assert training.version == expected.version
+    jobs = find_jobs(settings)
+    assert not any(s3_options["secret"] in jobs.log(job) for job in jobs.states())
