@@ -18,6 +18,8 @@ SAID = {
     "a GPU": "cuda",
     "a candidate that goes on from the champion (`warm_rounds`)": "warm",
     "binned rows on disk (`external_memory`)": "external",
+    "your own `metric` ([model.py](model-py.md))": "metric",
+    "your own `objective`": "objective",
     "`balance`, early stopping, checkpoints": "rounds",
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +19,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 
+from incumbent.definition import packed
 from incumbent.errors import ConfigError
 from incumbent.estimators.abilities import ABILITIES
+from incumbent.functions import FILE, Functions
 from incumbent.partitions import Grain, bounds_utc, days_before, end_of
 from incumbent.query import parameters_of
 from incumbent.records import digest_of
@@ -186,6 +189,7 @@ class Gates(Strict):
     allow_leaks: tuple[str, ...] = ()
 
 
+METRICS = {"eval_metric", "metric", "metrics", "metric_types"}  # as estimators call it
 IN_ROUNDS = ("rounds", "early_stopping", "validation_days", "balance", "checkpoint_every", "checkpoint_seconds")
 
 
@@ -278,7 +282,8 @@ class Train(Strict):
         seed: Base seed.
         early_stopping: Rounds without a better score on the validation rows after which the best round is taken;
             never when absent. The embargo lies between them and the rows that are learned from.
-        validation_days: Newest days of the training rows that are validation rows, with `early_stopping` or a `search`.
+        validation_days: Newest days of the training rows that are validation rows, with `early_stopping` or a `search`;
+            a `split` in model.py chooses them instead.
         weight: SQL over a feature row, `label` and `local_date` that says what the row weighs.
         balance: Let both classes of a binary task weigh the same; predictions stay probabilities.
         checkpoint_every: Most rounds between two checkpoints.
@@ -490,6 +495,7 @@ class Model(Strict):
     retention: Retention = Retention()
     _sensitive: Sensitive | None = PrivateAttr(default_factory=Sensitive)
     _script: str = PrivateAttr("")
+    _functions: Functions = PrivateAttr(default_factory=Functions)
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -564,6 +570,18 @@ class Model(Strict):
         model._script = text
         return model
 
+    @property
+    def functions(self) -> Functions:
+        """What the folder's `model.py` defines."""
+        hide = self._sensitive is None or any(self._sensitive.masked.values())
+        return replace(self._functions, hide=hide)
+
+    def with_functions(self, found: Functions) -> Model:
+        """Return the model with what its `model.py` defines."""
+        model = self.model_copy()
+        model._functions = found
+        return model
+
     @cached_property
     def batch_source(self) -> str:
         """Name of the source that is scored."""
@@ -609,13 +627,19 @@ class ModelFolder(Strict):
 
     @property
     def features_sql(self) -> str:
-        """Text of the feature definition."""
+        """Text of `features.sql`."""
         return read_text(self.path / "features.sql")
+
+    @property
+    def definition_text(self) -> str:
+        """Text of the feature definition: the SQL, with `model.py` where that goes on from it."""
+        functions = self.model.functions
+        return packed(self.features_sql, functions.text if "features" in functions else "")
 
     @property
     def definition(self) -> str:
         """Digest of the feature definition's bytes."""
-        return digest_of(self.features_sql.encode())
+        return digest_of(self.definition_text.encode())
 
     @property
     def contract_path(self) -> Path:
@@ -644,7 +668,32 @@ def load_model(path: Path) -> ModelFolder:
     model = model.with_sensitive(None if contracts is None else sensitive_columns(contracts))
     if model.train.script is not None:
         model = model.with_script(read_text(path / model.train.script))
+    if model.train.script != FILE and (path / FILE).exists():
+        model = model.with_functions(_functions(path / FILE, model.train))
     return ModelFolder(path=path, model=model)
+
+
+def _functions(path: Path, train: Train) -> Functions:
+    """Return what a `model.py` defines, if the estimator can make use of it, and nothing else says the same."""
+    found, ability = Functions.of(read_text(path), str(path)), ABILITIES[train.estimator]
+    for name, able in (("metric", ability.metric), ("objective", ability.objective)):
+        if name in found and not able:
+            raise ConfigError(
+                "an estimator cannot make use of a function",
+                where=f"{path}: {name}",
+                expected=f"what docs/estimators.md says of {train.estimator}",
+                found=f"estimator {train.estimator}",
+                next_step=f"take {name} out of {FILE}, or set train.estimator to xgboost",
+            )
+    if "metric" in found and (given := sorted(METRICS & train.params.keys())):
+        raise ConfigError(
+            "there are two metrics",
+            where=f"{path}: metric",
+            expected="one metric to go by",
+            found=f"{given[0]} in train.params of model.yaml too",
+            next_step=f"take {given[0]} out of train.params, or metric out of {FILE}",
+        )
+    return found
 
 
 def _check_columns(path: Path, model: Model, contracts: Mapping[str, Mapping[str, Any]]) -> None:

@@ -17,6 +17,8 @@ class Ability:
         cuda: It can be fitted on a GPU.
         external: Its binned rows can lie on disk.
         warm: A fit can go on from a version, on other rows.
+        metric: Its rounds can be judged by the folder's own `metric`.
+        objective: Its trees can learn the folder's own `objective`.
         rounds: It learns in rounds, with checkpoints between them; else all at once, by the user's script.
         decided: Parameter that is not to be set in `train.params`, to what says it instead; empty if nothing does.
     """
@@ -27,6 +29,8 @@ class Ability:
     cuda: bool = False
     external: bool = False
     warm: bool = False
+    metric: bool = False
+    objective: bool = False
     rounds: bool = True
     decided: Mapping[str, str] = field(default_factory=dict)
 
@@ -38,6 +42,8 @@ ABILITIES: Mapping[str, Ability] = {
         cuda=True,
         external=True,
         warm=True,
+        metric=True,
+        objective=True,
         decided={
             "objective": "task",
             "device": "train.device",
@@ -49,6 +55,7 @@ ABILITIES: Mapping[str, Ability] = {
     "lightgbm": Ability(
         library="lightgbm",
         extra="lightgbm",
+        metric=True,
         decided={
             "objective": "task",
             "device_type": "train.device",
