@@ -234,6 +234,8 @@ class ModelVersion(Record):
         script: Digest of the stored script that fitted it; empty if none did.
         base: Version that it goes on from; empty if it began from nothing.
         since: First local day of its training rows; empty if the window's first.
+        functions: Digest of the stored `model.py` whose `metric`, `objective` or `split` had a part in the training;
+            empty if none had. That of `features` is in the definition.
     """
 
     kind: ClassVar[str] = "versions"
@@ -256,6 +258,7 @@ class ModelVersion(Record):
     script: str = ""
     base: str = ""
     since: str = ""
+    functions: str = ""
 
 
 @dataclass(frozen=True)

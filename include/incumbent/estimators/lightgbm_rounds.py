@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -21,6 +21,7 @@ from incumbent.errors import TrainingError
 from incumbent.estimators.abilities import ABILITIES
 from incumbent.estimators.encoding import Matrix
 from incumbent.estimators.intercept import logit_to_mean, of_class
+from incumbent.estimators.own_functions import METRIC, score_of, truths
 from incumbent.estimators.rounds import Given
 from incumbent.estimators.shards import Shard
 from incumbent.records import digest_of
@@ -48,6 +49,7 @@ class LightgbmRounds:
     def __init__(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> None:
         own = canonical(given.params)
         params = parameters(given.task, own, given.threads) | {"seed": given.seed}
+        self._truth = truths(given.functions, train, validation, given.class_weight)
         self.exact = own.keys() <= EXACT
         self.segment = 1
         self._given, self._rows = given, train
@@ -62,8 +64,11 @@ class LightgbmRounds:
             if validation is not None:
                 self._booster.add_valid(binned(given, params, validation, before, data), "validation")
             self.done = int(self._booster.current_iteration())
-            last = self._booster.eval_train()[-1]
-            self.metric, self.larger_is_better = str(last[1]), bool(last[3])
+            if self._truth:
+                self.metric, self.larger_is_better = METRIC, given.functions.larger_is_better
+            else:
+                last = self._booster.eval_train()[-1]
+                self.metric, self.larger_is_better = str(last[1]), bool(last[3])
 
     def add(self) -> bool:
         """Learn one more round; False if no split is left that the parameters allow."""
@@ -76,8 +81,9 @@ class LightgbmRounds:
 
     def score(self, rows: str) -> float:
         """Return the last metric of the parameters on the rows of a role."""
+        own = self._own_metric(rows) if self._truth else None
         with _said():
-            found = self._booster.eval_train() if rows == "train" else self._booster.eval_valid()
+            found = self._booster.eval_train(own) if rows == "train" else self._booster.eval_valid(own)
         return float(found[-1][2])
 
     def save(self) -> bytes:
@@ -94,6 +100,11 @@ class LightgbmRounds:
         gain = self._booster.feature_importance("gain", iteration=rounds)
         total = float(gain.sum()) or 1.0
         return {name: float(each) / total for name, each in zip(self._rows.encoder.features, gain, strict=True)}
+
+    def _own_metric(self, rows: str) -> Callable[[Any, Any], tuple[str, float, bool]]:
+        """Return the folder's own metric as LightGBM asks for one."""
+        functions, truth = self._given.functions, self._truth[rows]
+        return lambda predictions, data: (METRIC, score_of(functions, truth, predictions), self.larger_is_better)
 
     def _new_draws(self) -> None:
         """Have the next round draw its columns, and every so many rounds its rows, from the round's number alone."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from incumbent.estimators.encoding import Matrix
+from incumbent.functions import Functions
 
 
 class GroupBroken(Exception):
@@ -29,6 +30,7 @@ class Given:
         external: Folder for the binned rows; None to keep them in memory.
         script: Text of the user's own training script; empty where an estimator is fitted here.
         script_seconds: After so many it is ended.
+        functions: What the folder's `model.py` defines.
     """
 
     task: str
@@ -41,6 +43,7 @@ class Given:
     external: Path | None = None
     script: str = ""
     script_seconds: float = 0.0
+    functions: Functions = field(default_factory=Functions)
 
 
 class Rounds(Protocol):

@@ -21,6 +21,7 @@ from incumbent.errors import TrainingError
 from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
 from incumbent.estimators.encoding import Matrix
 from incumbent.estimators.intercept import logit_to_mean, of_class
+from incumbent.estimators.own_functions import METRIC, gradients_of, score_of, truths
 from incumbent.estimators.rounds import Given, GroupBroken
 from incumbent.estimators.shards import Shard
 
@@ -50,6 +51,10 @@ class XgboostRounds:
         self._rows = {"train": binned(given, params, train, bins)}
         if validation is not None:
             self._rows["validation"] = binned(given, params, validation, bins)
+        self._functions = given.functions
+        self._truth = truths(given.functions, train, validation, given.class_weight)
+        if "objective" in self._functions and start is None:
+            params["base_score"] = _intercept(params, self._rows["train"])
         with _said():
             self._booster = xgb.Booster(
                 params, list(self._rows.values()), model_file=None if start is None else bytearray(start)
@@ -58,18 +63,29 @@ class XgboostRounds:
         metrics = params["eval_metric"]
         self.metric = str(metrics[-1] if isinstance(metrics, list) else metrics)
         self.larger_is_better = self.metric.partition("@")[0] in LARGER_IS_BETTER
+        if "metric" in self._functions:
+            self.metric, self.larger_is_better = METRIC, self._functions.larger_is_better
 
     def add(self) -> bool:
         """Learn one more round, if only of a leaf."""
-        with _said():
-            if self._sampled and self.done % self.segment == 0:
+        if self._sampled and self.done % self.segment == 0:
+            with _said():
                 _new_samplers(self._booster)
-            self._booster.update(self._rows["train"], iteration=self.done)
+        if "objective" in self._functions:
+            self._add_own()
+        else:
+            with _said():
+                self._booster.update(self._rows["train"], iteration=self.done)
         self.done += 1
         return True
 
     def score(self, rows: str) -> float:
-        """Return the last metric of the parameters on the rows of a role; over all workers' rows in a group."""
+        """Return the last metric of the parameters on the rows of a role; over all workers' rows in a group.
+
+        The folder's own metric of the training rows is the mean of what it says of each worker's, as they weigh.
+        """
+        if "metric" in self._functions:
+            return self._own_score(rows)
         with _said():
             return float(self._booster.eval(self._rows[rows], rows, self.done).rpartition(":")[2])
 
@@ -89,6 +105,25 @@ class XgboostRounds:
         """Return each feature's share of the total gain; 0 for one that is never split on."""
         return gain_shares(self._booster[:rounds], self._features)
 
+    def _add_own(self) -> None:
+        """Learn one more round of the folder's own objective, as `update` does of XGBoost's."""
+        rows = self._rows["train"]
+        with _said():
+            margins = self._booster.predict(rows, output_margin=True, training=True)
+        gradients, hessians = gradients_of(self._functions, self._truth["train"], margins)
+        with _said():
+            self._booster.boost(rows, iteration=self.done, grad=gradients, hess=hessians)
+
+    def _own_score(self, rows: str) -> float:
+        truth = self._truth[rows]
+        with _said():
+            predictions = self._booster.predict(self._rows[rows])
+        score = score_of(self._functions, truth, predictions)
+        if rows == "validation" or collective.get_world_size() == 1:  # of which each worker has all
+            return score
+        with _said():
+            return _summed(score * truth.weight) / _summed(truth.weight)
+
     def _offset(self, booster: xgb.Booster) -> float:
         """Return the logit that brings the mean prediction back to the share of class 1 in the training rows."""
         rows = self._rows["train"]
@@ -96,6 +131,14 @@ class XgboostRounds:
         weights = rows.get_weight() if len(rows.get_weight()) else np.ones(len(labels))
         weights = weights / np.where(labels == 1, self._class_weight, 1.0)
         return logit_to_mean(margins, labels, weights, _summed)
+
+
+def _intercept(params: Mapping[str, Any], rows: xgb.QuantileDMatrix) -> str:
+    """Return where XGBoost would begin: `boost` does not look at the labels for it, as `update` does."""
+    with _said():
+        begun = xgb.Booster({**params, "max_depth": 1}, [rows])
+        begun.update(rows, iteration=0)
+        return str(json.loads(begun.save_config())["learner"]["learner_model_param"]["base_score"])
 
 
 def parameters(task: str, given: Mapping[str, Any], device: str, threads: int) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def check_version(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
         yield from walk.object(version.script, where, "the training script")
     if version.base:
         yield from walk.record(ModelVersion.kind, version.base, where)
+    if version.functions:
+        yield from walk.object(version.functions, where, "model.py")
     if version.snapshot:  # an adopted version has none
         yield from walk.record(Snapshot.kind, version.snapshot, where)
 

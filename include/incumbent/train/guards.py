@@ -14,6 +14,7 @@ from incumbent.errors import TrainingError
 from incumbent.records import Snapshot
 from incumbent.sensitive import MASK
 from incumbent.store import ModelStore
+from incumbent.train.own_split import is_own_split
 from incumbent.train.rows import TrainingRows, labels_known
 
 SHOWN = 5
@@ -71,7 +72,8 @@ def check_labels(model: Model, partition: str, labels: Labels) -> None:
             where=where,
             expected="labelled rows older than the gate rows and the embargo",
             found="0 rows",
-            next_step="wait for more outcomes, or lower evaluate.holdout_days or train.validation_days",
+            next_step="wait for more outcomes, or lower evaluate.holdout_days or "
+            + ("have split of model.py choose fewer" if is_own_split(model) else "train.validation_days"),
         )
     if labels.not_finite:
         raise TrainingError(
@@ -127,15 +129,18 @@ def check_rows(model: Model, snapshot: Snapshot, rows: TrainingRows) -> None:
     _check_validation(model, rows)
 
 
-def _check_validation(model: Model, rows: TrainingRows) -> None:
+def _check_validation(model: Model, chosen: TrainingRows) -> None:
     if model.train.early_stopping is None:
         return
-    labels = Labels.of(np.concatenate([np.empty(0), *(each.labels for each in rows.validation)]))
+    labels = Labels.of(np.concatenate([np.empty(0), *(each.labels for each in chosen.validation)]))
     if not labels.rows or labels.least == labels.largest:
+        rows, more = f"the newest {model.train.validation_days} days of the training rows", "train.validation_days"
+        if is_own_split(model):
+            rows, more = "split of model.py", "what it chooses"
         raise TrainingError(
             "the validation rows cannot say when to stop",
-            where=f"model {model.name}, the newest {model.train.validation_days} days of the training rows",
+            where=f"model {model.name}, {rows}",
             expected="labelled rows, not all with the same label",
             found=f"{labels.rows} rows" + (", all with one label" if labels.rows else ""),
-            next_step="raise train.validation_days, or leave out train.early_stopping and train.search",
+            next_step=f"raise {more}, or leave out train.early_stopping and train.search",
         )

@@ -11,6 +11,7 @@ from typing import Any
 import incumbent
 from incumbent.config import Model
 from incumbent.errors import TrainingError
+from incumbent.functions import Functions
 from incumbent.records import Snapshot
 from incumbent.sensitive import Sensitive
 from incumbent.store import ModelStore, Store
@@ -26,6 +27,7 @@ def write_order(store: ModelStore, work: Work) -> str:
         "incumbent": incumbent.__version__,
         "model": work.model.model_dump(mode="json"),
         "sensitive": asdict(work.model.sensitive),
+        "model.py": work.model.functions.text,
         "snapshot": work.snapshot.id,
         "workers": work.workers,
         "prior": dict(work.prior),
@@ -73,5 +75,6 @@ def work_of(store: ModelStore, told: Mapping[str, Any]) -> Work:
     """Return the work that an order tells of."""
     plain = {name: {key: tuple(value) for key, value in each.items()} for name, each in told["sensitive"].items()}
     model = Model.model_validate(told["model"]).with_sensitive(Sensitive(**plain))
+    model = model.with_functions(Functions.of(told["model.py"]))
     snapshot = store.records.get(Snapshot, told["snapshot"])
     return Work(model, snapshot, told["workers"], told["prior"], told["base"], told["since"])

@@ -32,6 +32,7 @@ from incumbent.sensitive import quotable
 from incumbent.store import ModelStore
 from incumbent.store.data_files import is_text
 from incumbent.store.log import PARTITION
+from incumbent.train.own_split import chosen_for_validation, is_own_split
 
 EPOCH = date(1970, 1, 1)
 
@@ -42,7 +43,8 @@ class TrainingRows:
 
     Attributes:
         train: Rows to learn from, by file, in partition order.
-        validation: Newer rows, an embargo later; none where training never stops early.
+        validation: Newer rows, an embargo later, or those that `split` of model.py chooses; none where training never
+            stops early.
         features: Names of the features, in the definition's order.
         newest: Local day of the newest row to learn from; None if there is none.
     """
@@ -129,7 +131,7 @@ def choose_rows(
         UnavailableError: There is no room to join the keys.
     """
     until = date.fromisoformat(snapshot.train_until)
-    first = validation_from(model, until)
+    first = None if is_own_split(model) else validation_from(model, until)
     last = until if first is None else first - timedelta(days=model.embargo_days)
     train, validation, newest = [], [], []
     with labels_known(store, model, snapshot, files) as connection:
@@ -190,7 +192,10 @@ def labels_known(
 def _choose(
     connection: duckdb.DuckDBPyConnection, model: Model, file: tuple[int, Path], days: Days
 ) -> tuple[Chosen, Chosen, date]:
-    """Return a file's rows to learn from, its validation rows, and the newest day of the former."""
+    """Return a file's rows to learn from, its validation rows, and the newest day of the former.
+
+    With a `split` of the folder's own it says which are which.
+    """
     number, path = file
     weight = model.train.weight
     query = (
@@ -209,12 +214,14 @@ def _choose(
         raise two_labels(model, [row[name] for name in model.keys])
     labels = np.asarray(found["label"], dtype=np.float64)
     weights = _weights(model, found["weight"]) if weight else None
-    is_new = np.asarray(found["is_new"], dtype=bool)
+    is_new, days = np.asarray(found["is_new"], dtype=bool), np.asarray(found["day"], dtype=np.int32)
+    if is_own_split(model) and len(positions):
+        is_new = chosen_for_validation(model, path, positions, labels, days)
 
     def of(mask: npt.NDArray[np.bool_]) -> Chosen:
         return Chosen(number, positions[mask], labels[mask], None if weights is None else weights[mask])
 
-    newest = int(np.max(np.asarray(found["day"])[~is_new], initial=0))
+    newest = int(np.max(days[~is_new], initial=0))
     return of(~is_new), of(is_new), EPOCH + timedelta(days=newest)
 
 

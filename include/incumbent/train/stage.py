@@ -111,7 +111,7 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
     found = store.records.get(Search, outcome.search) if outcome.search else None
     work = planned.work if found is None else planned.work.after(found)
     check_outcome(work.model, outcome)
-    version = _version(store, work, outcome, found, settings)
+    version = _version(store, work, outcome, found, settings, planned.work.functions)
     # A second attempt on another release would write other code versions; the first manifest stands.
     store.records.claim(ModelVersion.kind, version.digest, version.to_json())
     name = planned.candidate.name
@@ -141,7 +141,9 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
     return stands
 
 
-def _version(store: ModelStore, work: Work, outcome: Outcome, found: Search | None, settings: Settings) -> ModelVersion:
+def _version(
+    store: ModelStore, work: Work, outcome: Outcome, found: Search | None, settings: Settings, functions: str
+) -> ModelVersion:
     """Return the manifest; of a search it says which of the parameters are from there."""
     searched = {} if found is None else {"searched": sorted(found.params)}
     commit, script = commit_of(settings.models), work.model.script
@@ -164,6 +166,7 @@ def _version(store: ModelStore, work: Work, outcome: Outcome, found: Search | No
         script=store.objects.put(script.encode()) if script else "",
         base=work.base,
         since=work.since,
+        functions=store.objects.put(functions.encode()) if functions else "",
         code={
             "incumbent": incumbent.__version__,
             "python": platform.python_version(),

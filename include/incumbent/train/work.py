@@ -19,6 +19,7 @@ from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
 from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.rounds import Given, Rounds
 from incumbent.estimators.shards import Shard
+from incumbent.functions import FILE
 from incumbent.records import Search, Snapshot, digest_of
 from incumbent.search_space import laid_over
 from incumbent.store import ModelStore
@@ -154,8 +155,17 @@ class Work:
             stops = [searched, self.prior, train.validation_days, self.model.embargo_days]
         decided = [train.estimator, train.params, train.rounds, train.seed, train.weight, train.balance, stops]
         script = [digest_of(self.model.script.encode())] if train.script else []
+        functions = [{FILE: digest_of(self.functions.encode())}] if self.functions else []
         begin = [self.base, self.since] if self.base or self.since else []
-        return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided, *script, *begin])
+        more = [*script, *functions, *begin]
+        return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided, *more])
+
+    @property
+    def functions(self) -> str:
+        """Text of `model.py` if a function of it has a part in the fit, which has the features already; else empty."""
+        train, found = self.model.train, self.model.functions
+        is_split = "split" in found and (train.early_stopping is not None or train.search is not None)
+        return found.text if is_split or found.defined & {"metric", "objective"} else ""
 
     def checkpoints(self, store: ModelStore) -> Checkpoints:
         """Return the fit's checkpoints."""
@@ -249,7 +259,7 @@ class Work:
             external = Path(scratch) if train.external_memory else None
             given = Given(
                 self.model.task, train.params, train.seed, place.device, place.threads, prepared.bins,
-                prepared.class_weight, external, self.model.script, train.script_hours * 3600,
+                prepared.class_weight, external, self.model.script, train.script_hours * 3600, self.model.functions,
             )  # fmt: skip
             yield estimator(train.estimator).fit(given, share, held, None if start is None else start.model)
 

@@ -22,6 +22,7 @@ from tests.s3_server import BUCKET
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError
+from incumbent.functions import Functions
 from incumbent.records import Training
 from incumbent.store import ModelStore, Store
 from incumbent.train.candidates import WARM, candidates_of
@@ -31,6 +32,24 @@ from incumbent.train.stage import train_candidate
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PORT_BASE = "23400"
 ROWS = 150_000  # two row groups of training rows
+OWN = """
+import numpy as np
+
+METRIC_LARGER_IS_BETTER = False
+
+
+def metric(labels, predictions, weights):
+    return np.average((labels - predictions) ** 2, weights=weights)
+
+
+def objective(labels, margins, weights):
+    chance = 1 / (1 + np.exp(-margins))
+    return np.abs(chance - labels) * (chance - labels), chance * (1 - chance)
+
+
+def split(rows):
+    return rows["row"].to_numpy() % 7 == 0
+"""
 FIT: dict[str, Any] = {"rounds": 400, "checkpoint_every": 20, "params": {"max_depth": 8, "subsample": 0.8}}
 
 
@@ -96,29 +115,34 @@ def test_without_the_token_the_head_refuses(settings: Settings) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(("count", "text"), [(1, ""), (2, ""), (2, OWN)], ids=["1", "2", "2 with own functions"])
 def test_a_killed_worker_goes_on_and_the_model_equals_an_undisturbed_one(
-    settings: Settings, tmp_path: Path, count: int
+    settings: Settings, tmp_path: Path, count: int, text: str
 ) -> None:
-    fit = {**FIT, "workers": count, "launcher": "ray"}
+    stops = {"early_stopping": FIT["rounds"]} if text else {}  # judged each round, and never stopped
+    fit, functions = {**FIT, **stops, "workers": count, "launcher": "ray"}, Functions.of(text)
     here, snapshot = small_store(tmp_path / "here", ROWS)
-    undisturbed = {**FIT, "launcher": "process"} if count == 1 else fit
-    expected = train_candidate(here, small_model(**undisturbed), snapshot, REQUEST, settings)
+    undisturbed = small_model(**({**FIT, "launcher": "process"} if count == 1 else fit)).with_functions(functions)
+    expected = train_candidate(here, undisturbed, snapshot, REQUEST, settings)
     store, snapshot = small_store(tmp_path / "ray", ROWS)
     killed: list[int] = []
     killer = threading.Thread(target=kill_after, args=(settings, store, 40, killed))
     killer.start()
-    training = train_candidate(store, small_model(**fit), snapshot, REQUEST, settings)
+    model = small_model(**fit).with_functions(functions)
+    training = train_candidate(store, model, snapshot, REQUEST, settings)
     killer.join()
     assert len(killed) == 1
-    assert (training.launcher, training.workers, training.rounds) == ("ray", count, FIT["rounds"])
+    assert (training.launcher, training.workers) == ("ray", count)
+    assert training.rounds == (expected.rounds if text else FIT["rounds"])
     assert training.resumed_from is not None
     assert 40 <= killed[0] <= training.resumed_from < FIT["rounds"]
     assert training.exact_resume
     assert training.version == expected.version
+    assert training.metric == ("model.py:metric" if text else "logloss")
+    assert training.scores == expected.scores
 
     # The same work again, its files long cleared: Ray still knows the job that succeeded.
-    again = train_candidate(store, small_model(**fit), snapshot, "2020-01-r2", settings)
+    again = train_candidate(store, model, snapshot, "2020-01-r2", settings)
     assert (again.version, again.resumed_from) == (expected.version, None)
 
 
