@@ -292,7 +292,7 @@ def _candidates(runtime: Runtime, request_id: str) -> list[Candidate]:
 def _folder_definition(runtime: Runtime) -> str:
     from incumbent.features.definition import register
 
-    return register(runtime.store, runtime.model, runtime.folder.features_sql)
+    return register(runtime.store, runtime.model, runtime.folder.definition_text)
 
 
 def _snapshot_pin(request_id: str) -> str:

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.errors import FeatureError, StoreError
-from incumbent.features.compute import RESERVED, compute, computed
-from incumbent.features.definition import stored_sql
+from incumbent.features.columns import RESERVED
+from incumbent.features.compute import compute, computed
+from incumbent.features.definition import stored_text
 from incumbent.features.hindsight import check_hindsight
 from incumbent.features.holds import hold, is_released, known_hold
 from incumbent.features.inputs import PROFILES, Inputs, delivered, inputs_with, missing_sources, pinned_inputs
@@ -71,10 +72,10 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
     accepted = is_accepted(store, inputs) or is_released(store, model.batch_source, inputs.batch)
     if not accepted and (known := known_hold(store, model, inputs)):
         return FeatureBuild(definition, None, known, changed=False)
-    sql = stored_sql(store, definition)
-    with _made(store, model, definition, sql, inputs) as made:
+    text = stored_text(store, definition)
+    with _made(store, model, definition, text, inputs) as made:
         if made.is_own and not store.features(definition).parts():  # once for a definition: it takes as long again
-            check_hindsight(store, model, sql, inputs, made.staged.file)
+            check_hindsight(store, model, text, inputs, made.staged.file)
         if not accepted:
             failed = findings(made.profile, _history(store, definition, partition), _importance(store), model.integrity)
             if any(finding["holds"] for finding in failed):
@@ -140,7 +141,7 @@ def rows_beside(store: ModelStore, model: Model, definition: str, other: str, pa
     if store.records.has(PROFILES, name):  # one row for each of the batch, under every definition
         made = Part(part.partition, store.records.get_plain(PROFILES, name)["features"], part.rows)
         return store.features(definition).read_parts([made]).drop_columns([PARTITION])
-    return compute(store, model, stored_sql(store, definition), inputs)
+    return compute(store, model, stored_text(store, definition), inputs)
 
 
 def feature_columns(model: Model, rows: pa.Table | pa.RecordBatchReader) -> list[str]:
@@ -175,21 +176,21 @@ def build_from(store: ModelStore, model: Model, definition: str, inputs: Inputs)
 
     For a training on what was known at a moment. That the batch was let through is for the caller to say.
     """
-    with _made(store, model, definition, stored_sql(store, definition), inputs) as made:
+    with _made(store, model, definition, stored_text(store, definition), inputs) as made:
         return _write_down(store, definition, inputs, made)[0]
 
 
 @contextmanager
-def _made(store: ModelStore, model: Model, definition: str, sql: str, inputs: Inputs) -> Iterator[Made]:
+def _made(store: ModelStore, model: Model, definition: str, text: str, inputs: Inputs) -> Iterator[Made]:
     """Give the rows of a partition: those of another model, else computed in one pass, which writes and counts them."""
     with ExitStack() as staged:
         made = take_over(staged, store, model, definition, inputs)
-        yield made or staged.enter_context(_counted(store, model, definition, sql, inputs))
+        yield made or staged.enter_context(_counted(store, model, definition, text, inputs))
 
 
 @contextmanager
-def _counted(store: ModelStore, model: Model, definition: str, sql: str, inputs: Inputs) -> Iterator[Made]:
-    with computed(store, model, sql, inputs) as rows, ThreadPoolExecutor(max_workers=1) as beside:
+def _counted(store: ModelStore, model: Model, definition: str, text: str, inputs: Inputs) -> Iterator[Made]:
+    with computed(store, model, text, inputs) as rows, ThreadPoolExecutor(max_workers=1) as beside:
         counting = Counting(rows.schema, feature_columns(model, rows))
 
         def counted() -> Iterator[pa.RecordBatch]:
@@ -232,10 +233,11 @@ def _write_down(store: ModelStore, definition: str, inputs: Inputs, made: Made) 
     if store.records.claim(PROFILES, name, plain)["features"] != part.digest:
         raise FeatureError(
             "the feature definition gives other rows from the same inputs",
-            where=f"features.sql, definition {definition[:16]}, partition {inputs.partition}",
+            where=f"definition {definition[:16]}, partition {inputs.partition}",
             expected=f"the rows of its first build, {store.records.get_plain(PROFILES, name)['features'][:16]}",
             found=part.digest[:16],
-            next_step="nothing was replaced; take random(), now() and the like out of features.sql",
+            next_step="nothing was replaced; take random(), now() and the like out of features.sql, and of features of "
+            "model.py what depends on chance, the clock or the order of a set",
         )
     return part, str(plain["profile"])
 

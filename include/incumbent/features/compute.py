@@ -1,14 +1,15 @@
 """Run a feature definition over one partition in DuckDB, however many rows it has.
 
-The definition is one SELECT over `batch` and the context sources by name. What it may look up is
-what the folder allows: each context source comes with the partitions from its look-back to this
-partition and none later, so a join cannot reach into the future by accident.
+The definition is one SELECT over `batch` and the context sources by name, and maybe a function that
+goes on from its rows. What it may look up is what the folder allows: each context source comes with
+the partitions from its look-back to this partition and none later, so a join cannot reach into the
+future by accident.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,36 +20,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from incumbent.config import Model
+from incumbent.definition import unpacked
 from incumbent.errors import FeatureError
+from incumbent.features.columns import check_features, check_keys, plain_schema, wrong
 from incumbent.features.inputs import Inputs
 from incumbent.features.lint import order_matters
+from incumbent.features.own_features import gone_on
 from incumbent.records import Part
 from incumbent.room import enough_room, private_duckdb
 from incumbent.sensitive import quotable
 from incumbent.store import ModelStore
 from incumbent.store.removals import kept
 
-RESERVED = ("partition", "label", "local_date", "score")  # columns that stages add to feature rows
 BATCH_ROWS = 65_536
 HASH = "#hash"  # no source has a column of such a name
 
 
-def compute(store: ModelStore, model: Model, sql: str, inputs: Inputs) -> pa.Table:
+def compute(store: ModelStore, model: Model, text: str, inputs: Inputs) -> pa.Table:
     """Return the feature rows of a partition, for who holds them all; see `computed`."""
-    with computed(store, model, sql, inputs) as rows:
+    with computed(store, model, text, inputs) as rows:
         return rows.read_all()
 
 
 @contextmanager
 def computed(
-    store: ModelStore, model: Model, sql: str, inputs: Inputs, known_by: datetime | None = None
+    store: ModelStore, model: Model, text: str, inputs: Inputs, known_by: datetime | None = None
 ) -> Iterator[pa.RecordBatchReader]:
     """Give the feature rows of a partition: keys, time and features, sorted by key, batch by batch.
 
     Args:
         store: The model's store.
         model: Its configuration.
-        sql: The definition.
+        text: The definition.
         inputs: What the rows are made from.
         known_by: Without the context rows that were known only later, as far as the sources say when; all if None.
 
@@ -56,6 +59,7 @@ def computed(
         FeatureError: The SQL fails, loses or repeats rows, lacks a key or the time column, or a
             feature has a type that no model takes.
     """
+    sql, python = unpacked(text)
     with tempfile.TemporaryDirectory(prefix="incumbent-") as private:
         folder = Path(private)
         files = {
@@ -72,9 +76,28 @@ def computed(
                 kept_out = model.sensitive.kept_out.get(source, ())
                 connection.execute(f"CREATE VIEW {quoted([view])} AS {_reading(each, kept_out)}{known}")
             query, schema = _query(connection, sql, model, inputs.partition)
-            yield _sorted(connection, query, schema, model, inputs.partition)
+            if not python:
+                check_features(model, schema, _where(model, inputs.partition))
+            rows = _sorted(connection, query, schema, model, inputs.partition)
+            if python:
+                table = rows.read_all()  # one question at a time
+                rows = gone_on(table, _context(connection, model, files, inputs), python, model, inputs.partition)
+            yield rows
         finally:
             connection.close()
+
+
+def _context(
+    connection: duckdb.DuckDBPyConnection, model: Model, files: Collection[str], inputs: Inputs
+) -> dict[str, pa.Table]:
+    """Return the context sources as the SQL sees them."""
+    sources = [source for source in files if source != model.batch_source]
+    with _told(model, inputs.partition):
+        return {source: connection.sql(f"SELECT * FROM {quoted([source])}").to_arrow_table() for source in sources}
+
+
+def _where(model: Model, partition: str) -> str:
+    return f"model {model.name}, features.sql, partition {partition}"
 
 
 def _files(store: ModelStore, model: Model, source: str, parts: Sequence[Part], folder: Path) -> list[Path]:
@@ -98,31 +121,6 @@ def quoted(names: tuple[str, ...] | list[str]) -> str:
     '"year", "a""b"'
     """
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
-def plain_types(rows: pa.Table) -> pa.Table:
-    """Return rows in the types that features are stored in: int64, float64, string, timestamp, date.
-
-    A sum of integers comes out of DuckDB as a decimal, an enum as a dictionary, and which one
-    depends on the engine's version; the stored type must not.
-    """
-    return rows.cast(_plain_schema(rows.schema))
-
-
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(field.name, _plain_type(field.type)) for field in schema])
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_integer(kind):
-        return pa.int64()
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return pa.float64()
-    if pa.types.is_dictionary(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_timestamp(kind):
-        return pa.timestamp("us", kind.tz)
-    return kind
 
 
 def open_over(files: Mapping[str, list[Path]], spilled: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
@@ -161,16 +159,15 @@ def _query(
             raise duckdb.InvalidInputException(f"{len(statements)} statements, or one that is no SELECT")
         query = connection.sql(sql)
         schema = query.limit(0).to_arrow_table().schema
-    _check_keys(model, schema, partition)
-    _check_columns(model, schema, partition)
-    return query, _plain_schema(schema)
+    check_keys(model, schema, _where(model, partition))
+    return query, plain_schema(schema)
 
 
 @contextmanager
 def _told(model: Model, partition: str) -> Iterator[None]:
     """Tell what the database says of a definition in our words."""
     hide = bool(model.sensitive_in_features)
-    where = f"model {model.name}, features.sql, partition {partition}"
+    where = _where(model, partition)
     try:
         with enough_room(where, "look for a join that gives more rows than the batch has"):
             yield
@@ -229,7 +226,7 @@ def _plain(batch: pa.RecordBatch, plain: pa.Schema, model: Model, partition: str
         except pa.ArrowException as error:
             hide = bool(model.sensitive_in_features)
             said, remedy = quotable(error, hide, 200), "cast it to DOUBLE or BIGINT"
-            failure = _wrong(model, partition, name, "a feature cannot be stored", str(kind), said, remedy)
+            failure = wrong(_where(model, partition), name, "a feature cannot be stored", str(kind), said, remedy)
             raise failure from (None if hide else error)
     return pa.RecordBatch.from_arrays(columns, schema=plain)
 
@@ -243,51 +240,8 @@ def _check_rows(
     if found != expected or distinct != expected or lost:
         raise FeatureError(
             "the feature definition loses or repeats rows",
-            where=f"model {model.name}, features.sql, partition {partition}",
+            where=_where(model, partition),
             expected=f"one row for each of the {expected} rows of the batch",
             found=f"{found} rows, {distinct} different keys, {lost} keys lost",
             next_step="use LEFT JOIN or ASOF LEFT JOIN, and join on the whole key of the context source",
         )
-
-
-def _check_keys(model: Model, schema: pa.Schema, partition: str) -> None:
-    needed = [*model.keys, model.time]
-    if missing := [name for name in needed if name not in schema.names]:
-        raise FeatureError(
-            "the feature definition leaves out a key or the time",
-            where=f"model {model.name}, features.sql, partition {partition}",
-            expected=", ".join(needed),
-            found=f"without {', '.join(missing)}",
-            next_step="select the key columns and the time column beside the features",
-        )
-
-
-def _check_columns(model: Model, schema: pa.Schema, partition: str) -> None:
-    time = schema.field(model.time).type
-    if not (pa.types.is_timestamp(time) and time.tz):
-        expected, remedy = "a timestamp with its zone", f"select {model.time} as it comes, without a cast"
-        raise _wrong(model, partition, model.time, "the time column has another type", expected, time, remedy)
-    features = [field for field in schema if field.name not in (*model.keys, model.time)]
-    if not features:
-        what, expected = "the feature definition has no features", "at least one column beside keys and time"
-        raise _wrong(model, partition, "*", what, expected, "none", "select one")
-    for field in features:
-        _check_feature(model, field, partition)
-
-
-def _check_feature(model: Model, field: pa.Field, partition: str) -> None:
-    if field.name in RESERVED:
-        what, expected = "a feature has a reserved name", f"none of {', '.join(RESERVED)}"
-        raise _wrong(model, partition, field.name, what, expected, field.name, "rename it with AS")
-    known = (pa.types.is_int64, pa.types.is_float64, pa.types.is_boolean, pa.types.is_string)
-    if not any(is_known(_plain_type(field.type)) for is_known in known):
-        what, expected = "a feature has a type that no model takes", "a number, a text or a boolean"
-        remedy = "turn it into numbers, such as days since another date, or leave it out"
-        raise _wrong(model, partition, field.name, what, expected, field.type, remedy)
-
-
-def _wrong(
-    model: Model, partition: str, column: str, what: str, expected: str, found: object, next_step: str
-) -> FeatureError:
-    where = f"model {model.name}, features.sql, partition {partition}, column {column}"
-    return FeatureError(what, where=where, expected=expected, found=found, next_step=next_step)

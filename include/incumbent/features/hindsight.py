@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from incumbent.config import Model
+from incumbent.definition import names_of
 from incumbent.errors import FeatureError
 from incumbent.features.compute import computed
 from incumbent.features.inputs import Inputs
@@ -25,13 +26,13 @@ CUTS = (1 / 3, 2 / 3)  # share of the batch's rows before the moment
 SAME = 1e-9  # relative: a sum over fewer rows may be put together in another order
 
 
-def check_hindsight(store: ModelStore, model: Model, sql: str, inputs: Inputs, made: Path) -> None:
+def check_hindsight(store: ModelStore, model: Model, text: str, inputs: Inputs, made: Path) -> None:
     """Refuse a definition whose rows change when what was not known yet is taken away.
 
     Args:
         store: The model's store.
         model: Its configuration; `known_at` of a context source says when its rows were known.
-        sql: The definition.
+        text: The definition.
         inputs: What the rows were made from.
         made: The rows, as a data file.
 
@@ -42,12 +43,12 @@ def check_hindsight(store: ModelStore, model: Model, sql: str, inputs: Inputs, m
         return
     for cut in _cuts(made, model.time):
         changed: dict[str, int] = {}
-        with computed(store, model, sql, inputs, known_by=cut) as reader:
+        with computed(store, model, text, inputs, known_by=cut) as reader:
             full = pq.ParquetFile(made).iter_batches(ROW_GROUP_ROWS)
             for rows, fewer in zip(full, row_groups(reader), strict=True):
                 _compare(pa.table(rows), fewer, model.time, cut, changed)
         if changed:
-            raise _refusal(model, inputs.partition, cut, changed)
+            raise _refusal(model, names_of(text), inputs.partition, cut, changed)
 
 
 def _cuts(made: Path, time: str) -> Iterator[datetime]:
@@ -77,11 +78,11 @@ def _differing(first: pa.ChunkedArray, second: pa.ChunkedArray) -> int:
     return len(first) - int(pc.sum(pc.or_(same, both_null)).as_py() or 0)
 
 
-def _refusal(model: Model, partition: str, cut: datetime, changed: dict[str, int]) -> FeatureError:
+def _refusal(model: Model, files: str, partition: str, cut: datetime, changed: dict[str, int]) -> FeatureError:
     names = sorted(changed)
     return FeatureError(
         "the feature definition looks into the future",
-        where=f"model {model.name}, features.sql, partition {partition}, column {', '.join(names)}",
+        where=f"model {model.name}, {files}, partition {partition}, column {', '.join(names)}",
         expected=f"rows up to {cut.isoformat()} that stay the same without the context that was known after it",
         found=", ".join(f"{name}: {changed[name]} rows change" for name in names[:10]),
         next_step=f"join on what was known by {model.time}: known_at of the source says when a row was",

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from incumbent.definition import files_of
 from incumbent.errors import UnavailableError
 from incumbent.records import GateReport, ModelVersion, Promotion, canonical_json
 from incumbent.store import ModelStore
@@ -123,7 +124,7 @@ def _fill(client: Any, run_id: str, store: ModelStore, version: ModelVersion, en
     report = store.records.get(GateReport, entry.gate_report)
     files = {
         "model.ubj": store.objects.get(version.digest),
-        "features.sql": store.objects.get(version.definition),
+        **files_of(store.objects.get(version.definition).decode()),
         "manifest.json": canonical_json(version.to_json()),
         "gate_report.json": canonical_json(report.to_json()),
     }

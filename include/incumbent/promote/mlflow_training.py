@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from incumbent.definition import files_of
 from incumbent.promote.mlflow_client import DIGEST, REQUEST, connect, experiment_of, one_at_a_time
 from incumbent.records import ModelVersion, Training, TrainingCost, canonical_json
 from incumbent.store import ModelStore
@@ -111,8 +112,10 @@ def _files(client: Any, run: str, store: ModelStore, training: Training, version
         "manifest.json": canonical_json(version.to_json()),
         "training.json": canonical_json(training.to_json()),
         "cost.json": canonical_json(cost),
-        "features.sql": store.objects.get(version.definition),
+        **files_of(store.objects.get(version.definition).decode()),
     }
+    if version.functions:  # mostly the file that the definition has too
+        files["model.py"] = store.objects.get(version.functions)
     if packages := version.code.get("packages"):
         files["packages.txt"] = store.objects.get(packages)
     with tempfile.TemporaryDirectory() as folder:

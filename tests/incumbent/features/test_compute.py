@@ -15,7 +15,8 @@ from demo import raw_data
 from incumbent.config import Model, load_model
 from incumbent.errors import FeatureError
 from incumbent.features import compute as engine
-from incumbent.features.compute import compute, plain_types
+from incumbent.features.columns import plain_types
+from incumbent.features.compute import compute
 from incumbent.features.inputs import missing_sources, pinned_inputs
 from incumbent.features.lint import order_matters
 from incumbent.partitions import Grain

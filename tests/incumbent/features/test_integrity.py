@@ -11,7 +11,8 @@ import pytest
 from demo import raw_data
 from incumbent.config import Integrity, load_model
 from incumbent.features.build import feature_columns
-from incumbent.features.compute import open_duckdb, plain_types
+from incumbent.features.columns import plain_types
+from incumbent.features.compute import open_duckdb
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, add, profile
 

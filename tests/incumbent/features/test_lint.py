@@ -7,7 +7,7 @@ import pytest
 
 from incumbent.config import Model, load_model
 from incumbent.errors import FeatureError
-from incumbent.features.definition import register, stored_sql
+from incumbent.features.definition import register, stored_text
 from incumbent.features.lint import lint, order_matters, refuse
 from incumbent.records import digest_of
 from incumbent.store import Store
@@ -229,7 +229,7 @@ def test_what_a_store_holds_already_is_not_judged_again(tmp_path: Path, caplog: 
     assert register(store, MODEL, chance) == held
     sql = "SELECT * FROM batch JOIN forecast USING (id)"
     for _ in range(2):
-        assert stored_sql(store, register(store, MODEL, sql)) == sql
+        assert stored_text(store, register(store, MODEL, sql)) == sql
     assert [record.getMessage().count("forecast.known_at") for record in caplog.records] == [1], "once, when it comes"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from small_training import REQUEST, small_model, small_settings, small_store
 
+from incumbent.functions import Functions
 from incumbent.promote import known_run, log_live, log_trainings, open_run, unlogged
 from incumbent.promote.mlflow_client import REQUEST as TAG
 from incumbent.records import ModelVersion, TrainingCost
@@ -24,10 +25,11 @@ def client_of(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def trained(root: Path, **train: Any) -> ModelStore:
+def trained(root: Path, functions: str = "", **train: Any) -> ModelStore:
     store, snapshot = small_store(root)
     settings = small_settings(root, INCUMBENT_CORE_HOUR_PRICE="3.6")
-    train_candidate(store, small_model(early_stopping=30, validation_days=5, **train), snapshot, REQUEST, settings)
+    model = small_model(early_stopping=30, validation_days=5, **train).with_functions(Functions.of(functions))
+    train_candidate(store, model, snapshot, REQUEST, settings)
     return store
 
 
@@ -81,6 +83,24 @@ def test_all_of_a_training_is_written_down_once_and_into_the_same_run(store: Mod
     assert metrics["price"] == pytest.approx(cost.core_seconds * 3.6 / 3600)
     files = {file.path.rpartition("/")[2] for file in client.list_artifacts(run.run, "training")}
     assert files == {"manifest.json", "training.json", "cost.json", "features.sql", "packages.txt"}
+
+
+def test_an_own_metric_has_its_curve_and_its_text_lies_beside(
+    tmp_path: Path, server: str, request: pytest.FixtureRequest
+) -> None:
+    text = "def metric(labels, predictions, weights):\n    return -abs(labels - predictions).mean()\n"
+    store = trained(tmp_path, text, rounds=10)
+    store.name = request.node.name
+    run = open_run(store, server, REQUEST, {})
+    assert run is not None
+    assert log_live(server, run, {"validation.model.py:metric": -0.5}, 3, {})
+    assert log_trainings(store, server) == [REQUEST]
+    client = client_of(server)
+    curve = client.get_metric_history(run.run, "validation.model.py:metric")
+    assert len(curve) == 11
+    assert all(point.value < 0 for point in curve)
+    (path,) = (each.path for each in client.list_artifacts(run.run, "training") if each.path.endswith("model.py"))
+    assert Path(client.download_artifacts(run.run, path, str(tmp_path))).read_text() == text
 
 
 def test_a_server_that_is_away_costs_no_training(store: ModelStore) -> None:
