@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from incumbent.config import Model
-from incumbent.records import FRESH, ModelVersion, Snapshot, training_name
+from incumbent.records import FRESH, ModelVersion, Snapshot, digest_of, training_name
 from incumbent.store import ModelStore
 from incumbent.train.warm import NOT_CHOSEN
+from incumbent.train.work import Work
 
 LOG = logging.getLogger(__name__)
 WARM = "warm"
@@ -98,6 +99,9 @@ def _against(model: Model, snapshot: Snapshot, champion: ModelVersion) -> str:
         return f"has seen rows up to {champion.train_until}, and the gate rows begin earlier than that"
     if _set_by_folder(model.train.params, champion) != _set_by_folder(champion.params, champion):
         return "was fitted with other train.params than model.yaml has now"
+    text = Work(model, snapshot).functions
+    if champion.functions != (digest_of(text.encode()) if text else ""):
+        return "was fitted with another model.py"
     return ""
 
 

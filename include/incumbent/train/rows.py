@@ -190,7 +190,7 @@ def labels_known(
 
 
 def _choose(
-    connection: duckdb.DuckDBPyConnection, model: Model, file: tuple[int, Path], days: Days
+    connection: duckdb.DuckDBPyConnection, model: Model, file: tuple[int, Path], wanted: Days
 ) -> tuple[Chosen, Chosen, date]:
     """Return a file's rows to learn from, its validation rows, and the newest day of the former.
 
@@ -199,12 +199,12 @@ def _choose(
     number, path = file
     weight = model.train.weight
     query = (
-        f"SELECT file_row_number::INTEGER AS position, label, {LOCAL_DATE} >= DATE '{days.first}' AS is_new, "
+        f"SELECT file_row_number::INTEGER AS position, label, {LOCAL_DATE} >= DATE '{wanted.first}' AS is_new, "
         f"date_diff('day', DATE '{EPOCH}', {LOCAL_DATE})::INTEGER AS day"
         + (f", ({weight})::DOUBLE AS weight " if weight else " ")
         + f"FROM (SELECT each.*, labels.label, (each.{quoted([model.time])} AT TIME ZONE '{model.timezone}')::DATE "
         f"AS {LOCAL_DATE} FROM read_parquet({literal(path)}, file_row_number=true, hive_partitioning=false) AS each "
-        f"JOIN labels USING ({quoted(model.keys)})) WHERE {days.where} ORDER BY position"
+        f"JOIN labels USING ({quoted(model.keys)})) WHERE {wanted.where} ORDER BY position"
     )
     with _told_of_weight(model), enough_room(f"model {model.name}, labels", "train on fewer partitions: train.window"):
         found = connection.sql(query).fetchnumpy()

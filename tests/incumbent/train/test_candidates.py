@@ -163,9 +163,10 @@ def test_a_recent_one_learns_from_the_newer_rows_alone(tmp_path: Path) -> None:
         ({"params": {"max_depth": 4}}, "was fitted with other train.params than model.yaml has now"),
         ({"estimator": "lightgbm"}, "is of estimator lightgbm"),
         ({"definition": "e" * 64}, "has another features.sql"),
+        ({"functions": "f" * 64}, "was fitted with another model.py"),
         ({"train_until": "2020-01-25"}, "has seen rows up to 2020-01-25, and the gate rows begin earlier than that"),
     ],
-    ids=["params", "estimator", "definition", "newer"],
+    ids=["params", "estimator", "definition", "functions", "newer"],
 )
 def test_what_stands_against_a_warm_one_is_said(
     tmp_path: Path, changes: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
