@@ -64,6 +64,17 @@ def claim_request(
     return None
 
 
+def why_unclaimed(runtime: Runtime, partition: str) -> str:
+    """Return why a run has nothing to do: its partition's requests are answered, or another run holds one."""
+    from incumbent.retrain.requests import holder, unanswered
+
+    for request in unanswered(runtime.store):
+        if request.partition == partition and (held := holder(runtime.store, request.id)) is not None:
+            owner, until = held
+            return f"Run {owner} holds request {request.id} until {until:%Y-%m-%d %H:%M} UTC: clear that run, or wait."
+    return "The request is answered by another run, or was answered before."
+
+
 def build_features(runtime: Runtime, partition: str) -> FeatureBuild:
     """Build a partition's features under the definition that serves."""
     from incumbent.features.build import build, serving_definition

@@ -183,6 +183,18 @@ def test_the_champion_with_more_rounds_is_a_second_candidate(runtime: Runtime) -
     assert rounds == {"fresh": 10, "warm": 15}
 
 
+def test_a_run_that_finds_its_request_held_says_by_whom(runtime: Runtime) -> None:
+    """As after a run that failed because a cluster was away: its request is not answered, and it may be cleared."""
+    request = stages.claim_request(runtime, KEY, "the first run", "look again")
+    assert request is not None
+    assert stages.claim_request(runtime, KEY, "another run", "look again") is None
+    said = stages.why_unclaimed(runtime, KEY)
+    assert said.startswith(f"Run the first run holds request {request} until 2")
+    assert said.endswith(" UTC: clear that run, or wait.")
+    finish(runtime.store, request, "reject", 0, "")
+    assert stages.why_unclaimed(runtime, KEY) == "The request is answered by another run, or was answered before."
+
+
 def test_a_broken_challenger_does_not_stop_the_champion(runtime: Runtime) -> None:
     run(runtime, ask(runtime))
     edit(runtime, "SELECT nothing FROM batch")

@@ -75,7 +75,7 @@ class Stack:
         if self.settings.environment_file.exists():
             for line in self.settings.environment_file.read_text().splitlines():
                 name, _, value = line.removeprefix("export ").partition("=")
-                env[name] = "".join(shlex.split(value))
+                env[name] = "".join(shlex.split(value)).replace("$PATH", os.environ["PATH"])
         return env
 
     def model(self, name: str) -> Model:

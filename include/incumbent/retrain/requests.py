@@ -100,6 +100,15 @@ def claim(store: ModelStore, request_id: str, owner: str, now: datetime, lease_s
         attempt += 1
 
 
+def holder(store: ModelStore, request_id: str) -> tuple[str, datetime] | None:
+    """Return who holds a request, or held it last, and until when; None if nobody ever did."""
+    claims = [name for name in store.records.names(KIND, f"{request_id}/claim-")]
+    if not claims:
+        return None
+    stands = store.records.get_plain(KIND, claims[-1])  # in name order: the last claim
+    return stands["owner"], datetime.fromisoformat(stands["lease_until"])
+
+
 def claimed_by(store: ModelStore, partition: str, owner: str) -> str | None:
     """Return the request of a partition that an owner holds or held, unless somebody has taken it over."""
     names = [name for name in store.records.names(KIND, f"{partition}-r") if "/claim-" in name]

@@ -51,13 +51,14 @@ def train_dag(model: Model, pool: str) -> DAG:
 
     @task(task_id="claim")
     def claim() -> str:
-        from incumbent_airflow.stages import claim_request
+        from incumbent_airflow.stages import claim_request, why_unclaimed
 
         runtime, context = Runtime.open(model.name), get_current_context()
         asked = {name: context["params"][name] for name in ASKED}
-        claimed = claim_request(runtime, partition_of(context, model), context["run_id"], **asked)
+        partition = partition_of(context, model)
+        claimed = claim_request(runtime, partition, context["run_id"], **asked)
         if claimed is None:
-            raise skip("The request is answered by another run, or was answered before.")
+            raise skip(why_unclaimed(runtime, partition))
         return claimed
 
     @task(task_id="snapshot")
