@@ -44,7 +44,8 @@ def best_single_feature(
     training = training.slice(max(training.num_rows - MOST_ROWS, 0))
     cut = int(training.num_rows * FIT_SHARE)
     early, late = training.slice(0, cut), training.slice(cut)
-    names = [name for name in features if name in training.column_names and name in rows.column_names]
+    there = set(training.column_names) & set(rows.column_names)
+    names = [name for name in features if name in there]
     if not names or not early.num_rows or not late.num_rows:
         return "", None
     truth = late["label"].to_numpy()

@@ -17,6 +17,7 @@ LOGGED = "mlflow_logged"
 FOLDER = "training"
 BATCH = 500  # MLflow takes at most a thousand metrics, or a hundred parameters, at once
 PARAMETERS = 100
+LONGEST = 230  # of 250 letters that a metric's name may have
 
 
 def unlogged(store: ModelStore) -> list[str]:
@@ -131,5 +132,7 @@ def _plain(name: str) -> str:
     'dep. hour'
     >>> _plain("share (%)")
     'share (_)'
+    >>> len(_plain("x" * 300))
+    230
     """
-    return "".join(letter if letter.isalnum() or letter in "_-. /:()" else "_" for letter in name)
+    return "".join(letter if letter.isalnum() or letter in "_-. /:()" else "_" for letter in name[:LONGEST])

@@ -68,7 +68,8 @@ class TrainingRows:
         levels: dict[str, set[str]] = {}
         for each in self.train:
             file = pq.ParquetFile(files[each.file], page_checksum_verification=True)
-            text = [name for name in self.features if is_text(file.schema_arrow.field(name).type)]
+            schema = file.schema_arrow  # made anew by each asking
+            text = [name for name in self.features if is_text(schema.field(name).type)]
             levels |= {name: set() for name in text if name not in levels}
             for group in chosen_groups(file, each) if text else ():
                 found = file.read_row_group(group.number, columns=text).take(group.rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from compared import Compared
 
 from incumbent.errors import ModelError, TrainingError
 from incumbent.estimators.encoding import Encoder
@@ -62,3 +63,11 @@ def test_an_infinite_value_names_its_column(value: float) -> None:
         Encoder.learn(rows, ("speed",)).matrix(rows)
     assert caught.value.where == "feature speed"
     assert caught.value.found == "1 infinite values"
+
+
+def test_many_columns_are_found_without_comparing_each_with_each() -> None:
+    names = tuple(Compared(f"f{number}") for number in range(300))
+    rows = pa.table({f"f{number}": [1.0] for number in range(300)})
+    Compared.times = 0
+    assert Encoder(names, {}).matrix(rows).shape == (1, 300)
+    assert Compared.times < 10 * 300

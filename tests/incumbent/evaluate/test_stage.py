@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from compared import Compared
 
 from incumbent.config import Model, load_model
 from incumbent.errors import ConfigError, ModelError
@@ -240,6 +241,15 @@ def test_the_baseline_is_chosen_on_training_rows_and_not_by_heart() -> None:
     assert scores is not None and len(set(scores)) == 2  # a null is a level of its own
     assert best_single_feature(training, gate, ["ident", "x"], "binary")[0] == "x"
     assert best_single_feature(training, gate, ["absent"], "binary") == ("", None)
+
+
+def test_many_features_are_found_without_comparing_each_with_each() -> None:
+    names = [f"f{number}" for number in range(300)]
+    days = pa.array([date(2013, 1, 1 + number) for number in range(8)])
+    rows = pa.table({**dict.fromkeys(names, np.arange(8.0)), "label": np.arange(8) % 2.0, "local_date": days})
+    Compared.times = 0
+    assert best_single_feature(rows, rows, [Compared(name) for name in names], "binary")[0] == "f0"
+    assert Compared.times < 20 * 300
 
 
 @pytest.fixture(scope="module")
