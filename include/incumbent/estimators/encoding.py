@@ -37,6 +37,10 @@ class Encoder:
         }
         return cls(tuple(features), categories)
 
+    def only(self, features: Sequence[str]) -> Encoder:
+        """Return the encoding of some of the features."""
+        return Encoder(tuple(features), {name: self.categories[name] for name in features if name in self.categories})
+
     @property
     def types(self) -> list[str]:
         """XGBoost's feature types: `c` for a category, `q` for a quantity."""
@@ -78,13 +82,16 @@ class Encoder:
         if is_text:
             codes = pc.index_in(values, value_set=pa.array(self.categories[name], pa.string()))
             return np.asarray(codes.cast(pa.float32()).to_numpy(), dtype=np.float32)
-        numbers: Matrix = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-        if np.isinf(numbers).any():
+        numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+        with np.errstate(over="ignore"):
+            narrow: Matrix = numbers.astype(np.float32)
+        if count := int(np.isinf(narrow).sum()):
+            large = count - int(np.isinf(numbers).sum())
             raise TrainingError(
-                "a feature is infinite",
+                "a feature is infinite, or too large",
                 where=f"feature {name}",
-                expected="finite numbers or nulls",
-                found=f"{int(np.isinf(numbers).sum())} infinite values",
+                expected=f"nulls, or numbers of at most {np.finfo(np.float32).max:.1e}, which is what estimators take",
+                found=f"{count - large} infinite and {large} larger values",
                 next_step="guard the division in features.sql with nullif(…, 0)",
             )
-        return numbers.astype(np.float32)
+        return narrow

@@ -128,8 +128,10 @@ class Checkpoints:
         digest = name.removesuffix(SUFFIX).partition("-")[2]
         try:
             data = self.blobs.read(name)
-        except PermissionError as error:
-            raise self._unusable(name, "no permission to read it") from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:  # no permission, or a disk that is broken there
+            raise self._unusable(name, f"it cannot be read: {error.strerror or error}") from error
         if digest_of(data) != digest:
             raise self._unusable(name, "other content than its name says")
         header, _, model = data.partition(b"\n")

@@ -120,7 +120,7 @@ def fit(
             kept, wanted = clock(), False
         told(progress(), now=over)
     best = rounds.done if plan.patience is None else best_round(validation, rounds.larger_is_better)
-    importance = rounds.importance(best)
+    importance = _all_finite(rounds.importance(best), rounds)
     return Fitted(rounds.finish(best), best, importance, state, resumed, rounds.metric, clock() - began)
 
 
@@ -160,6 +160,19 @@ def _finite(score: float, rounds: Rounds, rows: str) -> float:
             next_step="correct train.params (a smaller eta), or the objective; look for extreme labels or weights",
         )
     return score
+
+
+def _all_finite(importance: Mapping[str, float], rounds: Rounds) -> Mapping[str, float]:
+    """Refuse a model whose gains ran over: its scores may be finite all the same."""
+    if bad := [name for name, share in importance.items() if not math.isfinite(share)]:
+        raise TrainingError(
+            "what was learned is not finite",
+            where=f"round {rounds.done}, importance of the features",
+            expected="shares of the gain",
+            found=f"none for {len(bad)} of {len(importance)} features",
+            next_step="look for extreme labels or weights; bring them to a scale near 1",
+        )
+    return importance
 
 
 def _last_score(metric: str, validation: Sequence[float], train: Mapping[str, float]) -> tuple[str, float | None]:

@@ -102,21 +102,29 @@ def check_labels(model: Model, partition: str, labels: Labels) -> None:
         )
 
 
+def check_count(model: Model, partition: str, rows: int) -> None:
+    """Refuse too few rows; asked before what is wrong with their labels, of which one row has one.
+
+    Raises:
+        TrainingError: There are some, and not enough.
+    """
+    if 0 < rows < model.train.min_rows:
+        raise TrainingError(
+            "there are too few training rows",
+            where=f"model {model.name}, training rows up to {partition}",
+            expected=f"at least {model.train.min_rows}",
+            found=rows,
+            next_step="wait for more outcomes, or lower train.min_rows in model.yaml",
+        )
+
+
 def check_rows(model: Model, snapshot: Snapshot, rows: TrainingRows) -> None:
-    """Refuse too few rows, rows that have become old, and validation rows that could not say when to stop.
+    """Refuse rows that have become old, and validation rows that could not say when to stop.
 
     Raises:
         TrainingError: They are one of these.
     """
     where = f"model {model.name}, training rows up to {snapshot.partition}"
-    if rows.count < model.train.min_rows:
-        raise TrainingError(
-            "there are too few training rows",
-            where=where,
-            expected=f"at least {model.train.min_rows}",
-            found=rows.count,
-            next_step="wait for more outcomes, or lower train.min_rows in model.yaml",
-        )
     until = date.fromisoformat(snapshot.train_until)
     if rows.newest is not None and (until - rows.newest).days > model.train.fresh_days:
         raise TrainingError(

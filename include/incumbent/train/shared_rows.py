@@ -7,6 +7,7 @@ import json
 import secrets
 from base64 import b64decode, b64encode
 from contextlib import suppress
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from incumbent.estimators.shards import Chosen
 from incumbent.records import canonical_json
 from incumbent.store.blobs import Blobs
 from incumbent.train.checkpoints import Checkpoints
+from incumbent.train.flat import Flat
 from incumbent.train.rows import TrainingRows
 from incumbent.train.work import Prepared
 
@@ -32,6 +34,7 @@ def share(checkpoints: Checkpoints, prepared: Prepared) -> tuple[str, int]:
         "features": rows.features,
         "categories": prepared.encoder.categories,
         "class_weight": prepared.class_weight,
+        "flat": asdict(prepared.flat),
         "bins": None if prepared.bins is None else _text(prepared.bins),
     }
     roles = [(0, each) for each in rows.train] + [(1, each) for each in rows.validation]
@@ -64,7 +67,8 @@ def shared(blobs: Blobs, name: str) -> Prepared:
     encoder = Encoder(features, {name: tuple(levels) for name, levels in said["categories"].items()})
     rows = TrainingRows(tuple(roles[0]), tuple(roles[1]), features)
     bins = None if said["bins"] is None else _numbers(*said["bins"])
-    return Prepared(rows, encoder, bins, said["class_weight"], int(name.partition("-")[0]))
+    flat = Flat(**{what: tuple(names) for what, names in said.get("flat", {}).items()})
+    return Prepared(rows, encoder, bins, said["class_weight"], int(name.partition("-")[0]), flat)
 
 
 def found(blobs: Blobs) -> tuple[str, int] | None:

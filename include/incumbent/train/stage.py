@@ -15,7 +15,7 @@ from incumbent.records import FRESH, ModelVersion, Search, Snapshot, Training, T
 from incumbent.store import ModelStore
 from incumbent.train.candidates import Candidate, candidate_of
 from incumbent.train.choose import check_ability, choose_launcher, count_gpus, device_of
-from incumbent.train.guards import check_labels, labels_of
+from incumbent.train.guards import check_count, check_labels, labels_of
 from incumbent.train.outcome import check_outcome
 from incumbent.train.prior import prior_of
 from incumbent.train.progress import log_progress
@@ -65,7 +65,9 @@ def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: 
     launcher = choose_launcher(model.train, rows)
     on_cluster = launcher == "ray"
     if on_cluster:  # so that nothing is started on Ray for hopeless labels; a process looks at them anyway
-        check_labels(model, snapshot.partition, labels_of(store, model, snapshot))
+        labels = labels_of(store, model, snapshot)
+        check_count(model, snapshot.partition, labels.rows)
+        check_labels(model, snapshot.partition, labels)
     else:
         device_of(model.train, count_gpus())
     candidate = candidate_of(store, request, origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -26,13 +27,16 @@ from incumbent.store import ModelStore
 from incumbent.train.checkpoints import Checkpoint, Checkpoints, State
 from incumbent.train.choose import count_gpus, device_of
 from incumbent.train.fit import Fitted, Plan, fit
-from incumbent.train.guards import Labels, check_labels, check_rows
+from incumbent.train.flat import Flat, check_flat, flat_features
+from incumbent.train.guards import Labels, check_count, check_labels, check_rows
 from incumbent.train.progress import Progress
 from incumbent.train.provenance import hardware
 from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
 from incumbent.train.warm import Base
 
 CHOOSING = "choosing the rows: those old enough that have a label"
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Prepared:
         bins: Cuts of each feature; None for an estimator that finds them itself.
         class_weight: What a row of class 1 weighs.
         row_groups: Row groups that have rows to learn from.
+        flat: Features that say nothing.
     """
 
     rows: TrainingRows
@@ -52,6 +57,7 @@ class Prepared:
     bins: Matrix | None
     class_weight: float
     row_groups: int
+    flat: Flat
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Outcome:
         seconds: How long the last attempt took, by step.
         hardware: What the last attempt ran on.
         search: Id of the search before it; empty without one.
+        warnings: What a person should know of the rows.
     """
 
     version: str
@@ -121,6 +128,7 @@ class Outcome:
     seconds: Mapping[str, float]
     hardware: Mapping[str, Any]
     search: str = ""
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -210,14 +218,19 @@ class Work:
         base = Base.of(store, self.base) if self.base else None
         rows = choose_rows(store, self.model, self.snapshot, files, self.since)
         labels = rows.labels()
+        check_count(self.model, self.snapshot.partition, len(labels))
         check_labels(self.model, self.snapshot.partition, Labels.of(labels))
         check_rows(self.model, self.snapshot, rows)
         encoder = base.encoder if base else rows.learn_encoder(files)
+        flat = flat_features(files, rows.train, encoder)
+        check_flat(flat, encoder.features, f"model {self.model.name}, training rows up to {self.snapshot.partition}")
+        for line in flat.lines():
+            LOG.warning("%s", line)
         bins, wanted = None, self.model.train.params.get("max_bin", DEFAULT_BINS)
         if ABILITIES[self.model.train.estimator].workers:
             bins = learn_bins(files, rows.train, encoder, wanted, base.thresholds() if base else None)
         groups = Shard(files, rows.train, encoder).groups
-        return Prepared(rows, encoder, bins, self._class_weight(rows, labels), groups)
+        return Prepared(rows, encoder, bins, self._class_weight(rows, labels), groups, flat)
 
     def fit(
         self,
@@ -290,6 +303,7 @@ class Work:
             scores={"train": dict(fitted.state.train), "validation": list(fitted.state.validation)},
             seconds={**seconds, "fit": fitted.seconds},
             hardware=hardware(place.device),
+            warnings=prepared.flat.lines(),
         )
 
     def _class_weight(self, rows: TrainingRows, labels: np.ndarray[Any, np.dtype[np.float64]]) -> float:

@@ -56,13 +56,25 @@ def test_a_number_that_became_text_is_refused(encoder: Encoder) -> None:
     assert (caught.value.where, caught.value.expected) == ("feature hour", "a number")
 
 
-@pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_an_infinite_value_names_its_column(value: float) -> None:
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (np.inf, "1 infinite and 0 larger values"),
+        (-np.inf, "1 infinite and 0 larger values"),
+        (-3.5e38, "0 infinite and 1 larger values"),
+    ],
+)
+def test_an_infinite_value_names_its_column(value: float, found: str) -> None:
     rows = pa.table({"speed": [1.0, value, 3.0]})
     with pytest.raises(TrainingError) as caught:
         Encoder.learn(rows, ("speed",)).matrix(rows)
     assert caught.value.where == "feature speed"
-    assert caught.value.found == "1 infinite values"
+    assert caught.value.found == found
+
+
+def test_the_largest_number_that_estimators_take_is_taken() -> None:
+    rows = pa.table({"speed": [float(np.finfo(np.float32).max)]})
+    assert Encoder.learn(rows, ("speed",)).matrix(rows)[0, 0] == np.finfo(np.float32).max
 
 
 def test_many_columns_are_found_without_comparing_each_with_each() -> None:

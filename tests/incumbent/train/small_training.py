@@ -55,6 +55,11 @@ def small_store(root: Path, rows: int = 3000, blobs: Blobs | None = None) -> tup
 
     The store lies in the folder, unless another place is given.
     """
+    return store_of(root, *small_tables(rows), blobs)
+
+
+def small_tables(rows: int = 3000) -> tuple[pa.Table, pa.Table]:
+    """Return features and outcomes of January 2020."""
     rng = np.random.default_rng(11)
     x, y = rng.normal(size=rows), rng.normal(size=rows)
     kind = rng.choice(["a", "b", "c"], rows)
@@ -70,6 +75,13 @@ def small_store(root: Path, rows: int = 3000, blobs: Blobs | None = None) -> tup
     )
     chance = 1 / (1 + np.exp(-(x - 0.5 * y + (kind == "c"))))
     outcomes = pa.table({"row": pa.array(range(rows), pa.int64()), "late": pa.array(rng.random(rows) < chance)})
+    return features, outcomes
+
+
+def store_of(
+    root: Path, features: pa.Table, outcomes: pa.Table, blobs: Blobs | None = None
+) -> tuple[ModelStore, Snapshot]:
+    """Write the tables and a request, and return the store and a snapshot of them."""
     store = Store(blobs or root, root).model("small")
     definition = store.objects.put(b"SELECT * FROM batch")
     parts = [
@@ -81,7 +93,7 @@ def small_store(root: Path, rows: int = 3000, blobs: Blobs | None = None) -> tup
         "2020-02-01",
     )  # fmt: skip
     store.records.put(snapshot.id, snapshot)
-    delivery = Ingest("truth", "2020-01", "1" * 64, "2" * 64, "accepted", rows, 0, parts[1]["digest"])
+    delivery = Ingest("truth", "2020-01", "1" * 64, "2" * 64, "accepted", outcomes.num_rows, 0, parts[1]["digest"])
     store.records.put("truth/2020-01/1-2", delivery)
     store.records.put(f"{REQUEST}/open", RetrainRequest(REQUEST, "2020-01", "cold_start", {}, False, "first"))
     return store, snapshot

@@ -78,20 +78,21 @@ def test_what_is_truncated_foreign_or_no_checkpoint_is_set_aside(checkpoints: Ch
     assert caught.value.found == "a checkpoint of another work"
 
 
-def test_one_that_may_not_be_read_costs_rounds_and_nothing_else(
-    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO], ids=["no permission", "a broken disk"])
+def test_one_that_cannot_be_read_costs_rounds_and_nothing_else(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
     write(checkpoints, 10)
     hidden, read = write(checkpoints, 20), LocalBlobs.read
 
     def refuse(blobs: LocalBlobs, name: str) -> bytes:
         if name == hidden:
-            raise PermissionError(errno.EACCES, "Permission denied")
+            raise OSError(code, os.strerror(code))
         return read(blobs, name)
 
     monkeypatch.setattr(LocalBlobs, "read", refuse)
     assert newest(checkpoints) == (10, b"model 10")
-    assert "no permission" in caplog.text
+    assert f"it cannot be read: {os.strerror(code)}" in caplog.text
     assert hidden in checkpoints.blobs.names()
 
 
