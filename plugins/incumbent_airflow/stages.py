@@ -265,11 +265,13 @@ def failing(runtime: Runtime, request_id: str) -> Iterator[None]:
     Also for an error that nobody foresaw, and on the first try: a request without an answer would start a run
     after each lease, for ever. Tries that are left and cleared runs go on, and `done` counts over `failed`.
     """
+    from incumbent.disk import room_on_disk
     from incumbent.errors import PipelineError, UnavailableError
     from incumbent.retrain.requests import fail
 
     try:
-        yield
+        with room_on_disk(runtime.store.blobs.url):
+            yield
     except UnavailableError:
         raise
     except Exception as error:

@@ -1,11 +1,18 @@
-"""An error on its way from a process of a cluster to the task: plain values, from which it is raised again."""
+"""An error on its way from a process of a cluster to the task: plain values, from which it is raised again.
+
+A worker returns it, and the job tells it on a line of its log. That arrives where a record in the store may not: when
+the store cannot be reached, or is full.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from incumbent.errors import PipelineError, TrainingError, UnavailableError
+
+FAILURE = "incumbent.failure "
 
 
 def failure_of(error: PipelineError) -> dict[str, Any]:
@@ -33,3 +40,20 @@ def check_failure(plain: Mapping[str, Any]) -> None:
     """
     if "error" in plain:
         raise (UnavailableError if plain["again"] else TrainingError)(**plain["error"])
+
+
+def failure_line(error: PipelineError) -> str:
+    """Return an error as one line of a job's log."""
+    return FAILURE + json.dumps(failure_of(error))
+
+
+def failure_in(log: str) -> dict[str, Any]:
+    r"""Return the last error that a job's log tells of, as plain values; nothing if it tells of none.
+
+    >>> failure_in("attempt 1\n" + failure_line(UnavailableError("no room", where="x", next_step="wait")))["again"]
+    True
+    >>> failure_in("attempt 1")
+    {}
+    """
+    told = [line for line in log.splitlines() if line.startswith(FAILURE)]
+    return dict(json.loads(told[-1].removeprefix(FAILURE))) if told else {}

@@ -8,6 +8,7 @@ that has lost a worker begins again from the newest of them, with fewer workers 
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import sys
@@ -23,11 +24,12 @@ from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from incumbent.disk import room_on_disk
 from incumbent.errors import PipelineError, UnavailableError
 from incumbent.store import ModelStore
 from incumbent.store.data_files import ROW_GROUP_ROWS
 from incumbent.train.choose import Group, choose_group
-from incumbent.train.failure import failure_of
+from incumbent.train.failure import check_failure, failure_line
 from incumbent.train.order import read_order
 from incumbent.train.progress import Progress
 from incumbent.train.ray_job import PROGRESS, RESULT
@@ -44,19 +46,21 @@ LOOK_S = 0.5
 
 
 def main(command: str) -> None:
-    """Run the order that a command line names, and leave its result in the store."""
+    """Run the order that a command line names, and leave its result in the store, or its error in the log."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="incumbent-driver-") as scratch:
-        store, work = read_order(command, Path(scratch))
-        checkpoints = work.checkpoints(store)
-        try:
+    try:
+        with (
+            room_on_disk(json.loads(command)["store"]),
+            tempfile.TemporaryDirectory(prefix="incumbent-driver-") as scratch,
+        ):
+            store, work = read_order(command, Path(scratch))
             fit, order, searched = order_after(store, work, command, _tell)
             result = Driver(store, fit, order).run()
-            result |= {"search": searched} if searched and "error" not in result else {}
-        except PipelineError as error:
-            result = failure_of(error)
-        checkpoints.say(RESULT, result)
+            check_failure(result)
+            work.checkpoints(store).say(RESULT, result | ({"search": searched} if searched else {}))
+    except PipelineError as error:
+        LOG.info("%s", failure_line(error))
 
 
 def _tell(progress: Progress) -> None:

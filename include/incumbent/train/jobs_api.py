@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import httpx
 
-from incumbent.errors import UnavailableError
+from incumbent.errors import ConfigError, UnavailableError
 
 TIMEOUT_S = 30.0
 RUNNING = ("PENDING", "RUNNING")
 SUCCEEDED = "SUCCEEDED"
 STOPPED = "STOPPED"
 LOST = "LOST"
+ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,19 @@ class JobsApi:
 
     @classmethod
     def of(cls, address: str, env: Mapping[str, str]) -> JobsApi:
-        """Return the jobs of a cluster, with the token that Ray's own clients would use."""
+        """Return the jobs of a cluster, with the token that Ray's own clients would use.
+
+        Raises:
+            ConfigError: This cannot be the address of a dashboard.
+        """
+        if not ADDRESS.fullmatch(address):
+            raise ConfigError(
+                "not an address of a Ray dashboard",
+                where="environment variable INCUMBENT_RAY_ADDRESS",
+                expected="http://HOST:PORT of the dashboard, which is on port 8265 unless somebody chose another",
+                found=address,
+                next_step="correct it where Airflow's workers and triggerer run",
+            )
         if env.get("RAY_AUTH_MODE", "disabled") != "token":
             return cls(address)
         path = Path(env.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
@@ -98,5 +112,5 @@ class JobsApi:
             where=self.address,
             expected="the Jobs API",
             found=found[:300],
-            next_step="look at the cluster; for the local head see `incumbent doctor`",
+            next_step="look at the cluster, and at INCUMBENT_RAY_ADDRESS; for the local head see `incumbent doctor`",
         )

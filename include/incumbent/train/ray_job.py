@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from incumbent.embedded.settings import Settings
 from incumbent.errors import PipelineError, TrainingError, UnavailableError
 from incumbent.store import ModelStore
-from incumbent.train.failure import check_failure
+from incumbent.train.failure import check_failure, failure_in
 from incumbent.train.jobs_api import LOST, RUNNING, STOPPED, SUCCEEDED, JobsApi
 from incumbent.train.order import write_order
 from incumbent.train.progress import Progress, log_progress
@@ -122,9 +122,14 @@ def outcome(store: ModelStore, work: Work, jobs: JobsApi, job: str, state: str) 
         UnavailableError: It is worth another attempt.
     """
     result = work.checkpoints(store).said(RESULT)
-    if state == SUCCEEDED and result is not None:
-        check_failure(result)
-        return Outcome(**result)
+    if state == SUCCEEDED:
+        if result is not None:
+            check_failure(result)  # as an earlier release wrote it
+            found = Outcome(**result)
+            for line in found.warnings:  # the job's own log is nobody's who looks at the task
+                LOG.warning("%s", line)
+            return found
+        check_failure(failure_in(jobs.log(job)))
     if state == LOST:
         raise UnavailableError(
             "the Ray cluster has forgotten the job: its head was started anew",

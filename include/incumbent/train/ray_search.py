@@ -74,14 +74,20 @@ class Searcher:
 
     def __init__(self, command: str, rows: str) -> None:
         self._held = ExitStack()
+        self._failed: dict[str, Any] | None = None
         scratch = self._held.enter_context(tempfile.TemporaryDirectory(prefix="incumbent-searcher-"))
-        store, work = read_order(command, Path(scratch))
-        self._work = trials_of(work)
-        self._files = self._held.enter_context(snapshot_files(store, work.snapshot))
-        self._prepared = shared(work.checkpoints(store).blobs, rows)
+        try:
+            store, work = read_order(command, Path(scratch))
+            self._work = trials_of(work)
+            self._files = self._held.enter_context(snapshot_files(store, work.snapshot))
+            self._prepared = shared(work.checkpoints(store).blobs, rows)
+        except PipelineError as error:  # of this node alone, such as another release; an actor that fails just dies
+            self._failed = failure_of(error)
 
     def run(self, asked: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
         """Return a trial, or an error that every trial would have: Ray would wrap one that is raised."""
+        if self._failed is not None:
+            return self._failed
         try:
             return run_trial(self._work, self._files, self._prepared, Place(**place), Asked(**asked)).to_json()
         except PipelineError as error:

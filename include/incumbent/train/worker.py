@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from incumbent.disk import room_on_disk
 from incumbent.errors import PipelineError
 from incumbent.train.failure import failure_of
 
@@ -33,10 +34,14 @@ class Worker:
         from incumbent.train.order import read_order
 
         self._scratch = tempfile.TemporaryDirectory(prefix="incumbent-worker-")
-        self._store, self._work = read_order(command, Path(self._scratch.name))
         self._progress = ""
         self._tracker: Any = None
-        estimator(self._work.model.train.estimator)  # imports it, while the driver is busy
+        self._failed: dict[str, Any] | None = None
+        try:
+            self._store, self._work = read_order(command, Path(self._scratch.name))
+            estimator(self._work.model.train.estimator)  # imports it, while the driver is busy
+        except PipelineError as error:  # of this node alone, such as another release; an actor that fails just dies
+            self._failed = failure_of(error)
 
     def meet(self, world: int) -> dict[str, Any]:
         """Open the place where the workers of a group find each other, and return its address."""
@@ -62,8 +67,11 @@ class Worker:
             start: Name of the checkpoint to go on from; None to begin.
             meeting: Where the group meets; empty for one worker.
         """
+        if self._failed is not None:
+            return self._failed
         try:
-            return self._fit(place, rows, start, meeting)
+            with room_on_disk(self._store.blobs.url):
+                return self._fit(place, rows, start, meeting)
         except PipelineError as error:
             return failure_of(error)
 

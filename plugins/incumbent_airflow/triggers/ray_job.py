@@ -45,7 +45,7 @@ class RayJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, with the state in which the job ended."""
-        from incumbent.errors import UnavailableError
+        from incumbent.errors import PipelineError
         from incumbent.train.jobs_api import RUNNING
         from incumbent.train.ray_job import watch
 
@@ -54,7 +54,7 @@ class RayJobTrigger(BaseTrigger):
         while True:
             try:
                 seen = await asyncio.to_thread(watch, _jobs(), self.job)
-            except UnavailableError as error:
+            except PipelineError as error:  # of the cluster, or of how this triggerer is set up
                 if time.monotonic() - answered > AWAY_S:
                     yield TriggerEvent({"state": "AWAY", "message": str(error)})
                     return

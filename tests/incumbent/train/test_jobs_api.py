@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from small_training import small_model, small_settings, small_store
 from tests.jobs_server import JobsServer, jobs_server
 
 from incumbent.embedded.settings import Settings
-from incumbent.errors import TrainingError, UnavailableError
-from incumbent.train.jobs_api import LOST, JobsApi
+from incumbent.errors import ConfigError, PipelineError, TrainingError, UnavailableError
+from incumbent.train.failure import failure_line, failure_of
+from incumbent.train.jobs_api import LOST, SUCCEEDED, JobsApi
 from incumbent.train.order import read_order
 from incumbent.train.progress import Progress
-from incumbent.train.ray_job import PROGRESS, outcome, submit, watch
+from incumbent.train.ray_job import PROGRESS, RESULT, find_jobs, open_jobs, outcome, submit, watch
 from incumbent.train.work import Work
 
 pytestmark = pytest.mark.unit
@@ -64,6 +66,47 @@ def test_a_failed_job_is_submitted_again_under_another_name(
     assert submit(store, work, jobs, settings) == first.removesuffix("1") + "2"
 
 
+@pytest.mark.parametrize("kind", [TrainingError, UnavailableError])
+def test_an_error_comes_home_in_the_jobs_log_as_itself(
+    tmp_path: Path, cluster: JobsServer, settings: Settings, kind: type[PipelineError]
+) -> None:
+    store, snapshot = small_store(tmp_path / "store")
+    work, jobs = Work(small_model(launcher="ray"), snapshot), JobsApi(cluster.url)
+    job = submit(store, work, jobs, settings)
+    error = kind("no use", where="here", expected=1, found="two\nlines", next_step="look")
+    cluster.states[job] = SUCCEEDED
+    cluster.logs[job] = "\n".join(["attempt 1", failure_line(error), "and more"])
+    with pytest.raises(kind) as caught:
+        outcome(store, work, jobs, job, SUCCEEDED)
+    assert str(caught.value) == str(error)
+    assert submit(store, work, jobs, settings) == job.removesuffix("1") + "2", "the task's next try begins anew"
+
+
+def test_an_error_that_an_earlier_release_left_in_the_store_is_still_one(
+    tmp_path: Path, cluster: JobsServer, settings: Settings
+) -> None:
+    store, snapshot = small_store(tmp_path / "store")
+    work, jobs = Work(small_model(launcher="ray"), snapshot), JobsApi(cluster.url)
+    job = submit(store, work, jobs, settings)
+    cluster.states[job] = SUCCEEDED
+    work.checkpoints(store).say(RESULT, failure_of(TrainingError("no use", where="here", next_step="look")))
+    with pytest.raises(TrainingError, match="no use"):
+        outcome(store, work, jobs, job, SUCCEEDED)
+    assert submit(store, work, jobs, settings) == job.removesuffix("1") + "2"
+
+
+def test_what_a_job_warned_of_is_in_the_tasks_log(
+    tmp_path: Path, cluster: JobsServer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, snapshot = small_store(tmp_path / "store")
+    work, jobs = Work(small_model(launcher="ray", rounds=2), snapshot), JobsApi(cluster.url)
+    job = submit(store, work, jobs, settings)
+    done = replace(work.run(store, lambda progress: None), warnings=["null in all training rows: x"])
+    work.checkpoints(store).say(RESULT, asdict(done))
+    assert outcome(store, work, jobs, job, SUCCEEDED).warnings == ["null in all training rows: x"]
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == done.warnings
+
+
 def test_a_job_that_its_cluster_has_forgotten_is_worth_another_try(
     tmp_path: Path, cluster: JobsServer, settings: Settings
 ) -> None:
@@ -111,7 +154,16 @@ def test_another_ray_is_refused_with_both_versions(tmp_path: Path, cluster: Jobs
     assert cluster.submitted == []
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "nonsense", "http://[::bad"])
+@pytest.mark.parametrize("address", ["nonsense", "ray://head:10001", "head:8265", "auto", "http://"])
+def test_what_is_no_address_of_a_dashboard_is_refused_and_not_tried_again(tmp_path: Path, address: str) -> None:
+    for opened in (open_jobs, find_jobs):
+        with pytest.raises(ConfigError, match="not an address of a Ray dashboard") as caught:
+            opened(small_settings(tmp_path, INCUMBENT_RAY_ADDRESS=address))
+        assert (caught.value.where, caught.value.found) == ("environment variable INCUMBENT_RAY_ADDRESS", address)
+    JobsApi.of("https://ray.example.org/cluster-1/", {})
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://[::bad"])
 def test_a_cluster_that_is_not_there_is_said_so(address: str) -> None:
     with pytest.raises(UnavailableError, match="does not answer") as caught:
         JobsApi(address).states()

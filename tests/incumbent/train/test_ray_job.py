@@ -15,16 +15,26 @@ from typing import Any
 
 import psutil
 import pytest
-from small_training import REQUEST, checkpointed, small_model, small_settings, small_store
+from small_training import (
+    REQUEST,
+    checkpointed,
+    small_model,
+    small_settings,
+    small_store,
+    small_tables,
+    store_of,
+)
 from test_candidates import PARAMS, SECOND, seated
 from tests.s3_server import BUCKET
+from tests.small_disk import fill, small_disk
 
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
-from incumbent.errors import TrainingError
+from incumbent.errors import TrainingError, UnavailableError
 from incumbent.functions import Functions
 from incumbent.records import Training
 from incumbent.store import ModelStore, Store
+from incumbent.train import ray_job
 from incumbent.train.candidates import WARM, candidates_of
 from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
@@ -208,6 +218,59 @@ def test_an_error_of_the_data_comes_back_as_itself_and_is_not_tried_again(settin
     with pytest.raises(TrainingError, match="XGBoost refused"):
         train_candidate(store, model, snapshot, REQUEST, settings)
     assert time.monotonic() - started < 90
+
+
+def test_a_full_disk_is_worth_another_try_which_goes_on(settings: Settings, tmp_path: Path) -> None:
+    here, snapshot = small_store(tmp_path / "here", 20_000)
+    expected = train_candidate(here, small_model(**FIT, launcher="process"), snapshot, REQUEST, settings)
+    with small_disk(tmp_path / "disk", 16) as disk:
+        store, snapshot = small_store(disk / "store", 20_000)
+        filled: list[Path] = []
+        filling = threading.Thread(target=lambda: filled.append(fill_after(store, disk, 40)))
+        filling.start()
+        with pytest.raises(UnavailableError) as caught:
+            train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, REQUEST, settings)
+        filling.join()
+        # The result has no room either: the message comes in the job's log.
+        assert caught.value.what == "a checkpoint cannot be written"
+        assert caught.value.found == "No space left on device"
+        assert "make room" in caught.value.next_step
+        before = checkpointed(store)
+        filled[0].unlink()
+        training = train_candidate(store, small_model(**FIT, launcher="ray"), snapshot, REQUEST, settings)
+        assert (training.resumed_from, training.version, training.exact_resume) == (before, expected.version, True)
+        assert before >= 40
+
+
+def fill_after(store: ModelStore, disk: Path, after_round: int) -> Path:
+    """Fill a disk to the last byte, as soon as a checkpoint of that round or later is there."""
+    while checkpointed(store) < after_round:
+        time.sleep(0.01)
+    return fill(disk)
+
+
+def test_a_node_that_does_not_reach_the_store_says_so_and_is_not_tried_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, snapshot = small_store(tmp_path / "here")
+    write = ray_job.write_order
+    monkeypatch.setattr(
+        ray_job, "write_order", lambda *given: write(*given).replace(str(tmp_path / "here"), "/not/mounted/there")
+    )
+    with pytest.raises(TrainingError, match="the order of a training is gone") as caught:
+        train_candidate(store, small_model(launcher="ray"), snapshot, REQUEST, settings)
+    assert caught.value.where.startswith("/not/mounted/there")
+    assert "reaches the store" in caught.value.next_step
+
+
+def test_features_that_say_nothing_are_named_where_the_task_logs(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    features, outcomes = small_tables()
+    features = features.append_column("ones", [[1.0] * features.num_rows])
+    store, snapshot = store_of(tmp_path, features, outcomes)
+    train_candidate(store, small_model(launcher="ray"), snapshot, REQUEST, settings)
+    assert "the same in all training rows: ones" in caplog.messages
 
 
 def test_it_is_stopped_when_idle_and_only_its_own_processes_are(settings: Settings) -> None:

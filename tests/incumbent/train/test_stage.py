@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import small_training
 from small_training import REQUEST, small_model, small_settings, small_store
+from tests.small_disk import small_disk
 
 from incumbent.embedded import ray_head
-from incumbent.errors import StoreError, TrainingError
+from incumbent.errors import StoreError, TrainingError, UnavailableError
 from incumbent.estimators import predictor
 from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion, Training, digest_of
@@ -127,6 +128,21 @@ def test_a_damaged_checkpoint_costs_rounds_and_nothing_else(tmp_path: Path) -> N
     newest.write_bytes(newest.read_bytes()[:-1])
     _, resumed = train(tmp_path / "killed")
     assert (resumed.resumed_from, resumed.version) == (20, undisturbed.version)
+
+
+def test_a_full_disk_is_said_with_the_remedy_and_with_room_the_training_goes_on(tmp_path: Path) -> None:
+    deep: dict[str, Any] = {"rounds": 400, "params": {"max_depth": 8}}
+    _, undisturbed = train(tmp_path / "undisturbed", **deep)
+    with small_disk(tmp_path / "disk", 3) as disk:
+        with pytest.raises(UnavailableError, match="a checkpoint cannot be written") as caught:
+            train(disk, **deep)
+        assert caught.value.found == "No space left on device"
+        assert "make room" in caught.value.next_step
+        subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
+        _, resumed = train(disk, **deep)
+        assert resumed.resumed_from is not None
+        assert 0 < resumed.resumed_from < 400
+        assert (resumed.version, resumed.exact_resume) == (undisturbed.version, True)
 
 
 def test_work_is_another_one_with_other_parameters_rounds_seed_or_snapshot(tmp_path: Path) -> None:
