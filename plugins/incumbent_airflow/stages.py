@@ -153,9 +153,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
             store.champion(),
             request,
             rows=gate_rows,
-            training_rows=lambda: _rows(
-                runtime, snapshot, snapshot.definition, None, snapshot.train_until, unlabelled=True
-            ),
+            training_rows=lambda: training_rows(runtime, snapshot),
             predict=predictor(store),
         )
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
@@ -320,6 +318,11 @@ def _rows(
     first_day = None if first is None else date.fromisoformat(first)
     until_day = date.fromisoformat(until)
     return labelled_rows(runtime.store, runtime.model, snapshot, first_day, until_day, definition, unlabelled)
+
+
+def training_rows(runtime: Runtime, snapshot: Snapshot) -> pa.Table:
+    """Return what is looked at for leaks: also rows of the same days whose outcome is in and has no label."""
+    return _rows(runtime, snapshot, snapshot.definition, None, snapshot.train_until, unlabelled=True)
 
 
 def _refusal(runtime: Runtime, verdict: str, answer: Mapping[str, Any] | None) -> str:

@@ -5,6 +5,7 @@ Apart from `stages`, for it is the one task that waits for work elsewhere, and t
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from incumbent.embedded.settings import Settings
 from incumbent_airflow.runtime import Runtime
-from incumbent_airflow.stages import failing, snapshot_of
+from incumbent_airflow.stages import failing, snapshot_of, training_rows
 
 if TYPE_CHECKING:
     from incumbent.promote import Run
     from incumbent.records import Training
     from incumbent.train.progress import Progress
+    from incumbent.train.stage import Planned
+
+LOG = logging.getLogger(__name__)
+LOOKED_AT_ROWS = 1_000_000  # read and looked at in seven seconds, and in less than two gigabytes
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Begun:
 def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> Begun:
     """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
     from incumbent.promote import open_run
+    from incumbent.records import FRESH
     from incumbent.train.ray_job import open_jobs, submit
     from incumbent.train.stage import find_training, plan_training, store_training
 
@@ -44,6 +50,8 @@ def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> 
         if (found := find_training(store, request_id, origin)) is not None:
             return Begun(_told(found))
         planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id, origin)
+        if origin == FRESH:  # the gate looks at the same rows for all candidates
+            _refuse_leaks(runtime, planned)
         run = open_run(store, settings.mlflow_uri, planned.candidate.name, os.environ)
         if planned.launcher == "ray":
             return Begun(None, submit(store, planned.work, open_jobs(store, settings), settings))
@@ -101,6 +109,21 @@ def finish_training(
         planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id, origin)
         result = outcome(store, planned.work, jobs, job, state)
         return _told(store_training(store, planned, result, runtime.settings))
+
+
+def _refuse_leaks(runtime: Runtime, planned: Planned) -> None:
+    """Refuse to fit what the gate against leaks would reject, where that takes seconds to say.
+
+    Raises:
+        TrainingError: A feature leaks the label, and nobody vouches for it.
+    """
+    from incumbent.evaluate.leaks import refuse_leaks
+
+    snapshot = planned.work.snapshot
+    if (rows := sum(part["rows"] for part in snapshot.features)) > LOOKED_AT_ROWS:
+        LOG.info("the gate alone looks for leaks: %d rows are too many to hold them here", rows)
+        return
+    refuse_leaks(runtime.store, runtime.model, planned.candidate.request, lambda: training_rows(runtime, snapshot))
 
 
 def _told(training: Training) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from incumbent.config import Model
 from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.contest import Contest
-from incumbent.evaluate.leaks import look
+from incumbent.evaluate.leaks import look, looked
 from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
 from incumbent.store import ModelStore
@@ -158,14 +159,14 @@ def _contests(
     clusters, unit = cluster_codes(own, model.evaluate.cluster)
     incumbent = store.records.get(ModelVersion, champion.version) if champion else None
     champion_scores, chance, baseline, feature = None, 0.0, None, ""
-    seen = training_rows()
-    found = look(seen, candidate)
+    seen = cache(training_rows)
+    found = looked(store, request.id, candidate.task, lambda: look(seen(), candidate.features, candidate.task))
     if incumbent:
         theirs = own if incumbent.definition == candidate.definition else rows(incumbent.definition)
         check_same_rows(own, theirs, model.keys)
         champion_scores = _scores(predict, incumbent, theirs)
     else:
-        training = seen.filter(seen["label"].is_valid())
+        training = seen().filter(seen()["label"].is_valid())
         chance = float(np.mean(training["label"].to_numpy())) if training.num_rows else 0.0
         feature, baseline = best_single_feature(training, own, candidate.features, model.task)
     contest = Contest(
