@@ -138,14 +138,24 @@ class Label(Strict):
     """What is predicted, as SQL over the outcomes source.
 
     Attributes:
-        sql: Expression over outcome columns; boolean or 0/1 for binary, a number for regression.
+        sql: Expression over outcome columns; boolean or 0/1 for binary, a number for regression, for multiclass one of
+            `classes`, as text.
         where: Filter of outcomes that have a label at all (cancelled flights have none).
         delay_days: Days after an event until its outcome is known; the default embargo.
+        classes: Multiclass only, and needed there: three or more, in the order of the probabilities in a prediction.
     """
 
     sql: str
     where: str = "true"
     delay_days: int = Field(1, ge=0)
+    classes: tuple[str, ...] = ()
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if classes and (len(set(classes)) < 3 or len(set(classes)) < len(classes) or "" in classes):
+            raise ValueError("`classes` are three or more, each once and none empty; two classes are task binary")
+        return classes
 
 
 class Evaluate(Strict):
@@ -169,11 +179,11 @@ class Gates(Strict):
     Attributes:
         alpha: One-sided error rate of the superiority test on fresh gate rows.
         alpha_degraded: The same while a labelled alarm says that the champion has degraded.
-        min_improvement: Smallest difference in the metric worth a change (AUC, or share of error).
+        min_improvement: Smallest difference in the metric worth a change (AUC, or share of error or log loss).
         min_positives: Least rows of each class among the gate rows (rows, for a regression).
         min_clusters: Least number of clusters among the gate rows.
         max_logloss_increase: Largest relative increase of the loss that its upper bound may show.
-        calibration_tolerance: Share by which the mean prediction may miss, beyond two errors.
+        calibration_tolerance: Share by which the mean prediction (of each class) may miss, beyond two errors.
         min_train_rows: Least training rows of a cold start.
         allow_leaks: Features that a person vouches for: they pass the gate against leaks whatever it finds.
     """
@@ -284,7 +294,8 @@ class Train(Strict):
             never when absent. The embargo lies between them and the rows that are learned from.
         validation_days: Newest days of the training rows that are validation rows, with `early_stopping` or a `search`;
             a `split` in model.py chooses them instead.
-        weight: SQL over a feature row, `label` and `local_date` that says what the row weighs.
+        weight: SQL over a feature row, `label` and `local_date` that says what the row weighs. A class is there its
+            position in `label.classes`, from 0 on.
         balance: Let both classes of a binary task weigh the same; predictions stay probabilities.
         checkpoint_every: Most rounds between two checkpoints.
         checkpoint_seconds: Most seconds between two checkpoints, where rounds take long.
@@ -463,7 +474,7 @@ class Model(Strict):
         name: Name; equals the folder's.
         owner: Who answers for it; shown in Airflow, as a tag, which has its longest length.
         description: What it is for; stands at the head of its DAGs' docs.
-        task: `binary` or `regression`.
+        task: `binary`, `multiclass` or `regression`; for good, as predictions and ledger are of one task.
         grain: How long one batch is: `month`, `week`, `day` or `hour`.
         timezone: Zone whose calendar the partitions follow.
         start, end: First and last partition key; no schedule runs outside. What is delivered is taken anyway.
@@ -476,7 +487,7 @@ class Model(Strict):
     name: str = Field(pattern=NAME)
     owner: str = Field(max_length=80)
     description: str = ""
-    task: Literal["binary", "regression"]
+    task: Literal["binary", "multiclass", "regression"]
     grain: Grain
     timezone: str = "UTC"
     start: str
@@ -529,6 +540,14 @@ class Model(Strict):
                     raise ValueError(f"{error.found!r} is no {self.grain} key") from error
                 except OverflowError as error:
                     raise ValueError(f"{key!r} ends after the last date that a calendar has") from error
+        return self
+
+    @model_validator(mode="after")
+    def _label_fits_task(self) -> Model:
+        if (self.task == "multiclass") != bool(self.label.classes):
+            raise ValueError("`label.classes` is of task multiclass, which needs it")
+        if self.train.balance and self.task != "binary":
+            raise ValueError("`train.balance` is of task binary; say with `train.weight` what a row weighs")
         return self
 
     @property

@@ -186,7 +186,7 @@ class Snapshot(Record):
         features: Feature partitions, in key order.
         outcomes: Outcome partitions, in key order.
         contracts: Source name to contract digest.
-        label: The label's SQL and the filter on outcomes.
+        label: The label's SQL and the filter on outcomes; of a multiclass task its classes too.
         train_until: First local day that is not a training row any more (ISO date).
         gate_from: First local day of the gate rows.
         gate_until: First local day after the gate rows.
@@ -204,6 +204,11 @@ class Snapshot(Record):
     train_until: str
     gate_from: str
     gate_until: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of its label, in the order of their numbers; none of a task that has no classes."""
+        return tuple(self.label.get("classes", ()))
 
     @property
     def id(self) -> str:
@@ -236,6 +241,7 @@ class ModelVersion(Record):
         since: First local day of its training rows; empty if the window's first.
         functions: Digest of the stored `model.py` whose `metric`, `objective` or `split` had a part in the training;
             empty if none had. That of `features` is in the definition.
+        classes: Of a multiclass task, in the order of its probabilities; else empty.
     """
 
     kind: ClassVar[str] = "versions"
@@ -259,6 +265,12 @@ class ModelVersion(Record):
     base: str = ""
     since: str = ""
     functions: str = ""
+    classes: tuple[str, ...] = ()
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of what is predicted of one row: () for one number, (n_classes,) for a multiclass task."""
+        return (len(self.classes),) if self.classes else ()
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,12 @@ def test_good_folder_with_the_shipped_defaults(tmp_path: Path) -> None:
     [
         ("owner: me", "ownr: me", "owner"),
         ("owner: me", f"owner: {'x' * 95}", "at most 80"),
-        ("task: binary", "task: binarry", "'binary' or 'regression'"),
+        ("task: binary", "task: binarry", "'binary', 'multiclass' or 'regression'"),
+        ("task: binary", "task: multiclass", "`label.classes` is of task multiclass, which needs it"),
+        ("label: {sql: y}", "label: {sql: y, classes: [a, b, c]}", "`label.classes` is of task multiclass"),
+        ("label: {sql: y}", "label: {sql: y, classes: [a, b]}", "two classes are task binary"),
+        ("label: {sql: y}", "label: {sql: y, classes: [a, b, c, a]}", "each once"),
+        ("label: {sql: y}", "label: {sql: y, classes: [1, 2, 3]}", "`label.classes.0`"),
         ("start: 2013-01", "start: 2013-1", "no month key"),
         ("label: {sql: y}", "label: {sql: y, delay: 1}", "delay"),
         ("label: {sql: y}", "label: {sql: y}\ngates: {alpha: 1.5}", "gates.alpha"),
@@ -75,6 +80,30 @@ def test_each_mistake_is_named(tmp_path: Path, old: str, new: str, says: str) ->
     assert says in str(caught.value)
     assert "model.yaml" in caught.value.where
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own error
+
+
+CLASSES = GOOD.replace("task: binary", "task: multiclass").replace("sql: y", "sql: y, classes: [low, mid, high]")
+
+
+def test_classes_keep_their_order_and_are_no_matter_of_balance(tmp_path: Path) -> None:
+    assert load_model(write(tmp_path, CLASSES)).model.label.classes == ("low", "mid", "high")
+    for text in (CLASSES, GOOD.replace("task: binary", "task: regression")):
+        with pytest.raises(ConfigError, match=r"`train\.balance` is of task binary; say with `train\.weight`"):
+            load_model(write(tmp_path, f"{text}train: {{balance: true}}\n"))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "instead"),
+    [
+        ("xgboost", "num_class", "; say label.classes instead"),
+        ("lightgbm", "num_class", "; say label.classes instead"),
+        ("xgboost", "multi_strategy", ""),
+    ],
+)
+def test_what_follows_from_the_classes_is_no_parameter(tmp_path: Path, estimator: str, name: str, instead: str) -> None:
+    text = f"{CLASSES}train: {{estimator: {estimator}, params: {{{name}: 4}}}}\n"
+    with pytest.raises(ConfigError, match=f"'{name}' is not a parameter to set here{instead}"):
+        load_model(write(tmp_path, text))
 
 
 DATABASE = """

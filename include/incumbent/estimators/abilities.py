@@ -48,6 +48,8 @@ ABILITIES: Mapping[str, Ability] = {
             "objective": "task",
             "device": "train.device",
             "seed": "train.seed",
+            "num_class": "label.classes",
+            "multi_strategy": "",  # trees of all classes at once take no text feature and no constraint, nor explain
             "nthread": "",
             "tree_method": "",
         },
@@ -58,6 +60,7 @@ ABILITIES: Mapping[str, Ability] = {
         metric=True,
         decided={
             "objective": "task",
+            "num_class": "label.classes",
             "device_type": "train.device",
             "seed": "train.seed",
             "num_threads": "train.cpus_per_worker",

@@ -17,15 +17,17 @@ Matrix = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Encoder:
-    """Ordered features, and the vocabulary of those that are text.
+    """Ordered features, the vocabulary of those that are text, and what the numbers of the labels stand for.
 
     Attributes:
         features: Feature names in the model's order.
         categories: Text feature to its levels in code order: the sorted levels of the training rows.
+        classes: Of a multiclass task, in the order of their numbers; else empty.
     """
 
     features: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]]
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def learn(cls, rows: pa.Table, features: Sequence[str]) -> Encoder:

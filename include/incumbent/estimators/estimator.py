@@ -26,7 +26,12 @@ class Estimator(Protocol):
         """Begin a fit, or go on from a model that `Rounds.save` gave."""
 
     def predict(self, loaded: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
-        """Return one prediction per row, shape (n_rows,); a probability for a binary task."""
+        """Return one prediction per row.
+
+        Returns:
+            Shape (n_rows,), a probability for a binary task; for a multiclass one shape (n_rows, n_classes), the
+            probabilities of the version's classes, which sum to 1 in each row.
+        """
 
     def save(self, model: bytes, encoder: Encoder, definition: str, snapshot: str) -> bytes:
         """Return the model file that says itself what its numbers mean."""
@@ -38,7 +43,12 @@ class Estimator(Protocol):
         """Return a model to predict with, verified before this process parses a byte."""
 
     def explain(self, loaded: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
-        """Return what each feature adds to a row's margin, shape (n_rows, n_features + 1), the bias last."""
+        """Return what each feature adds to a row's margin, the bias last.
+
+        Returns:
+            Shape (n_rows, n_features + 1); for a multiclass task (n_rows, n_classes, n_features + 1): each class has a
+            margin of its own.
+        """
 
 
 def estimator(name: str) -> Estimator:

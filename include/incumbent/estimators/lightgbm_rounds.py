@@ -26,8 +26,8 @@ from incumbent.estimators.rounds import Given
 from incumbent.estimators.shards import Shard
 from incumbent.records import digest_of
 
-OBJECTIVES = {"binary": "binary", "regression": "regression"}
-METRICS = {"binary": "binary_logloss", "regression": "rmse"}
+OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
+METRICS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "rmse"}
 SAMPLING = {
     "bagging_fraction", "pos_bagging_fraction", "neg_bagging_fraction", "bagging_freq", "feature_fraction",
     "feature_fraction_bynode",
@@ -48,7 +48,7 @@ class LightgbmRounds:
 
     def __init__(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> None:
         own = canonical(given.params)
-        params = parameters(given.task, own, given.threads) | {"seed": given.seed}
+        params = parameters(given.task, own, given.threads, len(train.encoder.classes)) | {"seed": given.seed}
         self._truth = truths(given.functions, train, validation, given.class_weight)
         self.exact = own.keys() <= EXACT
         self.segment = 1
@@ -131,10 +131,11 @@ class LightgbmRounds:
         return text(booster, booster.current_iteration())
 
 
-def parameters(task: str, own: Mapping[str, Any], threads: int) -> dict[str, Any]:
+def parameters(task: str, own: Mapping[str, Any], threads: int, classes: int = 0) -> dict[str, Any]:
     """Return the booster parameters: the user's, with what the project decides laid over them."""
     decided = {"objective": OBJECTIVES[task], "num_threads": threads, "deterministic": True, "force_row_wise": True}
-    return {"metric": METRICS[task], **own, **decided, "verbosity": -1}
+    several = {"num_class": classes} if classes else {}
+    return {"metric": METRICS[task], **own, **decided, **several, "verbosity": -1}
 
 
 def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +174,8 @@ def binned(
     """Return binned rows; validation rows in the bins of the training rows, all from what a booster predicts."""
     scores = None
     if before is not None:
-        scores = np.concatenate([_margins(before, batch.matrix, given.threads) for batch in shard])
+        margins = np.concatenate([_margins(before, batch.matrix, given.threads) for batch in shard])
+        scores = margins.ravel(order="F")  # of several classes it wants all rows of the first one, then of the next
     reader = _Reader(shard)
     labels, weights = shard.labels(), shard.weights()
     data = lgb.Dataset(

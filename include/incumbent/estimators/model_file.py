@@ -22,16 +22,18 @@ def seal_of(encoder: Encoder, definition: str, snapshot: str) -> str:
     """
     categories = {name: list(levels) for name, levels in encoder.categories.items()}
     said = {"features": list(encoder.features), "categories": categories, "definition": definition}
-    return canonical_json({**said, "snapshot": snapshot}).decode()
+    classes = {"classes": list(encoder.classes)} if encoder.classes else {}
+    return canonical_json({**said, **classes, "snapshot": snapshot}).decode()
 
 
 def check_seal(found: str | None, version: ModelVersion) -> None:
     """Refuse a manifest that says something else than the model file; a file without a seal says nothing.
 
     Raises:
-        ModelError: Features, vocabulary, definition or snapshot differ.
+        ModelError: Features, vocabulary, classes, definition or snapshot differ.
     """
-    expected = seal_of(Encoder(version.features, version.categories), version.definition, version.snapshot)
+    encoder = Encoder(version.features, version.categories, version.classes)
+    expected = seal_of(encoder, version.definition, version.snapshot)
     if found is not None and found != expected:
         raise ModelError(
             "the manifest says something else than the model file",

@@ -60,13 +60,14 @@ def load(data: bytes, version: ModelVersion) -> Any:
 
 
 def predict(session: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
-    """Return one prediction per row, shape (n_rows,); a probability for a binary task.
+    """Return one prediction per row, or one probability per row and class; see `Estimator.predict`.
 
     Raises:
-        ModelError: It cannot take the rows.
+        ModelError: It cannot take the rows, or gives no probabilities of the classes.
     """
+    classes = len(version.classes)
     try:
-        found = [onnx_session.predictions(session, matrix) for matrix in _batches(version, rows)]
+        found = [onnx_session.predictions(session, matrix, classes) for matrix in _batches(version, rows)]
     except ValueError as error:
         raise ModelError(
             "an ONNX model cannot predict",
@@ -75,7 +76,7 @@ def predict(session: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[
             found=error,
             next_step="roll back to an earlier generation",
         ) from error
-    return np.concatenate([np.empty(0), *found])
+    return np.concatenate([np.empty((0, *version.row_shape)), *found])
 
 
 def explain(session: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,6 +26,7 @@ BESIDE = ("label", "weight")  # columns of the rows beside the features
 LARGEST = 2**31 - 1  # bytes that protobuf can read
 SAMPLE_ROWS = 2000
 TINY = 1e-15
+METRICS = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
 
 
 class OnnxRounds:
@@ -38,7 +40,7 @@ class OnnxRounds:
         self._given, self._rows, self._model = given, train, start
         self._session: Any = None if start is None else onnx_session.opened(start)
         self.done = 0 if start is None else 1
-        self.metric = "logloss" if given.task == "binary" else "rmse"
+        self.metric = METRICS[given.task]
 
     def add(self) -> bool:
         """Run the script, and take its model if it can be used.
@@ -63,7 +65,7 @@ class OnnxRounds:
             total += float(weights @ self._losses(batch))
             weighed += float(weights.sum())
         mean = total / weighed
-        return mean if self._given.task == "binary" else float(np.sqrt(mean))
+        return float(np.sqrt(mean)) if self._given.task == "regression" else mean
 
     def save(self) -> bytes:
         """Return the model."""
@@ -76,12 +78,12 @@ class OnnxRounds:
     def importance(self, rounds: int) -> dict[str, float]:
         """Return each feature's share of how much predictions of some rows change when it is shuffled."""
         matrix = self._sample()
-        before, random = onnx_session.predictions(self._session, matrix), np.random.default_rng(self._given.seed)
+        before, random = self._predictions(matrix), np.random.default_rng(self._given.seed)
         changes = []
         for position in range(matrix.shape[1]):
             other = matrix.copy()
             other[:, position] = random.permutation(other[:, position])
-            changes.append(float(np.abs(onnx_session.predictions(self._session, other) - before).mean()))
+            changes.append(float(np.abs(self._predictions(other) - before).mean()))
         total = sum(changes) or 1.0
         return {name: each / total for name, each in zip(self._rows.encoder.features, changes, strict=True)}
 
@@ -117,8 +119,9 @@ class OnnxRounds:
             raise _unusable("none" if not path.is_file() else f"one of {path.stat().st_size:,} bytes")
         data, sample, columns = path.read_bytes(), folder / "sample.npy", len(self._rows.encoder.features)
         np.save(sample, self._sample())
+        asked = [self._given.task, str(len(self._rows.encoder.classes)), str(sample)]
         try:
-            survive(onnx_session.__file__, [self._given.task, str(sample)], data, digest_of(data), "onnxruntime")
+            survive(onnx_session.__file__, asked, data, digest_of(data), "onnxruntime")
         except ModelError as error:
             raise _unusable(str(error.found)) from error
         session = onnx_session.opened(data)
@@ -134,10 +137,17 @@ class OnnxRounds:
         return np.concatenate([batch.matrix[::step] for batch in self._rows])[:SAMPLE_ROWS]
 
     def _losses(self, batch: Batch) -> Any:
-        found = onnx_session.predictions(self._session, batch.matrix)
-        if self._given.task != "binary":
+        found = self._predictions(batch.matrix)
+        if self._given.task == "regression":
             return (found - batch.labels) ** 2
-        return -np.log(np.clip(np.where(batch.labels == 1, found, 1 - found), TINY, 1))
+        if self._given.task == "multiclass":
+            of_truth = found[np.arange(len(found)), batch.labels.astype(np.int64)]
+        else:
+            of_truth = np.where(batch.labels == 1, found, 1 - found)
+        return -np.log(np.clip(of_truth, TINY, 1))
+
+    def _predictions(self, matrix: Matrix) -> npt.NDArray[np.float64]:
+        return onnx_session.predictions(self._session, matrix, len(self._rows.encoder.classes))
 
 
 def _weights(batch: Batch) -> Any:
@@ -146,14 +156,16 @@ def _weights(batch: Batch) -> Any:
 
 def _encoding(encoder: Encoder) -> dict[str, Any]:
     categories = {name: list(levels) for name, levels in encoder.categories.items()}
-    return {"features": list(encoder.features), "categories": categories}
+    classes = {"classes": list(encoder.classes)} if encoder.classes else {}
+    return {"features": list(encoder.features), "categories": categories, **classes}
 
 
 def _unusable(found: str) -> TrainingError:
     return TrainingError(
         "the training script left no model that can be scored with",
         where="train.script in model.yaml",
-        expected=f"{MODEL} in its working folder: one float matrix in, one finite prediction a row out",
+        expected=f"{MODEL} in its working folder: one float matrix in, one finite prediction a row out (of several "
+        "classes the probability of each)",
         found=found,
         next_step="correct the script; docs/estimators.md says what it gets and what it has to leave",
     )

@@ -1,7 +1,7 @@
 """Open an ONNX model and predict with it; as a script, do so in a process of its own, which it may take with it.
 
-`python -I onnx_session.py [TASK ROWS.npy] < model.onnx` ends with 0 if the model can be used. It imports nothing of
-Incumbent: in isolation the child does not know where that is.
+`python -I onnx_session.py [TASK CLASSES ROWS.npy] < model.onnx` ends with 0 if the model can be used. It imports
+nothing of Incumbent: in isolation the child does not know where that is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 NAMES = ("prediction", "probabilities")  # which of several outputs is meant
+NEAR = 1e-3  # how near to 1 probabilities of a row sum before they are made to
 ELSEWHERE = b"\x0a\x08location"  # how a tensor begins to say which other file its numbers lie in
 
 
@@ -68,23 +69,43 @@ def output_of(session: Any) -> str:
     return name
 
 
-def predictions(session: Any, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def predictions(session: Any, matrix: npt.NDArray[np.float32], classes: int = 0) -> npt.NDArray[np.float64]:
     """Return one prediction per row, shape (n_rows,); of two columns the second, which is the one of class 1.
 
+    With several classes the probability of each, shape (n_rows, n_classes).
+
     Raises:
-        ValueError: It cannot take the rows, or gives another shape.
+        ValueError: It cannot take the rows, or gives another shape, or no probabilities of classes.
+    """
+    values = outputs_of(session, matrix)
+    fitting = ((len(matrix), classes),) if classes else ((len(matrix),), (len(matrix), 1), (len(matrix), 2))
+    if values.shape not in fitting:
+        raise ValueError(f"of {len(matrix)} rows it makes predictions of shape {values.shape}")
+    if not classes:
+        return values.reshape(len(matrix), -1)[:, -1]
+    sums = values.sum(axis=1)
+    if bool((values < 0).any()) or bool((np.abs(sums - 1) > NEAR).any()):
+        raise ValueError(
+            f"probabilities from {values.min():g} on, whose sums over a row are {sums.min():g} to {sums.max():g}"
+        )
+    shares: npt.NDArray[np.float64] = values / sums[:, None]
+    return shares
+
+
+def outputs_of(session: Any, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return what a model says of some rows, in whatever shape.
+
+    Raises:
+        ValueError: It cannot take the rows.
     """
     try:
         (found,) = session.run([output_of(session)], {session.get_inputs()[0].name: matrix})
     except Exception as error:
         raise ValueError(" ".join(str(error).split())[:300]) from error
-    values = np.asarray(found, dtype=np.float64)
-    if values.shape not in ((len(matrix),), (len(matrix), 1), (len(matrix), 2)):
-        raise ValueError(f"of {len(matrix)} rows it makes predictions of shape {values.shape}")
-    return values.reshape(len(matrix), -1)[:, -1]
+    return np.asarray(found, dtype=np.float64)
 
 
-def check_predictions(session: Any, task: str, matrix: npt.NDArray[np.float32]) -> None:
+def check_predictions(session: Any, task: str, matrix: npt.NDArray[np.float32], classes: int = 0) -> None:
     """Refuse a model whose predictions could not be scored with, on some rows and on one without any value.
 
     Raises:
@@ -92,22 +113,22 @@ def check_predictions(session: Any, task: str, matrix: npt.NDArray[np.float32]) 
     """
     nothing = np.full((1, matrix.shape[1]), np.nan, dtype=np.float32)
     for rows, which in ((matrix, "training rows"), (nothing, "a row that has no value, as null and unseen levels are")):
-        values = predictions(session, rows)
+        values = predictions(session, rows, classes)
         if bad := int((~np.isfinite(values)).sum()):
             raise ValueError(f"{bad} of {len(values)} predictions are not finite, of {which}")
         if task == "binary" and bool(((values < 0) | (values > 1)).any()):
             raise ValueError(f"predictions from {values.min():g} to {values.max():g} are no probabilities, of {which}")
 
 
-def main(task: str = "", rows: str = "") -> int:
+def main(task: str = "", classes: str = "0", rows: str = "") -> int:
     """Return 0 if the model on standard input can be used; else say why not."""
     try:
         session = opened(sys.stdin.buffer.read())
         if rows:
             with open(rows, "rb") as file:  # noqa: PTH123 - the fewer imports the sooner
-                check_predictions(session, task, np.load(BytesIO(file.read())))
+                check_predictions(session, task, np.load(BytesIO(file.read())), int(classes))
         else:
-            predictions(session, np.zeros((2, columns_of(session) or 1), dtype=np.float32))
+            outputs_of(session, np.zeros((2, columns_of(session) or 1), dtype=np.float32))
     except ValueError as error:
         sys.stderr.write(str(error))
         return 1

@@ -20,7 +20,7 @@ class Given:
     """What a fit is told, besides its rows.
 
     Attributes:
-        task: `binary` or `regression`.
+        task: `binary`, `multiclass` or `regression`.
         params: The user's parameters.
         seed: Base seed.
         device: `cpu` or `cuda`.

@@ -64,20 +64,21 @@ def load(data: bytes, version: ModelVersion) -> xgb.Booster:
 
 
 def predict(booster: xgb.Booster, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
-    """Return one prediction per row, shape (n_rows,); a probability for a binary task."""
+    """Return one prediction per row, or one probability per row and class; see `Estimator.predict`."""
     found = [np.asarray(booster.predict(data), dtype=np.float64) for data in _batches(version, rows)]
-    return np.concatenate([np.empty(0), *found])
+    return np.concatenate([np.empty((0, *version.row_shape)), *found])
 
 
 def explain(booster: xgb.Booster, version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
-    """Return what each feature adds to a row's margin, shape (n_rows, n_features + 1), the bias last.
+    """Return what each feature adds to a row's margin, the bias last; see `Estimator.explain`.
 
-    Exact TreeSHAP: a row's numbers sum to its margin, a logit for a binary task.
+    Exact TreeSHAP: a row's numbers sum to its margin, a logit for a binary task. For a multiclass one the margins of a
+    row's classes are the logarithms of their probabilities, but for one number that they have in common.
     """
     found = [
         np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64) for data in _batches(version, rows)
     ]
-    return np.concatenate([np.empty((0, len(version.features) + 1)), *found])
+    return np.concatenate([np.empty((0, *version.row_shape, len(version.features) + 1)), *found])
 
 
 def parse(data: bytes) -> xgb.Booster:

@@ -25,8 +25,8 @@ from incumbent.estimators.own_functions import METRIC, gradients_of, score_of, t
 from incumbent.estimators.rounds import Given, GroupBroken
 from incumbent.estimators.shards import Shard
 
-OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
-METRICS = {"binary": "logloss", "regression": "rmse"}
+OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
+METRICS = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
 SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
 COLLECTIVE = "src/collective/"  # the file of every error that comes of workers that do not reach each other
 SEGMENT = 5  # new samplers cost a twentieth of a round
@@ -37,7 +37,7 @@ class XgboostRounds:
     """A booster over binned rows; see `incumbent.estimators.rounds.Rounds`."""
 
     def __init__(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> None:
-        params = parameters(given.task, given.params, given.device, given.threads)
+        params = parameters(given.task, given.params, given.device, given.threads, len(train.encoder.classes))
         self._sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
         params |= {"seed": given.seed, "seed_per_iteration": self._sampled}
         self.exact = True
@@ -141,10 +141,11 @@ def _intercept(params: Mapping[str, Any], rows: xgb.QuantileDMatrix) -> str:
         return str(json.loads(begun.save_config())["learner"]["learner_model_param"]["base_score"])
 
 
-def parameters(task: str, given: Mapping[str, Any], device: str, threads: int) -> dict[str, Any]:
+def parameters(task: str, given: Mapping[str, Any], device: str, threads: int, classes: int = 0) -> dict[str, Any]:
     """Return the booster parameters: the user's, with what the project decides laid over them."""
     decided = {"objective": OBJECTIVES[task], "device": device, "nthread": threads, "tree_method": "hist"}
-    return {"eval_metric": METRICS[task], "verbosity": 0, **given, **decided}
+    several = {"num_class": classes} if classes else {}
+    return {"eval_metric": METRICS[task], "verbosity": 0, **given, **decided, **several}
 
 
 def gain_shares(booster: xgb.Booster, features: tuple[str, ...]) -> dict[str, float]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from incumbent.classes import SCORE, score_names
 from incumbent.config import Model
 from incumbent.errors import FeatureError
 
-RESERVED = ("partition", "label", "local_date", "score")  # columns that stages add to feature rows
+RESERVED = ("partition", "label", "local_date", SCORE)  # columns that stages add to feature rows
 
 
 def plain_types(rows: pa.Table) -> pa.Table:
@@ -69,7 +70,7 @@ def check_features(model: Model, schema: pa.Schema, where: str) -> None:
         what, expected = "the feature definition has no features", "at least one column beside keys and time"
         raise wrong(where, "*", what, expected, "none", "select one")
     for field in features:
-        _check_feature(field, where)
+        _check_feature(model, field, where)
 
 
 def wrong(where: str, column: str, what: str, expected: str, found: object, next_step: str) -> FeatureError:
@@ -77,9 +78,10 @@ def wrong(where: str, column: str, what: str, expected: str, found: object, next
     return FeatureError(what, where=f"{where}, column {column}", expected=expected, found=found, next_step=next_step)
 
 
-def _check_feature(field: pa.Field, where: str) -> None:
-    if field.name in RESERVED:
-        what, expected = "a feature has a reserved name", f"none of {', '.join(RESERVED)}"
+def _check_feature(model: Model, field: pa.Field, where: str) -> None:
+    reserved = (*RESERVED, *score_names(model.label.classes))
+    if field.name in reserved:
+        what, expected = "a feature has a reserved name", f"none of {', '.join(dict.fromkeys(reserved))}"
         raise wrong(where, field.name, what, expected, field.name, "rename it with AS")
     known = (pa.types.is_int64, pa.types.is_float64, pa.types.is_boolean, pa.types.is_string)
     if not any(is_known(_plain_type(field.type)) for is_known in known):

@@ -144,9 +144,9 @@ def _reading(files: list[Path], kept_out: Sequence[str]) -> str:
     return f"SELECT {columns} FROM read_parquet([{names}], hive_partitioning=false)"
 
 
-def literal(path: Path) -> str:
-    """Return a path as SQL text."""
-    return "'" + str(path).replace("'", "''") + "'"
+def literal(value: Path | str) -> str:
+    """Return a path, or other text, as SQL text."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _query(

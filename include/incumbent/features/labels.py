@@ -9,20 +9,59 @@ import duckdb
 
 from incumbent.config import Model
 from incumbent.errors import ConfigError
-from incumbent.features.compute import quoted
+from incumbent.features.compute import literal, quoted
 from incumbent.sensitive import MASK, quotable
+
+SHOWN = 5
 
 
 def label_query(model: Model, outcomes: str) -> str:
     """Return the query of keys and `label` (DOUBLE) of the outcomes that have a label.
 
+    A class is its position among the model's classes; see `check_classes` for what is none of them.
+
     Args:
-        model: Its `label.sql` and `label.where` say what the truth is.
+        model: Its `label.sql`, `label.where` and `label.classes` say what the truth is.
         outcomes: A table, a view, or a query in brackets.
     """
+    label = model.label.sql
+    if classes := model.label.classes:
+        label = f"list_position([{', '.join(map(literal, classes))}], ({label})::VARCHAR) - 1"
     return (
-        f"SELECT * FROM (SELECT {quoted(model.keys)}, ({model.label.sql})::DOUBLE AS label "
+        f"SELECT * FROM (SELECT {quoted(model.keys)}, ({label})::DOUBLE AS label "
         f"FROM {outcomes} WHERE {model.label.where}) WHERE label IS NOT NULL"
+    )
+
+
+def check_classes(connection: duckdb.DuckDBPyConnection, model: Model, outcomes: str) -> None:
+    """Refuse labels that are none of the model's classes: left out, they would be missed by nobody.
+
+    Args:
+        connection: A database that has the outcomes.
+        model: Whose label it is; one without classes has nothing to refuse.
+        outcomes: As in `label_query`.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    if not (classes := model.label.classes):
+        return
+    text = f"({model.label.sql})::VARCHAR"
+    query = (
+        f"SELECT {text}, count(*) FROM {outcomes} WHERE ({model.label.where}) "
+        f"AND {text} NOT IN ({', '.join(map(literal, classes))}) GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    if not (found := connection.execute(query).fetchall()):
+        return
+    hide = bool(model.sensitive.masked.get(model.outcome_source))
+    shown = MASK if hide else ", ".join(repr(value) for value, _ in found[:SHOWN])
+    more = f" and {len(found) - SHOWN} others" if len(found) > SHOWN and not hide else ""
+    raise ConfigError(
+        "a label is none of the classes",
+        where=f"model {model.name}: label",
+        expected="one of " + ", ".join(classes[:20]),
+        found=f"{shown}{more} in {sum(rows for _, rows in found)} outcomes",
+        next_step="add it to label.classes, call it by one of them in label.sql, or leave it out with label.where",
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from incumbent.config import Label, Model
 from incumbent.features.build import rows_beside
 from incumbent.features.compute import open_duckdb, quoted
-from incumbent.features.labels import label_query, told_of_label, two_labels
+from incumbent.features.labels import check_classes, label_query, told_of_label, two_labels
 from incumbent.partitions import end_of
 from incumbent.records import Part, Snapshot
 from incumbent.store import ModelStore, Table
@@ -27,6 +27,9 @@ def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequ
         store: The model's store.
         model: Its configuration; `label.sql` and `label.where` say what the truth is.
         partitions: Outcome partition keys, or exact contents.
+
+    Raises:
+        ConfigError: The label cannot be computed, is none of the classes, or a row has two.
     """
     return _labels(model, _outcomes(store, model, partitions))
 
@@ -147,6 +150,7 @@ def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
     try:
         connection.register("outcomes", outcomes)
         with told_of_label(model, outcomes.column_names):
+            check_classes(connection, model, "outcomes")
             labels = connection.sql(label_query(model, "outcomes")).to_arrow_table()
             _check_keys(connection, model, labels)
         return labels

@@ -80,7 +80,8 @@ def compose(
         features=tuple(asdict(features[key]) for key in both),
         outcomes=tuple(asdict(outcomes[key]) for key in both),
         contracts=dict(contracts),
-        label=model.label.model_dump(mode="json"),
+        # Without classes as it was before there were any: the same rows are the same training set.
+        label=model.label.model_dump(mode="json", exclude=None if model.label.classes else {"classes"}),
         train_until=(gate_from - timedelta(days=model.embargo_days)).isoformat(),
         gate_from=gate_from.isoformat(),
         gate_until=gate_until.isoformat(),

@@ -95,6 +95,8 @@ def _against(model: Model, snapshot: Snapshot, champion: ModelVersion) -> str:
         return f"is of estimator {champion.estimator}"
     if champion.definition != snapshot.definition:
         return "has another features.sql"
+    if tuple(champion.classes) != snapshot.classes:
+        return f"predicts the classes {', '.join(champion.classes)}"
     if champion.train_until > snapshot.train_until:
         return f"has seen rows up to {champion.train_until}, and the gate rows begin earlier than that"
     if _set_by_folder(model.train.params, champion) != _set_by_folder(champion.params, champion):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -29,6 +30,7 @@ class Labels:
         not_finite: Of them NaN or infinite.
         least, largest: Of the finite ones; 0 if there is none.
         others: A few finite values that are neither 0 nor 1.
+        missing: Classes that no row has.
     """
 
     rows: int
@@ -36,14 +38,16 @@ class Labels:
     least: float
     largest: float
     others: tuple[float, ...]
+    missing: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, labels: npt.NDArray[np.float64]) -> Self:
-        """Look at labels in memory, shape (n_rows,)."""
+    def of(cls, labels: npt.NDArray[np.float64], classes: Sequence[str] = ()) -> Self:
+        """Look at labels in memory, shape (n_rows,); of a multiclass task they are positions of classes."""
         finite = labels[np.isfinite(labels)]
         others = np.unique(finite[(finite != 0) & (finite != 1)][:10_000])[:SHOWN]
         ends = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
-        return cls(len(labels), len(labels) - len(finite), *ends, tuple(others.tolist()))
+        missing = _missing(classes, np.unique(finite)) if classes else ()
+        return cls(len(labels), len(labels) - len(finite), *ends, tuple(others.tolist()), missing)
 
 
 def labels_of(store: ModelStore, model: Model, snapshot: Snapshot) -> Labels:
@@ -55,15 +59,24 @@ def labels_of(store: ModelStore, model: Model, snapshot: Snapshot) -> Labels:
         ((rows, bad, least, largest),) = connection.execute(f"SELECT {whole} (isfinite(label)) FROM labels").fetchall()
         query = f"SELECT DISTINCT label FROM labels WHERE isfinite(label) AND label NOT IN (0, 1) LIMIT {SHOWN}"
         others = sorted(value for (value,) in connection.execute(query).fetchall())
-    return Labels(rows, bad, least or 0.0, largest or 0.0, tuple(others))
+        missing: tuple[str, ...] = ()
+        if classes := snapshot.classes:
+            seen = connection.execute("SELECT DISTINCT label FROM labels").fetchall()
+            missing = _missing(classes, [value for (value,) in seen])
+    return Labels(rows, bad, least or 0.0, largest or 0.0, tuple(others), missing)
+
+
+def _missing(classes: Sequence[str], seen: Iterable[float]) -> tuple[str, ...]:
+    numbers = {int(value) for value in seen}
+    return tuple(name for number, name in enumerate(classes) if number not in numbers)
 
 
 def check_labels(model: Model, partition: str, labels: Labels) -> None:
     """Refuse labels that nothing can be learned from.
 
     Raises:
-        TrainingError: No rows, a value that is not finite, one class, other values than 0 and 1,
-            or a constant target.
+        TrainingError: No rows, a value that is not finite, one class, a class that no row has, other values than 0
+            and 1, or a constant target.
     """
     where = f"model {model.name}, training rows up to {partition}"
     if not labels.rows:
@@ -91,6 +104,15 @@ def check_labels(model: Model, partition: str, labels: Labels) -> None:
             expected="0 or 1",
             found="other values" if hide else ", ".join(f"{value:g}" for value in labels.others),
             next_step="correct label.sql in model.yaml",
+        )
+    if labels.missing:
+        raise TrainingError(
+            "a class is not among the training rows",
+            where=where,
+            expected="rows of each of label.classes",
+            found=f"none of {', '.join(labels.missing[:SHOWN])} in {labels.rows} rows",
+            next_step="wait for outcomes of it, train on more partitions (train.window), or take it out of "
+            "label.classes and label.sql",
         )
     if labels.least == labels.largest:
         raise TrainingError(

@@ -24,7 +24,7 @@ from incumbent.estimators.encoding import Encoder
 from incumbent.estimators.shards import Chosen, chosen_groups
 from incumbent.features.build import feature_columns
 from incumbent.features.compute import literal, open_over, quoted
-from incumbent.features.labels import label_query, told_of_label, two_labels
+from incumbent.features.labels import check_classes, label_query, told_of_label, two_labels
 from incumbent.features.rows import as_snapped
 from incumbent.records import Part, Snapshot
 from incumbent.room import enough_room
@@ -165,7 +165,7 @@ def labels_known(
         files: Other files that the database may read.
 
     Raises:
-        ConfigError: The label cannot be computed.
+        ConfigError: The label cannot be computed, or is none of the classes.
         UnavailableError: There is no room for them.
     """
     model = as_snapped(model, snapshot)
@@ -183,8 +183,9 @@ def labels_known(
             ]
             where = f"model {model.name}, labels of snapshot {snapshot.id[:16]}"
             with told_of_label(model, table.columns()), enough_room(where, "train on fewer partitions: train.window"):
-                query = label_query(model, f"({' UNION ALL '.join(each)})")
-                connection.execute(f"CREATE TABLE labels AS {query}")
+                known = f"({' UNION ALL '.join(each)})"
+                check_classes(connection, model, known)
+                connection.execute(f"CREATE TABLE labels AS {label_query(model, known)}")
             yield connection
         finally:
             connection.close()

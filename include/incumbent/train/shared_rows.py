@@ -33,6 +33,7 @@ def share(checkpoints: Checkpoints, prepared: Prepared) -> tuple[str, int]:
     said = {
         "features": rows.features,
         "categories": prepared.encoder.categories,
+        "classes": prepared.encoder.classes,
         "class_weight": prepared.class_weight,
         "flat": asdict(prepared.flat),
         "bins": None if prepared.bins is None else _text(prepared.bins),
@@ -64,7 +65,8 @@ def shared(blobs: Blobs, name: str) -> Prepared:
         for number in range(file.num_row_groups):
             _add(roles, file.read_row_group(number))
     features = tuple(said["features"])
-    encoder = Encoder(features, {name: tuple(levels) for name, levels in said["categories"].items()})
+    categories = {name: tuple(levels) for name, levels in said["categories"].items()}
+    encoder = Encoder(features, categories, tuple(said.get("classes", ())))
     rows = TrainingRows(tuple(roles[0]), tuple(roles[1]), features)
     bins = None if said["bins"] is None else _numbers(*said["bins"])
     flat = Flat(**{what: tuple(names) for what, names in said.get("flat", {}).items()})

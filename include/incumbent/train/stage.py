@@ -169,6 +169,7 @@ def _version(
         base=work.base,
         since=work.since,
         functions=store.objects.put(functions.encode()) if functions else "",
+        classes=work.snapshot.classes,
         code={
             "incumbent": incumbent.__version__,
             "python": platform.python_version(),

@@ -41,7 +41,7 @@ class Base:
     @property
     def encoder(self) -> Encoder:
         """Its encoding: the codes of its levels stand in its trees, and a level that it does not know is none."""
-        return Encoder(self.version.features, self.version.categories)
+        return Encoder(self.version.features, self.version.categories, tuple(self.version.classes))
 
     def thresholds(self) -> Mapping[str, npt.NDArray[np.float32]]:
         """Return where its trees split each feature: a row has to be on the same side of all of them once binned."""

@@ -218,10 +218,11 @@ class Work:
         base = Base.of(store, self.base) if self.base else None
         rows = choose_rows(store, self.model, self.snapshot, files, self.since)
         labels = rows.labels()
+        classes = self.snapshot.classes
         check_count(self.model, self.snapshot.partition, len(labels))
-        check_labels(self.model, self.snapshot.partition, Labels.of(labels))
+        check_labels(self.model, self.snapshot.partition, Labels.of(labels, classes))
         check_rows(self.model, self.snapshot, rows)
-        encoder = base.encoder if base else rows.learn_encoder(files)
+        encoder = base.encoder if base else replace(rows.learn_encoder(files), classes=classes)
         flat = flat_features(files, rows.train, encoder)
         check_flat(flat, encoder.features, f"model {self.model.name}, training rows up to {self.snapshot.partition}")
         for line in flat.lines():

@@ -168,6 +168,74 @@ def test_other_bytes_are_refused_before_they_are_parsed() -> None:
         estimator.load(data + b" ", version)
 
 
+THREE = [
+    helper.make_node("MatMul", ["x", "w"], ["margins"]),
+    helper.make_node("Softmax", ["margins"], ["probabilities"], axis=1),
+]
+WEIGHTS = numpy_helper.from_array(np.array([[0.5, 0.0, -1.0], [-1.0, 0.0, 2.0]], np.float32), "w")
+
+
+CONSTANTS = {"zero": 0.0, "two": 2.0, "third": 1 / 3}
+SPREAD = [
+    helper.make_node("Mul", ["probabilities", "two"], ["much"]),
+    helper.make_node("Sub", ["much", "third"], ["y"]),
+]
+
+
+def three(*then: Any, gives: str = "probabilities") -> bytes:
+    """Return a model of three classes, or one that says something else of them."""
+    filled = [
+        helper.make_node("IsNaN", ["raw"], ["gone"]),
+        helper.make_node("Where", ["gone", "zero", "raw"], ["x"]),
+    ]
+    graph = helper.make_graph(
+        [*filled, *THREE, *then], "g",
+        [helper.make_tensor_value_info("raw", TensorProto.FLOAT, ["rows", 2])],
+        [helper.make_tensor_value_info(gives, TensorProto.FLOAT, None)],
+        [WEIGHTS, *(numpy_helper.from_array(np.array([value], np.float32), name) for name, value in CONSTANTS.items())],
+    )  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return bytes(made.SerializeToString())
+
+
+def test_of_several_classes_each_has_its_probability() -> None:
+    encoder = Encoder(ENCODER.features, ENCODER.categories, ("early", "late", "lost"))
+    data = estimator.save(three(), encoder, DEFINITION, "s")
+    _, binary = sealed(model_of())
+    version = ModelVersion(**{**vars(binary), "digest": digest_of(data), "classes": encoder.classes})
+    found = estimator.predict(estimator.load(data, version), version, ROWS)
+    assert found.shape == (200, 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=0, atol=1e-12)
+    margins = np.nan_to_num(encoder.matrix(ROWS)) @ np.array([[0.5, 0.0, -1.0], [-1.0, 0.0, 2.0]])
+    np.testing.assert_allclose(found, np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True), atol=1e-6)
+    assert estimator.predict(estimator.load(data, version), version, ROWS.slice(0, 0)).shape == (0, 3)
+    two = ModelVersion(**{**vars(version), "classes": ("early", "late")})
+    session = onnx_session.opened(data)
+    with pytest.raises(ModelError, match="cannot predict"):
+        estimator.predict(session, two, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("data", "classes", "why"),
+    [
+        (three(), 4, "of shape (2, 3)"),
+        (model_of(), 3, "of shape (2, 1)"),
+        (
+            three(helper.make_node("Mul", ["probabilities", "two"], ["y"]), gives="y"),
+            3,
+            "whose sums over a row are 2 to 2",
+        ),
+        (three(*SPREAD, gives="y"), 3, "whose sums over a row are 1 to 1"),
+    ],
+    ids=["another number of classes", "one number", "twice as much", "some below 0"],
+)
+def test_what_are_no_probabilities_of_the_classes_is_named(data: bytes, classes: int, why: str) -> None:
+    session, rows = onnx_session.opened(data), np.array([[-1.0, -2.0], [3.0, 4.0]], np.float32)
+    with pytest.raises(ValueError) as caught:
+        onnx_session.check_predictions(session, "multiclass", rows, classes)
+    assert why in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("nodes", "task", "why"),
     [

@@ -1,15 +1,18 @@
 """Features and labels are joined row by row, never multiplied."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from small_training import small_model, small_store
+from small_training import CLASSES, class_model, small_model, small_store
 
+from incumbent.config import Model
 from incumbent.errors import ConfigError
 from incumbent.features.rows import label_rows, labelled_rows, outcome_keys
 from incumbent.snapshot import take
 from incumbent.store import ModelStore, Store
+from incumbent.train.rows import labels_known
 
 pytestmark = pytest.mark.unit
 KEY = "2020-01"
@@ -62,3 +65,60 @@ def test_rows_whose_outcome_has_no_label_come_if_asked_for_and_those_without_an_
     assert everything.filter(everything["label"].is_null())["row"].to_pylist() == [3]
     assert everything.filter(everything["label"].is_valid()).equals(without)
     assert 7 not in everything["row"].to_pylist()
+
+
+def states(store: ModelStore, values: list[object]) -> None:
+    column = pa.array(values, None if isinstance(values[0], int) else pa.string())
+    rows = {"row": pa.array(range(len(values)), pa.int64()), "state": column, "class": ["x"] * len(values)}
+    store.outcomes("truth").replace("2020-02", pa.table(rows))
+
+
+def classed(**label: object) -> Model:
+    return class_model().model_copy(update={"label": class_model().label.model_copy(update=label)})
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> ModelStore:
+    return Store(tmp_path).model("small")
+
+
+def test_a_class_is_its_position_whichever_a_partition_holds(empty: ModelStore) -> None:
+    states(empty, ["lost", None, "early", "lost"])
+    found = label_rows(empty, class_model(), ["2020-02"])
+    assert found["label"].type == pa.float64()
+    assert {row["row"]: row["label"] for row in found.to_pylist()} == {0: 2.0, 2: 0.0, 3: 2.0}
+    other = label_rows(empty, classed(classes=("lost", "late", "early")), ["2020-02"])
+    assert {row["row"]: row["label"] for row in other.to_pylist()} == {0: 0.0, 2: 2.0, 3: 0.0}
+
+
+def test_numbers_and_names_with_quotes_are_classes_too(empty: ModelStore) -> None:
+    states(empty, [3, 1, 2])
+    found = label_rows(empty, classed(classes=("1", "2", "3")), ["2020-02"])
+    assert sorted(found["label"].to_pylist()) == [0.0, 1.0, 2.0]
+    states_ = classed(classes=("it's", "so", "no"), sql="CASE state WHEN 3 THEN 'it''s' ELSE 'so' END")
+    assert sorted(label_rows(empty, states_, ["2020-02"])["label"].to_pylist()) == [0.0, 1.0, 1.0]
+
+
+def test_a_label_that_is_none_of_the_classes_is_refused_and_not_left_out(empty: ModelStore) -> None:
+    states(empty, ["early", "Lost", "gone", "gone", *"abcde", None])
+    with pytest.raises(ConfigError, match="none of the classes") as caught:
+        label_rows(empty, class_model(), ["2020-02"])
+    assert caught.value.expected == "one of early, late, lost"
+    assert caught.value.found == "'gone', 'Lost', 'a', 'b', 'c' and 2 others in 8 outcomes"
+    for way in ("label.classes", "label.sql", "label.where"):
+        assert way in caught.value.next_step
+    some = classed(where="state IN ('early', 'late') OR false")
+    assert label_rows(empty, some, ["2020-02"]).num_rows == 1
+
+
+def test_so_it_is_by_a_training(tmp_path: Path) -> None:
+    store, snapshot = small_store(tmp_path, states=True)
+    for label, words in (({"sql": "state", "classes": ["early", "late", "gone"]}, "'lost' in "), ({"sql": "stat"}, "")):
+        missing = replace(snapshot, label={**snapshot.label, **label})
+        with pytest.raises(ConfigError) as caught, labels_known(store, class_model(), missing, ()):
+            pass
+        assert words in str(caught.value.found)
+    with labels_known(store, class_model(), snapshot, ()) as connection:
+        counts = dict(connection.execute("SELECT label, count(*) FROM labels GROUP BY label").fetchall())
+    assert set(counts) == {0.0, 1.0, 2.0}
+    assert snapshot.classes == CLASSES

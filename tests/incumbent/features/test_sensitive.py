@@ -96,6 +96,11 @@ def test_a_label_that_fails_repeats_no_value_and_no_key(store: ModelStore, tmp_p
     with pytest.raises(ConfigError, match="not shown") as refused:
         label_rows(store, found, ["2020-01"])
     assert CANARY not in "".join(traceback.format_exception(refused.value))
+    label = found.label.model_copy(update={"classes": ("0", "1", "2")})
+    with pytest.raises(ConfigError, match="none of the classes") as refused:
+        label_rows(store, found.model_copy(update={"label": label}), ["2020-01"])
+    assert refused.value.found == "*** in 1 outcomes"
+    assert CANARY not in "".join(traceback.format_exception(refused.value))
     twice = found.model_copy(update={"label": found.label.model_copy(update={"sql": "1"})})
     with pytest.raises(ConfigError, match=r"several for \*\*\*"):
         label_rows(store, twice, ["2020-01"])

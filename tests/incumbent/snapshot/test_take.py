@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from small_training import small_model, small_store
+from small_training import CLASSES, class_model, small_model, small_store
 
 from incumbent.errors import TrainingError
 from incumbent.features.rows import labelled_rows
@@ -44,6 +44,18 @@ def test_a_request_keeps_its_snapshot_when_the_data_changes(store: ModelStore) -
     assert again == first
     assert other.id != first.id
     assert labelled_rows(store, small_model(), again, None, date(2020, 1, 24)).equals(before)
+
+
+def test_it_names_the_classes_of_a_label_and_of_others_says_what_it_always_said(store: ModelStore) -> None:
+    binary = take(store, small_model(), definition(store), "2020-01", "2020-01-r1", {})
+    assert dict(binary.label) == {"sql": "late", "where": "true", "delay_days": 1}
+    assert binary.classes == ()
+    several = take(store, class_model(), definition(store), "2020-01", "2020-01-r2", {})
+    assert several.classes == CLASSES
+    other = class_model().model_copy(
+        update={"label": class_model().label.model_copy(update={"classes": CLASSES[::-1]})}
+    )
+    assert take(store, other, definition(store), "2020-01", "2020-01-r3", {}).id != several.id
 
 
 def test_the_window_is_what_the_model_says(store: ModelStore) -> None:

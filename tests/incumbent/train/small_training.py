@@ -28,6 +28,7 @@ from incumbent.train.checkpoints import FOLDER, SUFFIX, Checkpoints, State
 
 REQUEST = "2020-01-r1"
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+CLASSES = ("early", "late", "lost")
 
 
 def small_model(**train: Any) -> Model:
@@ -50,16 +51,26 @@ def small_model(**train: Any) -> Model:
     )
 
 
-def small_store(root: Path, rows: int = 3000, blobs: Blobs | None = None) -> tuple[ModelStore, Snapshot]:
+def class_model(**train: Any) -> Model:
+    """Return the model whose outcomes are one of three classes."""
+    plain = small_model(**train).model_dump(mode="json")
+    label = {"sql": "state", "classes": CLASSES}
+    return Model.model_validate({**plain, "task": "multiclass", "label": label, "gates": {"min_positives": 20}})
+
+
+def small_store(
+    root: Path, rows: int = 3000, blobs: Blobs | None = None, states: bool = False
+) -> tuple[ModelStore, Snapshot]:
     """Write features and outcomes of January 2020 and a request, and return the store and a snapshot of them.
 
-    The store lies in the folder, unless another place is given.
+    The store lies in the folder, unless another place is given. With states the outcomes also have one of the classes,
+    of which the last is rare, and the snapshot is of it.
     """
-    return store_of(root, *small_tables(rows), blobs)
+    return store_of(root, *small_tables(rows, states), blobs)
 
 
-def small_tables(rows: int = 3000) -> tuple[pa.Table, pa.Table]:
-    """Return features and outcomes of January 2020."""
+def small_tables(rows: int = 3000, states: bool = False) -> tuple[pa.Table, pa.Table]:
+    """Return features and outcomes of January 2020; see `small_store`."""
     rng = np.random.default_rng(11)
     x, y = rng.normal(size=rows), rng.normal(size=rows)
     kind = rng.choice(["a", "b", "c"], rows)
@@ -75,6 +86,9 @@ def small_tables(rows: int = 3000) -> tuple[pa.Table, pa.Table]:
     )
     chance = 1 / (1 + np.exp(-(x - 0.5 * y + (kind == "c"))))
     outcomes = pa.table({"row": pa.array(range(rows), pa.int64()), "late": pa.array(rng.random(rows) < chance)})
+    if states:
+        told = np.digitize(x - 0.5 * y + (kind == "c") + rng.logistic(size=rows), [0.0, 4.0])
+        outcomes = outcomes.append_column("state", pa.array(np.array(CLASSES)[told].tolist()))
     return features, outcomes
 
 
@@ -82,6 +96,8 @@ def store_of(
     root: Path, features: pa.Table, outcomes: pa.Table, blobs: Blobs | None = None
 ) -> tuple[ModelStore, Snapshot]:
     """Write the tables and a request, and return the store and a snapshot of them."""
+    states = "state" in outcomes.column_names
+    label: dict[str, Any] = {"sql": "state", "classes": list(CLASSES)} if states else {"sql": "late"}
     store = Store(blobs or root, root).model("small")
     definition = store.objects.put(b"SELECT * FROM batch")
     parts = [
@@ -89,7 +105,7 @@ def store_of(
         for table, data in ((store.features(definition), features), (store.outcomes("truth"), outcomes))
     ]
     snapshot = Snapshot(
-        "small", "2020-01", definition, (parts[0],), (parts[1],), {}, {"sql": "late"}, "2020-01-24", "2020-01-25",
+        "small", "2020-01", definition, (parts[0],), (parts[1],), {}, label, "2020-01-24", "2020-01-25",
         "2020-02-01",
     )  # fmt: skip
     store.records.put(snapshot.id, snapshot)

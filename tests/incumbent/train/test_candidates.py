@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from small_training import REQUEST, small_model, small_settings, small_store
+from small_training import CLASSES, REQUEST, class_model, small_model, small_settings, small_store
 
 from incumbent.errors import TrainingError
 from incumbent.estimators import predictor
@@ -206,3 +206,39 @@ def test_what_it_does_not_go_with_is_refused() -> None:
     for train, word in (({"estimator": "lightgbm"}, "lightgbm"), ({"balance": True}, "balance")):
         with pytest.raises(ValueError, match=word):
             small_model(warm_rounds=5, **train)
+
+
+def seated_of_classes(root: Path, **train: Any) -> tuple[ModelStore, Snapshot, ModelVersion]:
+    """Return a store whose champion predicts three classes, a snapshot with more rows, and the champion."""
+    store, snapshot = small_store(root, states=True)
+    older = replace(snapshot, train_until="2020-01-16")
+    store.records.put(older.id, older)
+    model = class_model(params=PARAMS, **train)
+    training = train_candidate(store, model, older, REQUEST, small_settings(root))
+    gate = GateReport("small", "2020-01", training.version, "", 0, older.id, REQUEST, "promote", (), "Promoted.")
+    store.records.put(gate.id, gate)
+    store.records.put("000001", Promotion(1, training.version, 0, gate.id, "promote", "first", REQUEST, "2020-01"))
+    store.records.put(f"{SECOND}/open", RetrainRequest(SECOND, "2020-01", "manual", {}, False, "again"))
+    return store, snapshot, store.records.get(ModelVersion, training.version)
+
+
+def test_a_warm_one_of_several_classes_has_the_champions_trees_of_each(tmp_path: Path) -> None:
+    store, snapshot, champion = seated_of_classes(tmp_path)
+    model = class_model(params=PARAMS, warm_rounds=15)
+    assert [each.origin for each in candidates_of(store, model, snapshot, SECOND)] == ["fresh", "warm"]
+    training = train_candidate(store, model, snapshot, SECOND, small_settings(tmp_path), WARM)
+    version = store.records.get(ModelVersion, training.version)
+    assert (version.base, version.rounds, tuple(version.classes)) == (champion.digest, 55, CLASSES)
+    booster, base = (parse(store.objects.get(each.digest)) for each in (version, champion))
+    assert booster[:40].get_dump(with_stats=True) == base.get_dump(with_stats=True)
+    assert len(booster.get_dump()) == 3 * 55
+    rows = feature_rows(store, version.definition, ["2020-01"])
+    assert predictor(store)(version, rows).shape == (3000, 3)
+
+
+def test_a_champion_of_other_classes_gets_no_rounds_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store, snapshot, _ = seated_of_classes(tmp_path)
+    other = replace(snapshot, label={**snapshot.label, "classes": ["late", "early", "lost"]})
+    with caplog.at_level(logging.INFO):
+        assert [each.origin for each in candidates_of(store, class_model(warm_rounds=15), other, SECOND)] == ["fresh"]
+    assert "predicts the classes early, late, lost" in caplog.text

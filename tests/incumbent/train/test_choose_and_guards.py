@@ -125,6 +125,17 @@ def test_hopeless_binary_labels(labels: list[float], says: str) -> None:
     assert not caught.value.retryable
 
 
+def test_each_class_has_to_be_there() -> None:
+    classes, labels = ("a", "b", "c", "d"), np.array([3.0, 0.0, 3.0])
+    found = Labels.of(labels, classes)
+    assert found.missing == ("b", "c")
+    model = MODEL.model_copy(update={"task": "multiclass"})
+    with pytest.raises(TrainingError, match="a class is not among the training rows") as caught:
+        check_labels(model, "2013-01", found)
+    assert caught.value.found == "none of b, c in 3 rows"
+    check_labels(model, "2013-01", Labels.of(np.arange(4.0), classes))
+
+
 def test_good_labels_pass_and_a_constant_target_does_not() -> None:
     check_labels(MODEL, "2013-01", Labels.of(np.array([0.0, 1.0])))
     check_labels(REGRESSION, "2013-01", Labels.of(np.array([10.0, 12.5])))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,19 @@ EACH_WAY = {
 }
 
 
-def shards(folder: Path, rows: int = 3000) -> tuple[Shard, Shard]:
-    """Write rows into one file, and return three quarters of them and the rest."""
+def shards(folder: Path, rows: int = 3000, classes: tuple[str, ...] = ()) -> tuple[Shard, Shard]:
+    """Write rows into one file, and return three quarters of them and the rest; of three classes the last is rare."""
     random = np.random.default_rng(1)
     table = pa.table({name: random.normal(size=rows) for name in "ab"} | {"c": random.choice(["x", "y"], rows)})
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, folder / "rows.parquet", row_group_size=700)
-    labels = (table["a"].to_numpy() + random.normal(size=rows) > 0).astype(np.float64)
+    told = table["a"].to_numpy() + random.normal(size=rows)
+    labels = np.digitize(told, [0, 2.5] if classes else [0]).astype(np.float64)
     cut = rows * 3 // 4
     ends = ((0, cut), (cut, rows))
     chosen = [Chosen(0, np.arange(a, b, dtype=np.int32), labels[a:b], None) for a, b in ends]
-    train, validation = (Shard([folder / "rows.parquet"], [each], ENCODER) for each in chosen)
+    encoder = replace(ENCODER, classes=classes)
+    train, validation = (Shard([folder / "rows.parquet"], [each], encoder) for each in chosen)
     return train, validation
 
 
@@ -66,13 +69,14 @@ def run(
     tell: Callable[[Progress], None] = lambda progress: None,
     stop: int = 0,
     kind: Callable[..., Rounds] = XgboostRounds,
+    classes: tuple[str, ...] = (),
     **given: Any,
 ) -> Fitted:
-    train, validation = shards(folder / "data")
+    train, validation = shards(folder / "data", classes=classes)
     checkpoints = kept(folder)
     start = checkpoints.newest()
     grown = kind(
-        Given("binary", params, 7, "cpu", 1, bins_of(train), **given),
+        Given("multiclass" if classes else "binary", params, 7, "cpu", 1, bins_of(train), **given),
         train,
         validation if patience else None,
         None if start is None else start.model,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from small_training import REQUEST, small_model, small_settings, small_store
+from small_training import CLASSES, REQUEST, class_model, small_model, small_settings, small_store
 
 from incumbent.config import Model
 from incumbent.errors import TrainingError
@@ -78,6 +78,42 @@ def test_it_gets_encoded_rows_and_what_they_mean(tmp_path: Path) -> None:
         "features": ["x", "y", "kind"],
         "categories": {"kind": ["a", "b", "c"]},
     }
+
+
+THREE = (
+    SHARE.replace("np.zeros((len(told[\"features\"]), 1)", "np.zeros((len(told[\"features\"]), 3)")
+    .replace("w[0] = 0.5", "w[0] = [0, 0.5, 1]")
+    .replace("share = np.average(rows[\"label\"], weights=rows[\"weight\"])",
+             "share = np.bincount(np.asarray(rows[\"label\"], int)) / len(rows)")
+    .replace('[np.log(share / (1 - share))]', "np.log(share)")
+    .replace('helper.make_node("Sigmoid", ["margin"], ["prediction"])',
+             'helper.make_node("Softmax", ["margin"], ["prediction"], axis=1)')
+    .replace('["rows", 1]', '["rows", 3]')
+)  # fmt: skip
+
+
+def test_of_several_classes_it_gets_their_names_and_leaves_a_probability_of_each(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    store, snapshot = small_store(tmp_path, states=True)
+    own = {"rounds": 150, "checkpoint_every": 25}
+    settings = {"estimator": "onnx", "script": "train.py", **own, "params": {"seen": str(seen)}}
+    model = class_model(**settings).with_script(THREE)
+    training = train_candidate(store, model, snapshot, REQUEST, small_settings(tmp_path))
+    assert json.loads((seen / "told.json").read_text())["classes"] == list(CLASSES)
+    labels = np.asarray(pq.read_table(seen / "rows.parquet")["label"])
+    assert set(labels) == {0.0, 1.0, 2.0}
+    version = store.records.get(ModelVersion, training.version)
+    rows = feature_rows(store, version.definition, ["2020-01"])
+    found = predictor(store)(version, rows)
+    of_truth = found[np.arange(2226), labels.astype(int)]
+    assert training.metric == "mlogloss"
+    assert training.scores["train"]["1"] == pytest.approx(-np.log(of_truth).mean(), rel=1e-5)
+    assert version.importance == {"x": 1.0, "y": 0.0, "kind": 0.0}
+    with pytest.raises(TrainingError, match="left no model that can be scored with") as caught:
+        other = class_model(**settings).with_script(SHARE)
+        train_candidate(store, other, snapshot, "2020-01-r2", small_settings(tmp_path))
+    assert "exit code 1" in str(caught.value.found)
 
 
 def test_a_version_comes_out_that_names_the_script(tmp_path: Path) -> None:

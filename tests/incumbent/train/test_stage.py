@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small_training
-from small_training import REQUEST, small_model, small_settings, small_store
+from small_training import CLASSES, REQUEST, class_model, small_model, small_settings, small_store
 from tests.small_disk import small_disk
 
 from incumbent.embedded import ray_head
@@ -23,6 +23,8 @@ from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion, Training, digest_of
 from incumbent.sensitive import Sensitive
 from incumbent.store.check import check_model
+from incumbent.train.rows import snapshot_files
+from incumbent.train.shared_rows import share, shared
 from incumbent.train.stage import train_candidate
 from incumbent.train.work import Work
 
@@ -188,6 +190,53 @@ def test_one_class_is_refused_before_anything_is_started(
     with pytest.raises(TrainingError, match="all labels are the same"):
         train_candidate(store, small_model(launcher=launcher), snapshot, REQUEST, small_settings(tmp_path))
     assert store.records.names(Training.kind) == []
+
+
+@pytest.mark.parametrize("launcher", ["process", "ray"])
+def test_a_class_that_no_row_has_is_refused_before_anything_is_started(
+    tmp_path: Path, launcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_head, "ensure", lambda *_: pytest.fail("it was started"))
+    store, snapshot = small_store(tmp_path, states=True)
+    snapshot = replace(snapshot, label={**snapshot.label, "where": "state <> 'late'"})
+    with pytest.raises(TrainingError, match="a class is not among the training rows") as caught:
+        train_candidate(store, class_model(launcher=launcher), snapshot, REQUEST, small_settings(tmp_path))
+    assert str(caught.value.found).startswith("none of late in ")
+    assert store.records.names(Training.kind) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"early_stopping": 5, "validation_days": 4},
+        {"search": {"trials": 2, "objectives": ["quality", "latency"]}, "validation_days": 4},
+    ],
+    ids=["all rounds", "early", "searched"],
+)
+def test_a_version_of_several_classes_says_which_and_predicts_each(tmp_path: Path, settings: dict[str, Any]) -> None:
+    store, snapshot = small_store(tmp_path, states=True)
+    model = class_model(params={"max_depth": 3}, weight="1 + (label = 2)::INT", **settings)
+    training = train_candidate(store, model, snapshot, REQUEST, small_settings(tmp_path))
+    version = store.records.get(ModelVersion, training.version)
+    assert (tuple(version.classes), version.task, training.metric) == (CLASSES, "multiclass", "mlogloss")
+    rows = feature_rows(store, version.definition, ["2020-01"])
+    found = predictor(store)(version, rows)
+    assert found.shape == (3000, 3)
+    labels = np.asarray(label_rows(store, model, ["2020-01"]).sort_by("row")["label"])
+    for number in range(3):
+        assert found[labels == number, number].mean() > found[labels != number, number].mean() + 0.03
+    assert check_model(store) == []
+
+
+def test_what_workers_share_names_the_classes(tmp_path: Path) -> None:
+    store, snapshot = small_store(tmp_path, states=True)
+    work = Work(class_model(), snapshot)
+    with snapshot_files(store, snapshot) as files:
+        prepared = work.prepare(store, files)
+    name, _ = share(work.checkpoints(store), prepared)
+    assert shared(work.checkpoints(store).blobs, name).encoder == prepared.encoder
+    assert prepared.encoder.classes == CLASSES
 
 
 def test_a_label_that_was_edited_since_is_for_the_next_snapshot(tmp_path: Path) -> None:
