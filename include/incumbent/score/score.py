@@ -58,7 +58,7 @@ def score(
         store: The model's store.
         model: Its configuration.
         partition: Partition key.
-        predict: Verified prediction of a version: `(version, rows) -> (n_rows,)`.
+        predict: Verified prediction of a version; see `incumbent.estimators.Estimator.predict`.
         generation: Score again with this generation's version.
         run: Airflow run id; empty for a call that belongs to no run.
 
@@ -162,11 +162,11 @@ def _predictions(
 ) -> pa.Table:
     rows = feature_rows(store, version.definition, [features])
     values = np.asarray(predict(version, rows), dtype=np.float64)
-    if values.shape != (rows.num_rows,) or not np.isfinite(values).all():
+    if values.shape != (rows.num_rows, *version.row_shape) or not np.isfinite(values).all():
         raise ModelError(
-            "predictions are not one finite number per row",
+            f"predictions are not one finite number per row{' and class' if version.classes else ''}",
             where=f"model {model.name}, generation {promotion.generation}, partition {features.partition}",
-            expected=f"{rows.num_rows} finite numbers",
+            expected=f"shape {(rows.num_rows, *version.row_shape)}, all finite",
             found=f"shape {values.shape}, {int((~np.isfinite(values)).sum())} not finite",
             next_step="roll back to an earlier generation and look at the version's gate report",
         )
@@ -178,7 +178,22 @@ def _predictions(
         "features_digest": pa.scalar(features.digest),
         "variant": pa.scalar("champion"),
     }
-    table = rows.select([*model.keys, model.time]).append_column("prediction", pa.array(values))
+    table = rows.select([*model.keys, model.time])
+    for name, column in _columns(version, values).items():
+        table = table.append_column(name, column)
     for name, value in constants.items():
         table = table.append_column(name, pa.repeat(value, rows.num_rows))
     return table
+
+
+def _columns(version: ModelVersion, values: np.ndarray) -> dict[str, pa.Array]:
+    """Return what is predicted as columns: a number; or the likeliest class, its probability, and those of all."""
+    if not version.classes:
+        return {"prediction": pa.array(values)}
+    best = values.argmax(axis=1)  # of equals the first
+    ends = np.arange(0, values.size + 1, len(version.classes), dtype=np.int32)
+    return {
+        "prediction": pa.array(version.classes, pa.string()).take(pa.array(best)),
+        "probability": pa.array(values[np.arange(len(values)), best]),
+        "probabilities": pa.ListArray.from_arrays(ends, values.ravel()),
+    }

@@ -34,11 +34,11 @@ def deliver(store: ModelStore, rows: int = 5, key: str = KEY) -> None:
     build(store, MODEL, store.objects.put(SQL), key)
 
 
-def seat(store: ModelStore, generation: int, sql: bytes = SQL) -> None:
+def seat(store: ModelStore, generation: int, sql: bytes = SQL, classes: tuple[str, ...] = ()) -> None:
     digest = f"{generation:064d}"
     version = ModelVersion(
-        digest, "small", "xgboost", "binary", store.objects.put(sql), "s", ("x",), {}, {}, 1, 1, "2020-01-01",
-        {"x": 1.0},
+        digest, "small", "xgboost", "multiclass" if classes else "binary", store.objects.put(sql), "s", ("x",), {}, {},
+        1, 1, "2020-01-01", {"x": 1.0}, classes=classes,
     )  # fmt: skip
     store.records.put(digest, version)
     promotion = Promotion(generation, digest, "r", "", KEY, "promote", generation - 1, "why", "")
@@ -244,3 +244,36 @@ def test_a_correction_is_scored_also_when_the_old_definition_lost_the_seat(store
     assert score(store, MODEL, KEY, predict).rows == 4
     seat(store, 3)
     assert score(store, MODEL, KEY, predict, generation=3).rows == 4, "a rollback scores the correction too"
+
+
+CLASSES = ("early", "late", "lost")
+PROBABILITIES = np.array([[0.2, 0.3, 0.5], [0.4, 0.4, 0.2], [1.0, 0.0, 0.0], [0.1, 0.45, 0.45], [0.3, 0.4, 0.3]])
+
+
+def test_of_several_classes_each_row_has_the_likeliest_and_the_probability_of_all(store: ModelStore) -> None:
+    seat(store, 1, classes=CLASSES)
+    assert score(store, MODEL, KEY, lambda version, rows: PROBABILITIES).rows == 5
+    rows = store.predictions.read([KEY])
+    assert rows.column_names[:5] == ["row", "at", "prediction", "probability", "probabilities"]
+    assert rows["prediction"].to_pylist() == ["lost", "early", "early", "late", "late"], "of equals the first"
+    assert rows["probability"].to_pylist() == [0.5, 0.4, 1.0, 0.45, 0.4]
+    assert rows["probabilities"].to_pylist() == PROBABILITIES.tolist()
+    again = store.predictions.replace(KEY, rows.drop_columns(["partition"]))
+    assert not again.changed, "what is read is what was written, to the byte"
+
+
+@pytest.mark.parametrize("bad", [PROBABILITIES[:, :2], PROBABILITIES[:, 0], np.where(PROBABILITIES > 0.4, np.nan, 0)])
+def test_probabilities_that_are_not_those_of_the_classes_are_not_published(
+    store: ModelStore, bad: npt.NDArray[np.float64]
+) -> None:
+    seat(store, 1, classes=CLASSES)
+    with pytest.raises(ModelError, match="not one finite number per row and class"):
+        score(store, MODEL, KEY, lambda version, rows: bad)
+    assert store.predictions.part(KEY) is None
+
+
+def test_a_partition_without_rows_has_the_columns_of_its_classes(store: ModelStore) -> None:
+    deliver(store, rows=0, key="2020-03")
+    seat(store, 1, classes=CLASSES)
+    assert score(store, MODEL, "2020-03", lambda version, rows: np.empty((0, 3))).changed
+    assert str(store.predictions.read(["2020-03"]).schema.field("probabilities").type).startswith("list<")
