@@ -23,7 +23,11 @@ def leaks_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("file", type=Path, help="a table: .csv or .parquet")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="what is predicted; empty where not known")
-    parser.add_argument("--task", choices=("binary", "regression"), help="binary if the target has two values")
+    parser.add_argument(
+        "--task",
+        choices=("binary", "multiclass", "regression"),
+        help="binary if the target has two values, multiclass if it has more and they are texts",
+    )
     parser.add_argument("--time", metavar="COLUMN", help="orders the rows in time; is not judged itself")
     parser.add_argument("--key", action="append", default=[], metavar="COLUMN", help="identifies a row; more than once")
     parser.add_argument("--test", type=Path, metavar="FILE", help="a second table, which must share no key")
@@ -117,8 +121,12 @@ def _check_columns(path: Path, rows: pa.Table, named: Sequence[str]) -> None:
 
 
 def _task(rows: pa.Table, target: str) -> str:
+    import pyarrow as pa
+
     known = rows[target].drop_null()
-    return "binary" if len(known.unique()) <= 2 else "regression"
+    if len(known.unique()) <= 2:
+        return "binary"
+    return "multiclass" if pa.types.is_string(known.type) or pa.types.is_large_string(known.type) else "regression"
 
 
 def _print(path: Path, report: LeakReport, task: str, overlap: Overlap | None) -> None:

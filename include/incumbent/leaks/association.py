@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from incumbent.leaks.columns import Codes, Column, Floats
-from incumbent.stats import auc
+from incumbent.stats import auc, class_losses
 
 BINS = 20
 FOLDS = 2
@@ -83,7 +83,9 @@ def skill(label: Floats, predictions: Floats, task: str) -> tuple[float, float]:
 
 
 def losses(label: Floats, predictions: Floats, task: str) -> Floats:
-    """Return each row's loss: log loss for a binary task, squared error for a regression."""
+    """Return each row's loss: squared error for a regression, else log loss, of several classes of the true one."""
+    if task == "multiclass":
+        return class_losses(label, predictions)
     if task == "binary":
         p = np.clip(predictions, CERTAIN, 1.0 - CERTAIN)
         each: Floats = -(label * np.log(p) + (1.0 - label) * np.log1p(-p))
@@ -95,7 +97,7 @@ def losses(label: Floats, predictions: Floats, task: str) -> Floats:
 def fold_codes(label: Floats, task: str, seed: int, folds: int = FOLDS) -> Codes:
     """Return a fold for each row; each fold has its share of every class."""
     order = np.random.default_rng(seed).permutation(label.size)
-    if task == "binary":
+    if task != "regression":
         order = order[np.argsort(label[order], kind="stable")]
     out = np.empty(label.size, dtype=np.int64)
     out[order] = np.arange(label.size) % folds

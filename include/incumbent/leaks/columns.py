@@ -59,9 +59,9 @@ def read_columns(rows: pa.Table, names: Iterable[str]) -> tuple[list[Column], di
 
 
 def label_values(rows: pa.Table, label: str, task: str) -> Floats:
-    """Return the label as numbers, NaN where a row has none: 0 and 1 for a binary task.
+    """Return the label as numbers, NaN where a row has none: 0 and 1 for a binary task, else its number for a class.
 
-    Of two texts the later one in the alphabet is 1: for a leak it does not matter which.
+    Of texts the later one in the alphabet has the larger number: for a leak it does not matter which.
 
     Raises:
         ConfigError: The column is missing, is no number, or has more than two values for a binary task.
@@ -75,12 +75,16 @@ def label_values(rows: pa.Table, label: str, task: str) -> Floats:
             next_step="name the column that is predicted",
         )
     column = _read(label, rows[label])
-    if column is None or (column.is_text and task != "binary"):
+    if column is None or (column.is_text and task == "regression"):
         raise _wrong_label(label, f"a number, for the task {task}", str(rows[label].type))
-    if task != "binary":
+    if task == "regression":
         return column.values
     known = np.isfinite(column.values)
-    levels = np.unique(column.values[known])
+    levels, codes = np.unique(column.values[known], return_inverse=True)
+    if task == "multiclass":
+        numbers = np.full(column.values.size, np.nan)
+        numbers[known] = codes
+        return numbers
     if levels.size > 2:
         raise _wrong_label(label, "two values, for a binary task", f"{levels.size} values")
     out = np.full(column.values.size, np.nan)
@@ -95,7 +99,7 @@ def filled(column: Column) -> Column | None:
 
 
 def _wrong_label(label: str, expected: str, found: str) -> ConfigError:
-    step = "name another column, or the other task: binary or regression"
+    step = "name another column, or another task: binary, multiclass or regression"
     return ConfigError(
         "the label does not fit the task", where=f"column {label}", expected=expected, found=found, next_step=step
     )

@@ -10,7 +10,8 @@ strongest honest columns of the study, have heaps wider than the room between th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import rankdata
@@ -34,8 +35,29 @@ def copies(sheet: Sheet) -> Iterator[Finding]:
         each = column.take(sheet.sample)
         shapes = [each, *([shape] if (shape := filled(each)) else [])]
         found = _binary if sheet.task == "binary" else _numeric
-        if finding := next((said for shape in shapes if (said := found(shape, label))), None):
+        finding = None if sheet.classes is None else _several(each, sheet.sampled_classes)
+        if finding or (finding := next((said for shape in shapes if (said := found(shape, label))), None)):
             yield finding
+
+
+def _several(column: Column, classes: Floats) -> Finding | None:
+    """Return what is said of a column that has a value, or a heap of values, for each of several classes."""
+    values = np.where(np.isfinite(column.values), column.values, np.inf)
+    levels, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    names, numbers = np.unique(classes, return_inverse=True)
+    if levels.size <= max(MOST_LEVELS, 2 * names.size) and counts.mean() >= ROWS_A_LEVEL:
+        rows = np.bincount(codes * names.size + numbers, minlength=levels.size * names.size).reshape(levels.size, -1)
+        says = rows.argmax(axis=1)
+        right = np.bincount(says, weights=rows[np.arange(levels.size), says], minlength=names.size)
+        agrees = float((right / rows.sum(axis=0)).min())
+        if agrees >= AGREEMENT:
+            what = f"each of its {levels.size} values stands for one class in {agrees:.1%} of the rows of each class"
+            return _finding(
+                column.name, what, "the same value in several classes here and there", {"agreement": agrees}
+            )
+    if column.is_text or levels.size <= 2 or levels[-1] == np.inf:
+        return None
+    return _heaps(column.name, [values[numbers == number] for number in range(names.size)])
 
 
 def _binary(column: Column, label: Floats) -> Finding | None:
@@ -51,17 +73,19 @@ def _binary(column: Column, label: Floats) -> Finding | None:
             return _finding(column.name, what, "the same value in both classes here and there", {"agreement": agrees})
     if column.is_text or levels.size <= 2 or levels[-1] == np.inf:
         return None
-    return _heaps(column.name, values[label > 0.5], values[label < 0.5])
+    return _heaps(column.name, [values[label > 0.5], values[label < 0.5]])
 
 
-def _heaps(name: str, first: Floats, second: Floats) -> Finding | None:
-    low, high = (first, second) if np.median(first) < np.median(second) else (second, first)
-    ends = [np.quantile(heap, (OUTSIDE, 1 - OUTSIDE)) for heap in (low, high)]
-    room = float(ends[1][0] - ends[0][1])
+def _heaps(name: str, heaps: Sequence[Floats]) -> Finding | None:
+    ends = [
+        np.quantile(heap, (OUTSIDE, 1 - OUTSIDE)) for heap in sorted(heaps, key=lambda heap: float(np.median(heap)))
+    ]
+    room = min(float(above[0] - below[1]) for below, above in pairwise(ends))
     widest = max(float(end[1] - end[0]) for end in ends)
     if room <= widest:
         return None
-    what = f"the classes lie in two heaps, {room / max(widest, 1e-12):.3g} times as far apart as the wider one is wide"
+    count = "two" if len(heaps) == 2 else f"{len(heaps)}"
+    what = f"the classes lie in {count} heaps, {room / max(widest, 1e-12):.3g} times as far apart as the widest is wide"
     return _finding(name, what, "classes that overlap, or lie less far apart than they are wide", {"room": room})
 
 

@@ -22,7 +22,7 @@ from scipy.stats import norm
 from incumbent.leaks.association import fold_codes, losses
 from incumbent.leaks.columns import Codes, Column, Floats
 from incumbent.leaks.finding import Finding
-from incumbent.leaks.sheet import Sheet
+from incumbent.leaks.sheet import MOST_CLASSES, Sheet
 
 Matrix = npt.NDArray[np.float32]
 LEAST_GAIN = 0.25
@@ -35,17 +35,17 @@ ROUNDS = 30
 PARAMS = {
     "max_depth": 4, "learning_rate": 0.3, "min_child_weight": 2, "tree_method": "hist", "verbosity": 0, "nthread": 1,
 }  # fmt: skip
-OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror"}
+OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
 
 
 def given(sheet: Sheet) -> Iterator[Finding]:
     """Yield columns without which most of the knowledge is gone, the most telling one first."""
     columns = sorted(sheet.columns, key=lambda column: -sheet.strength[column.name].skill)[:MOST_COLUMNS]
-    label = sheet.sampled_label
+    label, task = _label(sheet)
     if label.size < LEAST_ROWS or len(columns) < 2:
         return
-    folds = fold_codes(label, sheet.task, sheet.seed, 2 if label.size > 400 else 4)
-    base = float(losses(label, np.full(label.size, label.mean()), sheet.task).mean())
+    folds = fold_codes(label, task, sheet.seed, 2 if label.size > 400 else 4)
+    base = _ignorance(label, task)
     while len(columns) > 1:
         with_all, drops = _fit(columns, sheet, folds, every_drop=True)
         worst: tuple[float, float, Column] | None = None
@@ -64,12 +64,14 @@ def given(sheet: Sheet) -> Iterator[Finding]:
 
 def _fit(columns: Sequence[Column], sheet: Sheet, folds: Codes, every_drop: bool = False) -> tuple[Floats, Floats]:
     """Return the loss of each row it was not fitted to, and what is lost when a column is shuffled."""
-    label = sheet.sampled_label
+    label, task = _label(sheet)
     matrix, kinds = _matrix(columns, sheet)
-    base = float(losses(label, np.full(label.size, label.mean()), sheet.task).mean())
+    base = _ignorance(label, task)
     out, drops = np.empty(label.size), np.zeros(len(columns))
     rng = np.random.default_rng(sheet.seed)
-    params = {**PARAMS, "objective": OBJECTIVES[sheet.task], "seed": sheet.seed}
+    params = {**PARAMS, "objective": OBJECTIVES[task], "seed": sheet.seed}
+    if task == "multiclass":
+        params["num_class"] = int(label.max()) + 1
     for fold in np.unique(folds):
         fit, held = folds != fold, folds == fold
         data = xgb.QuantileDMatrix(matrix[fit], label[fit], feature_types=kinds, enable_categorical=True, nthread=1)
@@ -77,7 +79,7 @@ def _fit(columns: Sequence[Column], sheet: Sheet, folds: Codes, every_drop: bool
 
         def loss(rows: Matrix, booster: xgb.Booster = booster, truth: Floats = label[held]) -> Floats:
             said = booster.predict(xgb.DMatrix(rows, feature_types=kinds, enable_categorical=True, nthread=1))
-            return losses(truth, said.astype(np.float64), sheet.task)
+            return losses(truth, said.astype(np.float64), task)
 
         rows = matrix[held]
         out[held] = loss(rows)
@@ -87,6 +89,24 @@ def _fit(columns: Sequence[Column], sheet: Sheet, folds: Codes, every_drop: bool
             for at in sorted(gains, key=lambda name: -gains[name])[:MOST_SHUFFLED]:
                 drops[int(at[1:])] += _drop(rows, int(at[1:]), loss, out[held], rng) / base * held.mean()
     return out, drops
+
+
+def _label(sheet: Sheet) -> tuple[Floats, str]:
+    """Return what the model is to tell, and its task: of several classes the largest, all others as one more."""
+    if sheet.classes is None:
+        return sheet.sampled_label, sheet.task
+    _, codes, counts = np.unique(sheet.sampled_classes, return_inverse=True, return_counts=True)
+    rank = np.empty(counts.size, dtype=np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(counts.size)
+    return np.minimum(rank[codes], MOST_CLASSES).astype(np.float64), "multiclass"
+
+
+def _ignorance(label: Floats, task: str) -> float:
+    """Return the mean loss of who knows the mean of the label only, or the share of each class."""
+    if task == "multiclass":
+        shares = np.bincount(label.astype(np.int64)) / label.size
+        return float(losses(label, np.broadcast_to(shares, (label.size, shares.size)), task).mean())
+    return float(losses(label, np.full(label.size, label.mean()), task).mean())
 
 
 def _drop(rows: Matrix, at: int, loss: Callable[[Matrix], Floats], before: Floats, rng: np.random.Generator) -> float:

@@ -76,7 +76,9 @@ def beside_label(column: Column, sheet: Sheet) -> Floats:
     known = np.isfinite(values)
     out = np.zeros(values.size)
     if sheet.task == "binary":
-        for rows in (known & (label > 0.5), known & (label < 0.5)):
+        classes = sheet.sampled_classes
+        for one in np.unique(classes):
+            rows = known & (classes == one)
             out[rows] = _standard(_normal_scores(values[rows]))
         return out
     if known.sum() < LEAST_KNOWN:

@@ -51,6 +51,21 @@ def test_without_the_column_all_is_fine(
     assert capsys.readouterr().out.splitlines()[-1].startswith("Next:")
 
 
+def test_a_target_of_several_texts_is_one_of_several_classes(
+    file: Path, rows: pa.Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shops = rows.append_column("other name", pa.array([f"the {shop} shop" for shop in rows["shop"].to_pylist()]))
+    pq.write_table(shops, file)
+    assert main(["leaks", str(file), "--target", "shop", "--ignore", "planted", "--ignore", "label"]) == 1
+    out = capsys.readouterr().out
+    assert (
+        "leak: other name is the label under another name: each of its 3 values stands for one class in 100.0%" in out
+    )
+    assert "1 of 7 columns named (multiclass; 600 labelled rows)" in out
+    pq.write_table(rows.append_column("code", pa.array([len(shop) for shop in rows["shop"].to_pylist()])), file)
+    assert main(["leaks", str(file), "--target", "code", "--task", "multiclass", "--ignore", "shop"]) == 0
+
+
 def test_json_has_every_number(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["leaks", str(file), "--target", "label", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)

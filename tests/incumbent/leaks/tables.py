@@ -22,3 +22,11 @@ def honest(seed: int = 0, rows: int = 1200, task: str = "binary") -> dict[str, n
 
 def table(columns: dict[str, object]) -> pa.Table:
     return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
+def of_classes(seed: int = 0, rows: int = 1200) -> dict[str, np.ndarray]:
+    """The honest columns with a label of three classes: of unequal size, and in no order that means anything."""
+    columns = honest(seed, rows, "regression")
+    number = np.digitize(columns["label"], [-0.5, 2.0])
+    columns["label"] = np.array(["mild", "absent", "severe"])[number]
+    return columns
