@@ -1,4 +1,4 @@
-"""The rule a first model must beat: the mean label of each level of the best single feature.
+"""The rule a first model must beat: the mean label, or the shares of classes, of each level of the best single feature.
 
 A model that only copies one column (a carrier's record, the hour of the day) is not worth a
 training pipeline. The feature is chosen on training rows alone, and tried on later ones, or a column
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from incumbent.stats import auc
+from incumbent.stats import auc, class_losses
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ MOST_ROWS = 200_000
 
 
 def best_single_feature(
-    training: pa.Table, rows: pa.Table, features: Sequence[str], task: str
+    training: pa.Table, rows: pa.Table, features: Sequence[str], task: str, classes: int = 0
 ) -> tuple[str, Floats | None]:
     """Return the best single feature and its predictions for the gate rows.
 
@@ -34,11 +34,12 @@ def best_single_feature(
         training: Training rows with `label` and `local_date`, newest last after sorting by date.
         rows: Gate rows.
         features: Names of the features to choose from.
-        task: `binary` or `regression`.
+        task: `binary`, `multiclass` or `regression`.
+        classes: How many; of a multiclass task.
 
     Returns:
-        The feature's name and predictions, shape (n_gate_rows,); an empty name and None when there
-        is nothing to choose from.
+        The feature's name and predictions, shape (n_gate_rows,) or (n_gate_rows, n_classes); an empty name and None
+        when there is nothing to choose from.
     """
     training = training.sort_by("local_date")
     training = training.slice(max(training.num_rows - MOST_ROWS, 0))
@@ -49,20 +50,26 @@ def best_single_feature(
     if not names or not early.num_rows or not late.num_rows:
         return "", None
     truth = late["label"].to_numpy()
-    scores = {name: _worth(task, truth, _predict(early, late, name)) for name in names}
+    scores = {name: _worth(task, truth, _predict(early, late, name, classes)) for name in names}
     best = max(names, key=lambda name: scores[name])
-    return best, _predict(training, rows, best)
+    return best, _predict(training, rows, best, classes)
 
 
-def _predict(fit: pa.Table, rows: pa.Table, name: str) -> Floats:
+def _predict(fit: pa.Table, rows: pa.Table, name: str, classes: int) -> Floats:
     labels = fit["label"].to_numpy()
     known, wanted, levels = _codes(fit[name], rows[name])
-    mean = float(labels.mean())
-    counts = np.bincount(known, minlength=levels)
-    sums = np.bincount(known, weights=labels, minlength=levels)
+    # Of several classes each is a label of its own, 0 or 1: the means of its levels are probabilities.
+    each = [(labels == at).astype(np.float64) for at in range(classes)] or [labels]
+    found = np.column_stack([_means(known, levels, label)[wanted] for label in each])
+    return found if classes else found[:, 0]
+
+
+def _means(codes: Codes, levels: int, label: Floats) -> Floats:
+    counts = np.bincount(codes, minlength=levels)
+    sums = np.bincount(codes, weights=label, minlength=levels)
     # A level seen twice says little: it is pulled towards the mean of all.
-    table: Floats = (sums + PRIOR_ROWS * mean) / (counts + PRIOR_ROWS)
-    return table[wanted]
+    means: Floats = (sums + PRIOR_ROWS * float(label.mean())) / (counts + PRIOR_ROWS)
+    return means
 
 
 def _codes(fit: pa.ChunkedArray[Any], rows: pa.ChunkedArray[Any]) -> tuple[Codes, Codes, int]:
@@ -91,4 +98,6 @@ def _numbers(column: pa.ChunkedArray[Any]) -> Floats:
 def _worth(task: str, truth: Floats, predictions: Floats) -> float:
     if task == "binary":
         return auc(truth, predictions) if 0 < truth.mean() < 1 else 0.5
+    if task == "multiclass":
+        return -float(class_losses(truth, predictions).mean())
     return -float(((predictions - truth) ** 2).mean())

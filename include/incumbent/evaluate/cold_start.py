@@ -6,7 +6,7 @@ import numpy as np
 
 from incumbent.evaluate import gates
 from incumbent.evaluate.contest import Contest, Floats
-from incumbent.evaluate.gates import CALIBRATION_ERRORS, Result
+from incumbent.evaluate.gates import Result
 from incumbent.evaluate.settle import more_clusters
 from incumbent.stats import mean_difference
 
@@ -27,8 +27,8 @@ def sample(contest: Contest) -> Result:
 
 
 def chance(contest: Contest) -> Result:
-    """The candidate knows more than the mean of the training labels."""
-    constant = np.full(contest.labels.size, contest.chance)
+    """The candidate knows more than the mean of the training labels, or the shares of their classes."""
+    constant = np.broadcast_to(contest.chance, contest.challenger.shape)
     return _beats(contest, "chance", constant, "a constant guess", contest.limits.alpha / contest.sharing)
 
 
@@ -49,17 +49,19 @@ def baseline(contest: Contest) -> Result:
 
 
 def calibration(contest: Contest) -> Result:
-    """The mean prediction meets the mean truth within a tolerance and two errors of the mean."""
-    off = mean_difference(contest.challenger - contest.labels, contest.clusters)
-    allowed = contest.limits.calibration_tolerance * contest.scale() + CALIBRATION_ERRORS * off.error
+    """The mean prediction (of the class that is worst) meets the mean truth within a tolerance and two errors."""
+    found = {name: mean_difference(off, contest.clusters) for name, off in contest.misses(contest.challenger).items()}
+    worst = max(found, key=lambda name: abs(found[name].estimate) - gates.allowed_miss(contest, found[name]))
+    off, allowed = found[worst], gates.allowed_miss(contest, found[worst])
     return {
         "gate": "calibration",
         "passed": bool(abs(off.estimate) <= allowed),
+        **({"class": worst} if contest.classes else {}),
         "candidate_off": off.estimate,
         "estimate": off.estimate,
         "error": off.error,
         "allowed": allowed,
-        "sentence": f"the mean prediction misses by {off.estimate:+.4f}; {allowed:.4f} is allowed",
+        "sentence": f"the mean {gates.mean_of(worst)} misses by {off.estimate:+.4f}; {allowed:.4f} is allowed",
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from incumbent.evaluate.contest import LOSS_ALPHA, Contest, Floats
 from incumbent.evaluate.settle import more_clusters
@@ -30,7 +31,7 @@ def data(contest: Contest) -> Result:
         "baseline score": contest.baseline,
     }
     bad = {
-        name: int((~np.isfinite(values)).sum())
+        name: int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).sum())
         for name, values in arrays.items()
         if values is not None and not np.isfinite(values).all()
     }
@@ -55,12 +56,17 @@ def sample(contest: Contest) -> Result:
     """There are enough rows of each class and enough clusters to say anything."""
     rows = int(contest.labels.size)
     positives = int((contest.labels > 0.5).sum()) if contest.task == "binary" else rows
-    fewest = min(positives, rows - positives) if contest.task == "binary" else rows
+    of_class = {name: int((contest.labels == at).sum()) for at, name in enumerate(contest.classes)}
+    fewest, kind = rows, "rows"
+    if contest.task == "binary":
+        fewest, kind = min(positives, rows - positives), "rows of the rarer class"
+    elif of_class:
+        rarest = min(of_class, key=lambda name: of_class[name])
+        fewest, kind = of_class[rarest], f"rows of class {rarest}"
     clusters = rows if contest.clusters is None else int(np.unique(contest.clusters).size)
     limits = contest.limits
     lacks = []
     if fewest < limits.min_positives:
-        kind = "rows of the rarer class" if contest.task == "binary" else "rows"
         lacks.append(f"{fewest} {kind} of the {limits.min_positives} needed")
     if clusters < limits.min_clusters:
         lacks.append(f"{clusters} {contest.unit} of the {limits.min_clusters} needed")
@@ -69,6 +75,7 @@ def sample(contest: Contest) -> Result:
         "passed": None if lacks else True,
         "rows": rows,
         "positives": positives if contest.task == "binary" else None,
+        **({"classes": of_class} if of_class else {}),
         "clusters": clusters,
         "unit": contest.unit,
         "min_positives": limits.min_positives,
@@ -112,7 +119,7 @@ def superiority(contest: Contest) -> Result:
 def loss(contest: Contest) -> Result:
     """The candidate's loss is not larger than the champion's by more than the limit, surely."""
     champion, limit = _champion(contest), contest.limits.max_logloss_increase
-    name = "log loss" if contest.task == "binary" else "squared error"
+    name = contest.loss_name
     if not (base := contest.losses(champion)).any():
         return {"gate": "loss", "passed": False, "metric": name, "sentence": "the champion makes no error at all"}
     change, alpha = relative_difference(contest.losses(contest.challenger), base, contest.clusters), contest.loss_alpha
@@ -133,25 +140,46 @@ def calibration(contest: Contest) -> Result:
     """The candidate's mean prediction misses the truth hardly more than the champion's.
 
     Compared with the champion, because base rates move by the week: an absolute test would keep a
-    worse champion in its seat whenever the weather changes.
+    worse champion in its seat whenever the weather changes. Of several classes the one that is worst counts.
     """
-    champion = _champion(contest)
-    off = {"candidate": contest.challenger - contest.labels, "champion": champion - contest.labels}
-    means = {name: float(values.mean()) for name, values in off.items()}
-    paired = np.sign(means["candidate"]) * off["candidate"] - np.sign(means["champion"]) * off["champion"]
-    more = mean_difference(paired, contest.clusters)
-    allowed = contest.limits.calibration_tolerance * contest.scale() + CALIBRATION_ERRORS * more.error
+    ours, theirs = contest.misses(contest.challenger), contest.misses(_champion(contest))
+    found = {name: _more_off(off, theirs[name], contest) for name, off in ours.items()}
+    worst = max(found, key=lambda name: found[name].estimate - allowed_miss(contest, found[name]))
+    more, allowed = found[worst], allowed_miss(contest, found[worst])
+    means = {"candidate": float(ours[worst].mean()), "champion": float(theirs[worst].mean())}
     return {
         "gate": "calibration",
         "passed": bool(more.estimate <= allowed),
+        **({"class": worst} if contest.classes else {}),
         "candidate_off": means["candidate"],
         "champion_off": means["champion"],
         "estimate": more.estimate,
         "error": more.error,
         "allowed": allowed,
-        "sentence": f"the mean prediction misses by {means['candidate']:+.4f}, the champion's by "
+        "sentence": f"the mean {mean_of(worst)} misses by {means['candidate']:+.4f}, the champion's by "
         f"{means['champion']:+.4f}; {allowed:.4f} more is allowed",
     }
+
+
+def allowed_miss(contest: Contest, miss: Difference) -> float:
+    """Return by how much a mean prediction may miss: a tolerance, and what luck does, to the worst of all classes."""
+    several = max(len(contest.classes), 1)
+    errors = CALIBRATION_ERRORS if several == 1 else float(norm.isf(norm.sf(CALIBRATION_ERRORS) / several))
+    return contest.limits.calibration_tolerance * contest.scale() + errors * miss.error
+
+
+def mean_of(name: str) -> str:
+    """Return what a mean is of, for a sentence.
+
+    >>> mean_of(""), mean_of("late")
+    ('prediction', 'probability of class late')
+    """
+    return f"probability of class {name}" if name else "prediction"
+
+
+def _more_off(ours: Floats, theirs: Floats, contest: Contest) -> Difference:
+    """Return by how much more the candidate's mean misses, to whichever side, than the champion's."""
+    return mean_difference(np.sign(ours.mean()) * ours - np.sign(theirs.mean()) * theirs, contest.clusters)
 
 
 def numbers(difference: Difference, alpha: float) -> Result:
@@ -170,7 +198,7 @@ def numbers(difference: Difference, alpha: float) -> Result:
 def interval(contest: Contest, gain: Difference, alpha: float) -> str:
     """Return a gain, its interval and the number of clusters, for a sentence."""
     form = "{:+.4f}" if contest.task == "binary" else "{:+.2%}"
-    name = "AUC" if contest.task == "binary" else "squared error saved"
+    name = "AUC" if contest.task == "binary" else f"{contest.loss_name} saved"
     low, high = form.format(gain.lower(alpha)), form.format(gain.upper(alpha))
     return f"{name} {form.format(gain.estimate)}, interval {low} to {high} over {gain.clusters} {contest.unit}"
 

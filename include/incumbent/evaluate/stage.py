@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from incumbent.classes import aligned
 from incumbent.config import Model
 from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate.baseline import best_single_feature
@@ -158,17 +159,18 @@ def _contests(
     own = rows(candidate.definition)
     clusters, unit = cluster_codes(own, model.evaluate.cluster)
     incumbent = store.records.get(ModelVersion, champion.version) if champion else None
-    champion_scores, chance, baseline, feature = None, 0.0, None, ""
+    champion_scores, baseline, feature = None, None, ""
+    chance: float | Floats = 0.0
     seen = cache(training_rows)
     found = looked(store, request.id, candidate.task, lambda: look(seen(), candidate.features, candidate.task))
     if incumbent:
         theirs = own if incumbent.definition == candidate.definition else rows(incumbent.definition)
         check_same_rows(own, theirs, model.keys)
-        champion_scores = _scores(predict, incumbent, theirs)
+        champion_scores = _scores(predict, incumbent, theirs, candidate.classes)
     else:
         training = seen().filter(seen()["label"].is_valid())
-        chance = float(np.mean(training["label"].to_numpy())) if training.num_rows else 0.0
-        feature, baseline = best_single_feature(training, own, candidate.features, model.task)
+        chance = _mean_label(training["label"].to_numpy(), len(candidate.classes))
+        feature, baseline = best_single_feature(training, own, candidate.features, model.task, len(candidate.classes))
     contest = Contest(
         task=model.task,
         labels=own["label"].to_numpy(),
@@ -187,11 +189,20 @@ def _contests(
         degraded=request.degraded,
         leaks=found,
         sharing=len(candidates),
+        classes=tuple(candidate.classes),
     )
+    scores = {origin: _scores(predict, version, own, candidate.classes) for origin, version in candidates.items()}
     return {
-        origin: replace(contest, challenger=_scores(predict, version, own), train_rows=version.train_rows)
+        origin: replace(contest, challenger=scores[origin], train_rows=version.train_rows)
         for origin, version in candidates.items()
     }
+
+
+def _mean_label(labels: Floats, classes: int) -> float | Floats:
+    """Return the mean label, or the share of each class; 0 of no labels."""
+    if classes:
+        return np.bincount(labels.astype(np.int64), minlength=classes) / max(labels.size, 1)
+    return float(np.mean(labels)) if labels.size else 0.0
 
 
 def check_same_rows(own: pa.Table, theirs: pa.Table, keys: Sequence[str]) -> None:
@@ -212,17 +223,18 @@ def check_same_rows(own: pa.Table, theirs: pa.Table, keys: Sequence[str]) -> Non
         )
 
 
-def _scores(predict: Predict, version: ModelVersion, rows: pa.Table) -> Floats:
+def _scores(predict: Predict, version: ModelVersion, rows: pa.Table, classes: Sequence[str]) -> Floats:
+    """Return a version's predictions; of several classes in the order of those that the rows are judged by."""
     scores = np.asarray(predict(version, rows), dtype=np.float64)
-    if scores.shape != (rows.num_rows,):
+    if scores.shape != (rows.num_rows, *version.row_shape) or bool(classes) != bool(version.classes):
         raise ModelError(
-            "a model did not give one prediction for each row",
+            f"a model did not give one prediction for each row{' and class' if classes else ''}",
             where=f"version {version.digest[:16]}",
-            expected=f"shape ({rows.num_rows},)",
-            found=f"shape {scores.shape}",
-            next_step="check the version's objective and its predict function",
+            expected=f"shape {(rows.num_rows, *([len(classes)] if classes else []))}",
+            found=f"shape {scores.shape}, of a version of task {version.task}",
+            next_step="check the version's objective and its predict function; another task is another model folder",
         )
-    return scores
+    return aligned(scores, version.classes, classes) if classes else scores
 
 
 def _pinned(store: ModelStore, pin: str, candidates: Mapping[str, ModelVersion]) -> GateReport:
