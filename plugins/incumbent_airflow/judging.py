@@ -8,6 +8,10 @@ from incumbent.verdict_names import VERDICTS, drift_name, performance_name
 from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
     from incumbent.features.profile import Profile
     from incumbent.monitor import PerformanceVerdict
     from incumbent.records import ModelVersion, Part, Promotion
@@ -66,6 +70,7 @@ def _scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersio
 
 
 def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version: ModelVersion) -> str:
+    from incumbent.classes import score_names
     from incumbent.features.profile import Profile, profile
     from incumbent.monitor import DriftVerdict, drift_verdict
 
@@ -73,13 +78,14 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     name = drift_name(partition, store.predictions.part(partition), version.digest)
     if store.records.has(VERDICTS, name):
         return store.records.get(DriftVerdict, name).sentence
-    scores = store.predictions.read([partition], ["prediction"])
+    names = score_names(version.classes)
+    scores = _scored(store.predictions.read([partition], [_predicted(version)]), version)
     batch = _feature_profile(runtime, version.definition, features)
-    batch = Profile({**batch.columns, "score": profile(scores, ["prediction"]).columns["prediction"]})
-    reference = _reference(runtime, version)
+    batch = Profile({**batch.columns, **profile(_score_columns(scores, version), names).columns})
     verdict = drift_verdict(
-        partition, promotion.generation, version.digest, batch, reference, version.importance, runtime.model.monitor
-    )
+        partition, promotion.generation, version.digest, batch, _reference(runtime, version), version.importance,
+        runtime.model.monitor, names,
+    )  # fmt: skip
     store.records.put(name, verdict)
     return verdict.sentence
 
@@ -103,21 +109,48 @@ def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, v
 def _performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> PerformanceVerdict:
     import numpy as np
 
+    from incumbent.classes import aligned
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import join_labels, label_rows, outcome_keys
     from incumbent.monitor import performance_verdict
 
     store, model = runtime.store, runtime.model
-    predictions = store.predictions.read([partition], [*model.keys, model.time, "prediction"])
+    predictions = store.predictions.read([partition], [*model.keys, model.time, _predicted(version)])
     keys = list(model.keys)
     known = predictions.select(keys).join(outcome_keys(store, model, [partition]), keys, join_type="inner").num_rows
     rows = join_labels(model, predictions, label_rows(store, model, [partition]))
     codes, _ = cluster_codes(rows, model.evaluate.cluster)
+    scores, classes = _scored(rows, version), model.label.classes
     return performance_verdict(
-        partition, promotion.generation, version.digest, model.task,
-        np.asarray(rows["label"], dtype=np.float64), np.asarray(rows["prediction"], dtype=np.float64), codes,
-        known / max(1, predictions.num_rows), _baseline(runtime, promotion, version), model.monitor,
+        partition, promotion.generation, version.digest, model.task, np.asarray(rows["label"], dtype=np.float64),
+        aligned(scores, version.classes, classes) if classes else scores, codes,
+        known / max(1, predictions.num_rows), _baseline(runtime, promotion, version), model.monitor, classes,
     )  # fmt: skip
+
+
+def _predicted(version: ModelVersion) -> str:
+    """Return the column of the predictions that has all that a version has said of a row."""
+    return "probabilities" if version.classes else "prediction"
+
+
+def _scored(rows: pa.Table, version: ModelVersion) -> npt.NDArray[np.float64]:
+    """Return what a version has predicted, as it did: shape (n_rows,), or (n_rows, n_classes)."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    values = rows[_predicted(version)]
+    flat = pc.list_flatten(values) if version.classes else values
+    return np.asarray(flat, dtype=np.float64).reshape(rows.num_rows, *version.row_shape)
+
+
+def _score_columns(scores: npt.NDArray[np.float64], version: ModelVersion) -> pa.Table:
+    """Return predictions as columns that can be profiled."""
+    import pyarrow as pa
+
+    from incumbent.classes import score_names
+
+    names = score_names(version.classes)
+    return pa.table(dict(zip(names, scores.reshape(len(scores), len(names)).T, strict=True)))
 
 
 def _feature_profile(runtime: Runtime, definition: str, part: Part) -> Profile:
@@ -144,8 +177,6 @@ def _reference(runtime: Runtime, version: ModelVersion) -> list[Profile]:
     """Return the profile of each training partition with the champion's own scores of it, kept once made."""
     import json
 
-    import pyarrow as pa
-
     from incumbent.estimators import predictor
     from incumbent.features.build import feature_columns
     from incumbent.features.profile import Profile, profile
@@ -160,14 +191,15 @@ def _reference(runtime: Runtime, version: ModelVersion) -> list[Profile]:
     made = []
     for part in _training_parts(runtime, version):
         rows = feature_rows(store, version.definition, [part])
-        scored = rows.append_column("score", pa.array(predict(version, rows)))
-        made.append(profile(scored, [*feature_columns(runtime.model, rows), "score"]))
+        scores = _score_columns(predict(version, rows), version)
+        features = profile(rows, feature_columns(runtime.model, rows))
+        made.append(Profile({**features.columns, **profile(scores, scores.column_names).columns}))
     digests = [store.objects.put(canonical_json(found.to_json())) for found in made]
     store.records.claim("references", version.digest, {"profiles": digests})
     return made
 
 
-def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> dict[str, float]:
+def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> dict[str, Any]:
     """Return the champion's metric and error on the rows it was gated on, kept once computed."""
     from datetime import date
 
@@ -188,5 +220,5 @@ def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> 
     rows = labelled_rows(store, model, snapshot, first, until, version.definition)
     codes, _ = cluster_codes(rows, model.evaluate.cluster)
     labels = np.asarray(rows["label"], dtype=np.float64)
-    made = baseline(model.task, labels, predictor(store)(version, rows), codes)
+    made = baseline(model.task, labels, predictor(store)(version, rows), codes, version.classes)
     return dict(store.records.claim("baselines", promotion.gate_report, made))

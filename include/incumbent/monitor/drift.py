@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from incumbent.classes import SCORE
 from incumbent.config import Monitor
 from incumbent.features.profile import ColumnProfile, Profile, add
 from incumbent.monitor.verdicts import DriftVerdict
@@ -16,7 +17,6 @@ BINS = 10
 LEVELS = 30
 CALIBRATED = 20  # reference partitions from which on feature alarms may ask for a retraining
 FEATURE_SHARE = 0.10
-SCORE = "score"
 
 
 def drift_verdict(
@@ -27,26 +27,30 @@ def drift_verdict(
     reference: Sequence[Profile],
     importance: Mapping[str, float],
     settings: Monitor,
+    scores: Sequence[str] = (SCORE,),
 ) -> DriftVerdict:
     """Judge a batch against the partitions that the champion was trained on.
 
-    The score counts as much as all features together, because it is what decisions are made from.
+    The score counts as much as all features together, because it is what decisions are made from; the scores of several
+    classes share that, and the one that moved most surely stands for them.
 
     Args:
         partition: Partition key.
         generation: Champion that scored it.
         version: Its version digest.
-        batch: Profile of features and of the column `score`.
+        batch: Profile of features and scores.
         reference: The same of each training partition.
         importance: Feature to its share of gain.
         settings: Tolerances and the error rate of one batch.
+        scores: Names of the scores; see `incumbent.classes.score_names`.
     """
-    names = [name for name in batch.columns if name != SCORE]
-    if batch.columns[SCORE].rows < 2 or not reference:
+    names = [name for name in batch.columns if name not in scores]
+    if batch.columns[scores[0]].rows < 2 or not reference:
         sentence = f"{partition}: not enough data for a verdict."
         return DriftVerdict(partition, generation, version, "none", len(reference), {}, (), sentence)
-    score = _test(batch, reference, SCORE, settings.score_tolerance)
-    score_alpha = settings.alpha / 2
+    tests = {name: _test(batch, reference, name, settings.score_tolerance) for name in scores}
+    told = min(scores, key=lambda name: (tests[name].p, -tests[name].effect))
+    score, score_alpha = tests[told], settings.alpha / 2 / len(scores)
     alarms = []
     for name in names:
         share = importance.get(name, 0.0)
@@ -66,9 +70,9 @@ def drift_verdict(
         version=version,
         tier=tier,
         batches=len(reference),
-        score=_numbers(score, score_alpha),
+        score={**_numbers(score, score_alpha), **({"column": told} if len(scores) > 1 else {})},
         features=tuple(alarms[:10]),
-        sentence=_sentence(partition, tier, score, alarms, len(reference)),
+        sentence=_sentence(partition, tier, told, score, alarms, len(reference)),
     )
 
 
@@ -109,11 +113,13 @@ def _numbers(found: Shape, alpha: float) -> dict[str, float]:
     return {"effect": round(found.effect, 6), "p": found.p, "alpha": alpha, "ordinary": round(found.ordinary, 6)}
 
 
-def _sentence(partition: str, tier: str, score: Shape, alarms: Sequence[Mapping[str, Any]], batches: int) -> str:
+def _sentence(
+    partition: str, tier: str, name: str, score: Shape, alarms: Sequence[Mapping[str, Any]], batches: int
+) -> str:
     moved = ", ".join(str(alarm["feature"]) for alarm in alarms[:3])
     words = {
-        "none": f"{partition}: no drift; the score moved by {score.effect:.3f}.",
-        "warning": f"{partition}: features moved ({moved}) and the score did not ({score.effect:.3f}).",
-        "drift": f"{partition}: the score moved by {score.effect:.3f}" + (f"; most moved: {moved}." if moved else "."),
+        "none": f"{partition}: no drift; the {name} moved by {score.effect:.3f}.",
+        "warning": f"{partition}: features moved ({moved}) and the {name} did not ({score.effect:.3f}).",
+        "drift": f"{partition}: the {name} moved by {score.effect:.3f}" + (f"; most moved: {moved}." if moved else "."),
     }[tier]
     return words if batches >= CALIBRATED else f"{words} Provisional: {batches} reference partition(s)."

@@ -21,6 +21,8 @@ SCHEMA = pa.schema(
 def metric_rows(verdict: PerformanceVerdict) -> pa.Table:
     """Return a judged partition's metric, its clustered error, and that of a constant prediction beside it.
 
+    Of several classes the accuracy, too.
+
     Args:
         verdict: A verdict with `judged` true.
     """
@@ -29,4 +31,6 @@ def metric_rows(verdict: PerformanceVerdict) -> pa.Table:
         {**shared, "metric": verdict.metric, "value": verdict.value, "error": verdict.error},
         {**shared, "metric": f"trivial_{verdict.metric}", "value": verdict.trivial, "error": None},
     ]
+    if verdict.accuracy is not None:
+        rows.append({**shared, "metric": "accuracy", "value": verdict.accuracy, "error": None})
     return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from incumbent.classes import SCORE
+
 MARK = "<body>"
 
 
@@ -81,7 +83,8 @@ def _head(verdict: Mapping[str, Any], max_rows: int, left_out: Sequence[str], se
     score = verdict.get("score") or {}
     lines = [
         f"Verdict: {verdict['tier']}. {verdict['sentence']}",
-        f"Score: effect {score.get('effect')}, p {score.get('p')}, threshold {score.get('alpha')}, "
+        f"Score{score.get('column', SCORE).removeprefix(SCORE)}: effect {score.get('effect')}, p {score.get('p')}, "
+        f"threshold {score.get('alpha')}, "
         f"ordinary {score.get('ordinary')}; reference: {verdict['batches']} training partition(s) of "
         f"generation {verdict['generation']}.",
         f"Drawn from samples of at most {max_rows} rows. The verdict above was decided on all rows; Evidently's own "

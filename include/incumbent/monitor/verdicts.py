@@ -19,7 +19,7 @@ class DriftVerdict(Record):
         version: Its version digest.
         tier: `none`, `warning` (features moved) or `drift` (the scores moved).
         batches: Reference partitions; fewer than 20 cap the tier of feature alarms at `warning`.
-        score: Effect, p-value and threshold of the score's test.
+        score: Effect, p-value and threshold of the score's test; of several classes also the `column` that it is of.
         features: The features that alarm, most important first, with effect and importance.
         sentence: The verdict for a person.
     """
@@ -46,12 +46,13 @@ class PerformanceVerdict(Record):
         version: Its version digest.
         judged: Whether enough outcomes were in.
         coverage: Share of predictions whose outcome status is known.
-        metric: `auc` or `rmse`.
+        metric: `auc`, `logloss` (of several classes) or `rmse`.
         value: The metric on the partition; null if not judged.
         error: Its clustered standard error.
         z: Standardised losses by channel: `rank`, `cal_high`, `cal_low`.
         trivial: The metric of a constant prediction.
         sentence: The verdict for a person.
+        accuracy: Share of rows whose likeliest class was the true one; null for other tasks.
     """
 
     kind: ClassVar[str] = "verdicts"
@@ -67,3 +68,4 @@ class PerformanceVerdict(Record):
     z: Mapping[str, float]
     trivial: float | None
     sentence: str
+    accuracy: float | None = None
