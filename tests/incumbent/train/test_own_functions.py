@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import test_fit_lightgbm
 import xgboost as xgb
+from small_training import REQUEST, class_model, small_settings, small_store
 from test_fit import EACH_WAY, ENCODER, PLAIN, SAMPLED, Stopped, bins_of, run, shards
 from xgboost.collective import CommunicatorContext
 from xgboost.tracker import RabitTracker
@@ -21,6 +22,7 @@ from incumbent.estimators.shards import Chosen, Shard
 from incumbent.estimators.xgboost import parse
 from incumbent.estimators.xgboost_rounds import XgboostRounds
 from incumbent.functions import Functions
+from incumbent.train.stage import train_candidate
 
 pytestmark = pytest.mark.unit
 METRIC = """
@@ -247,3 +249,31 @@ def test_weights_of_rows_are_given_where_there_are_any(tmp_path: Path) -> None:
         )
         rounds.add()
         assert rounds.score("train") == pytest.approx(expected, nan_ok=True)
+
+
+OF_CLASSES = """
+import numpy as np
+METRIC_LARGER_IS_BETTER = False
+
+def metric(labels, predictions, weights):
+    return -np.log(predictions[np.arange(len(labels)), labels.astype(int)]).mean()
+
+def objective(labels, margins, weights):
+    odds = np.exp(margins - margins.max(axis=1, keepdims=True))
+    chances = odds / odds.sum(axis=1, keepdims=True)
+    return chances - np.eye(margins.shape[1])[labels.astype(int)], np.maximum(2 * chances * (1 - chances), 1e-6)
+"""
+
+
+def test_of_several_classes_each_has_a_column(tmp_path: Path) -> None:
+    """XGBoost's own objective and metric, written down, learn what they do themselves."""
+    found = []
+    for name, text in (("native", ""), ("own", OF_CLASSES)):
+        store, snapshot = small_store(tmp_path / name, states=True)
+        model = class_model(params={"max_depth": 3}, early_stopping=8, validation_days=5)
+        model = model.with_functions(Functions.of(text))
+        found.append(train_candidate(store, model, snapshot, REQUEST, small_settings(tmp_path / name)))
+    native, own = found
+    assert (native.metric, own.metric) == ("mlogloss", "model.py:metric")
+    assert own.rounds == native.rounds < 40
+    assert own.scores["validation"] == pytest.approx(native.scores["validation"], abs=1e-6)
