@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from incumbent.train.stage import Planned
 
 LOG = logging.getLogger(__name__)
-LOOKED_AT_ROWS = 1_000_000  # read and looked at in seven seconds, and in less than two gigabytes
+LOOKED_AT_VALUES = 25_000_000  # a million rows of 25 columns: some seven seconds, and less than two gigabytes
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,10 @@ def _refuse_leaks(runtime: Runtime, planned: Planned) -> None:
     from incumbent.evaluate.leaks import refuse_leaks
 
     snapshot = planned.work.snapshot
-    if (rows := sum(part["rows"] for part in snapshot.features)) > LOOKED_AT_ROWS:
-        LOG.info("the gate alone looks for leaks: %d rows are too many to hold them here", rows)
+    rows = sum(part["rows"] for part in snapshot.features)
+    columns = len(runtime.store.features(snapshot.definition).columns())
+    if rows * columns > LOOKED_AT_VALUES:
+        LOG.info("the gate alone looks for leaks: %d rows of %d columns are too many here", rows, columns)
         return
     refuse_leaks(runtime.store, runtime.model, planned.candidate.request, lambda: training_rows(runtime, snapshot))
 
