@@ -80,6 +80,6 @@ def test_trials_side_by_side_are_those_of_one_process_though_one_is_killed(setti
 
 def test_when_all_trials_fail_the_reason_comes_back(settings: Settings, tmp_path: Any) -> None:
     store, snapshot = small_store(tmp_path)
-    model = small_model(**{**FIT, "search": {"trials": 2}}, launcher="ray", params={"max_bin": -3})
+    model = small_model(**{**FIT, "search": {"trials": 2}}, launcher="ray", params={"max_leaves": -3})
     with pytest.raises(TrainingError, match="every trial of the search failed"):
         train_candidate(store, model, snapshot, REQUEST, settings)
