@@ -156,9 +156,10 @@ def test_another_ray_is_refused_with_both_versions(tmp_path: Path, cluster: Jobs
 
 @pytest.mark.parametrize("address", ["nonsense", "ray://head:10001", "head:8265", "auto", "http://"])
 def test_what_is_no_address_of_a_dashboard_is_refused_and_not_tried_again(tmp_path: Path, address: str) -> None:
-    for opened in (open_jobs, find_jobs):
+    settings, (store, _) = small_settings(tmp_path, INCUMBENT_RAY_ADDRESS=address), small_store(tmp_path / "store")
+    for opened in (lambda: open_jobs(store, settings), lambda: find_jobs(settings)):
         with pytest.raises(ConfigError, match="not an address of a Ray dashboard") as caught:
-            opened(small_settings(tmp_path, INCUMBENT_RAY_ADDRESS=address))
+            opened()
         assert (caught.value.where, caught.value.found) == ("environment variable INCUMBENT_RAY_ADDRESS", address)
     JobsApi.of("https://ray.example.org/cluster-1/", {})
 
