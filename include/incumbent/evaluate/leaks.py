@@ -31,7 +31,7 @@ def look(training: pa.Table, features: Sequence[str], task: str) -> LeakReport:
     Args:
         training: Its training rows; rows whose `label` is null are evidence too.
         features: Names of the features to judge.
-        task: `binary` or `regression`.
+        task: `binary`, `multiclass` or `regression`.
     """
     # The caller sorted the rows by key: their order is no evidence, and takes no time to be looked at.
     return find_leaks(training, "label", task, features=features, ordered=False)
