@@ -75,18 +75,7 @@ def evaluate(
     verdicts = {origin: judge(contest) for origin, contest in contests.items()}
     best = best_of(verdicts)
     reports = {
-        origin: GateReport(
-            model=model.name,
-            partition=snapshot.partition,
-            candidate=candidates[origin].digest,
-            champion=champion.version if champion else "",
-            champion_generation=champion.generation if champion else 0,
-            snapshot=snapshot.id,
-            request=request.id,
-            verdict=verdict.verdict,
-            gates=verdict.gates,
-            sentence=_sentence(verdict, origin, best, len(verdicts)),
-        )
+        origin: _report(snapshot, candidates[origin], champion, request, verdict, _sentence(verdicts, origin, best))
         for origin, verdict in verdicts.items()
     }
     for origin, report in reports.items():
@@ -109,11 +98,34 @@ def best_of(verdicts: Mapping[str, Verdict]) -> str:
     return max(verdicts, key=worth)
 
 
-def _sentence(verdict: Verdict, origin: str, best: str, count: int) -> str:
-    if count == 1:
-        return verdict.sentence
+def _report(
+    snapshot: Snapshot,
+    candidate: ModelVersion,
+    champion: Promotion | None,
+    request: RetrainRequest,
+    verdict: Verdict,
+    sentence: str,
+) -> GateReport:
+    return GateReport(
+        model=candidate.model,
+        partition=snapshot.partition,
+        candidate=candidate.digest,
+        champion=champion.version if champion else "",
+        champion_generation=champion.generation if champion else 0,
+        snapshot=snapshot.id,
+        request=request.id,
+        verdict=verdict.verdict,
+        gates=verdict.gates,
+        sentence=sentence,
+    )
+
+
+def _sentence(verdicts: Mapping[str, Verdict], origin: str, best: str) -> str:
+    said = verdicts[origin].sentence
+    if len(verdicts) == 1:
+        return said
     word = "the best" if origin == best else "another"
-    return f"Of {count} candidates {word} is the {origin} one. {verdict.sentence}"
+    return f"Of {len(verdicts)} candidates {word} is the {origin} one. {said}"
 
 
 def cluster_codes(rows: pa.Table, columns: Sequence[str]) -> tuple[Codes | None, str]:

@@ -2,9 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from incumbent.config import Model
 from incumbent.errors import TrainingError
-from incumbent.train.work import Outcome
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training gave, in plain values.
+
+    Attributes:
+        version: Digest of the model file, which is in the store.
+        size: Bytes of the model file.
+        rounds: Rounds in it.
+        rows: Rows it has learned from.
+        features, categories: Its encoding.
+        importance: Feature to its share of the gain.
+        checkpoints: Checkpoints over all attempts.
+        resumed_from: Round the last attempt started from; None if from nothing.
+        exact: Whether it equals, byte for byte, one that was never disturbed.
+        device, workers: What computed at the end.
+        layout: The same, with the threads.
+        cores: Threads of all workers.
+        metric: Name of the scores.
+        scores: `train`, round to score; `validation`, one for each round.
+        seconds: How long the last attempt took, by step.
+        hardware: What the last attempt ran on.
+        search: Id of the search before it; empty without one.
+        warnings: What a person should know of the rows.
+    """
+
+    version: str
+    size: int
+    rounds: int
+    rows: int
+    features: Sequence[str]
+    categories: Mapping[str, Sequence[str]]
+    importance: Mapping[str, float]
+    checkpoints: int
+    resumed_from: int | None
+    exact: bool
+    device: str
+    workers: int
+    layout: str
+    cores: int
+    metric: str
+    scores: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    hardware: Mapping[str, Any]
+    search: str = ""
+    warnings: Sequence[str] = ()
 
 
 def check_outcome(model: Model, outcome: Outcome) -> None:

@@ -20,8 +20,9 @@ from incumbent.store import ModelStore
 from incumbent.train.failure import check_failure, failure_in
 from incumbent.train.jobs_api import LOST, RUNNING, STOPPED, SUCCEEDED, JobsApi
 from incumbent.train.order import write_order
+from incumbent.train.outcome import Outcome
 from incumbent.train.progress import Progress, log_progress
-from incumbent.train.work import Outcome, Work
+from incumbent.train.work import Work
 
 LOG = logging.getLogger(__name__)
 POLL_S = 0.5

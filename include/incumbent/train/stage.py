@@ -16,12 +16,12 @@ from incumbent.store import ModelStore
 from incumbent.train.candidates import Candidate, candidate_of
 from incumbent.train.choose import check_ability, choose_launcher, count_gpus, device_of
 from incumbent.train.guards import check_count, check_labels, labels_of
-from incumbent.train.outcome import check_outcome
+from incumbent.train.outcome import Outcome, check_outcome
 from incumbent.train.prior import prior_of
 from incumbent.train.progress import log_progress
 from incumbent.train.provenance import commit_of, packages
 from incumbent.train.warm import warm_model
-from incumbent.train.work import Outcome, Work
+from incumbent.train.work import Work
 
 LOG = logging.getLogger(__name__)
 

@@ -29,6 +29,7 @@ from incumbent.train.choose import count_gpus, device_of
 from incumbent.train.fit import Fitted, Plan, fit
 from incumbent.train.flat import Flat, check_flat, flat_features
 from incumbent.train.guards import Labels, check_count, check_labels, check_rows
+from incumbent.train.outcome import Outcome
 from incumbent.train.progress import Progress
 from incumbent.train.provenance import hardware
 from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
@@ -82,53 +83,6 @@ class Place:
         """What sums of floats depend on."""
         workers = "1 worker" if self.world == 1 else f"{self.world} workers"
         return f"{self.device}, {workers} of {self.threads} thread{'s' if self.threads > 1 else ''}"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a training gave, in plain values.
-
-    Attributes:
-        version: Digest of the model file, which is in the store.
-        size: Bytes of the model file.
-        rounds: Rounds in it.
-        rows: Rows it has learned from.
-        features, categories: Its encoding.
-        importance: Feature to its share of the gain.
-        checkpoints: Checkpoints over all attempts.
-        resumed_from: Round the last attempt started from; None if from nothing.
-        exact: Whether it equals, byte for byte, one that was never disturbed.
-        device, workers: What computed at the end.
-        layout: The same, with the threads.
-        cores: Threads of all workers.
-        metric: Name of the scores.
-        scores: `train`, round to score; `validation`, one for each round.
-        seconds: How long the last attempt took, by step.
-        hardware: What the last attempt ran on.
-        search: Id of the search before it; empty without one.
-        warnings: What a person should know of the rows.
-    """
-
-    version: str
-    size: int
-    rounds: int
-    rows: int
-    features: Sequence[str]
-    categories: Mapping[str, Sequence[str]]
-    importance: Mapping[str, float]
-    checkpoints: int
-    resumed_from: int | None
-    exact: bool
-    device: str
-    workers: int
-    layout: str
-    cores: int
-    metric: str
-    scores: Mapping[str, Any]
-    seconds: Mapping[str, float]
-    hardware: Mapping[str, Any]
-    search: str = ""
-    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,12 @@ ASKED = {"reason": REASON, "known_at": KNOWN_AT, "since": SINCE}
 def train_dag(model: Model, pool: str) -> DAG:
     """Return `<model>.train`, started by a retrain request only."""
     assets = ModelAssets(model)
-    params = {"partition": partition_param(model), **ASKED}
     dag = DAG(
         f"{model.name}.train",
         schedule=partitioned(assets.request, model.grain),
-        **dag_args(model, Stage.TRAIN, __doc__, max_active_runs=1, params=params),
+        **dag_args(
+            model, Stage.TRAIN, __doc__, max_active_runs=1, params={"partition": partition_param(model), **ASKED}
+        ),
     )
 
     @task(task_id="claim")
@@ -56,8 +57,7 @@ def train_dag(model: Model, pool: str) -> DAG:
         runtime, context = Runtime.open(model.name), get_current_context()
         asked = {name: context["params"][name] for name in ASKED}
         partition = partition_of(context, model)
-        claimed = claim_request(runtime, partition, context["run_id"], **asked)
-        if claimed is None:
+        if (claimed := claim_request(runtime, partition, context["run_id"], **asked)) is None:
             raise skip(why_unclaimed(runtime, partition))
         return claimed
 
@@ -94,11 +94,17 @@ def train_dag(model: Model, pool: str) -> DAG:
     with dag:
         request = claim()
         others = snapshot(request)
-        how: dict[str, Any] = {"model": model.name, "pool": pool, "execution_timeout": timedelta(hours=4)}
-        train = TrainOnRayOperator(task_id="train", request=request, **how)
-        train_others = TrainOnRayOperator.partial(
-            task_id="train_others", request=request, map_index_template="{{ task.origin }}", **how
-        ).expand(origin=others)
-        approval = [ApproveOperator.for_model(model)] if model.approvals.required else []
-        chain(others, [train, train_others], evaluate(request), *approval, promote(request), register())
+        approve = [ApproveOperator.for_model(model)] if model.approvals.required else []
+        chain(
+            others, _trainings(model, pool, request, others), evaluate(request), *approve, promote(request), register()
+        )
     return dag
+
+
+def _trainings(model: Model, pool: str, request: Any, others: Any) -> list[Any]:
+    """Return the task of the request's first candidate, and the mapped one of the others."""
+    how: dict[str, Any] = {"model": model.name, "pool": pool, "execution_timeout": timedelta(hours=4)}
+    mapped = TrainOnRayOperator.partial(
+        task_id="train_others", request=request, map_index_template="{{ task.origin }}", **how
+    )
+    return [TrainOnRayOperator(task_id="train", request=request, **how), mapped.expand(origin=others)]
