@@ -21,12 +21,12 @@ import numpy as np
 
 from benchmarks import train_table as table
 from incumbent.estimators.xgboost import parse
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.records import digest_of
 from incumbent.train.checkpoints import Checkpoints, State
 from incumbent.train.choose import count_gpus
 from incumbent.train.fit import Fitted
 from incumbent.train.provenance import commit_of, hardware
-from incumbent.train.rows import snapshot_files
 from incumbent.train.work import Place, Prepared, Work
 
 TARGET = Path("docs") / "measured" / "gpu-train.json"

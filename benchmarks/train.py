@@ -191,7 +191,7 @@ def checkpoints(folder: Path) -> dict[str, Any]:
     """Fit with a checkpoint every ten rounds, and without any, in turn."""
     import xgboost as xgb
 
-    from incumbent.train.rows import snapshot_files
+    from incumbent.features.out_of_core import snapshot_files
     from incumbent.train.work import Place, Work
 
     store, snapshot = table.opened(folder)

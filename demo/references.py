@@ -12,11 +12,11 @@ from demo.quality import table_auc
 from incumbent.config import Model
 from incumbent.estimators import predictor
 from incumbent.estimators.xgboost import parse, predict
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion
 from incumbent.snapshot.take import compose
 from incumbent.store import ModelStore
-from incumbent.train.rows import snapshot_files
 from incumbent.train.work import Place, Work
 
 

@@ -132,6 +132,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Judge the request's candidates against the champion on the snapshot's gate rows."""
     from incumbent.estimators import predictor
     from incumbent.evaluate import evaluate
+    from incumbent.features.out_of_core import labelled_sample
     from incumbent.records import ModelVersion, Training
 
     store = runtime.store
@@ -153,7 +154,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
             store.champion(),
             request,
             rows=gate_rows,
-            training_rows=lambda: training_rows(runtime, snapshot),
+            training_rows=lambda: labelled_sample(store, runtime.model, snapshot),
             predict=predictor(store),
         )
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
@@ -310,19 +311,12 @@ def _snapshot_pin(request_id: str) -> str:
     return f"train-{request_id}"
 
 
-def _rows(
-    runtime: Runtime, snapshot: Snapshot, definition: str, first: str | None, until: str, unlabelled: bool = False
-) -> pa.Table:
+def _rows(runtime: Runtime, snapshot: Snapshot, definition: str, first: str | None, until: str) -> pa.Table:
     from incumbent.features.rows import labelled_rows
 
     first_day = None if first is None else date.fromisoformat(first)
     until_day = date.fromisoformat(until)
-    return labelled_rows(runtime.store, runtime.model, snapshot, first_day, until_day, definition, unlabelled)
-
-
-def training_rows(runtime: Runtime, snapshot: Snapshot) -> pa.Table:
-    """Return what is looked at for leaks: also rows of the same days whose outcome is in and has no label."""
-    return _rows(runtime, snapshot, snapshot.definition, None, snapshot.train_until, unlabelled=True)
+    return labelled_rows(runtime.store, runtime.model, snapshot, first_day, until_day, definition)
 
 
 def _refusal(runtime: Runtime, verdict: str, answer: Mapping[str, Any] | None) -> str:

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from incumbent.embedded.settings import Settings
 from incumbent_airflow.runtime import Runtime
-from incumbent_airflow.stages import failing, snapshot_of, training_rows
+from incumbent_airflow.stages import failing, snapshot_of
 
 if TYPE_CHECKING:
     from incumbent.promote import Run
     from incumbent.records import Training
     from incumbent.train.progress import Progress
-    from incumbent.train.stage import Planned
 
 LOG = logging.getLogger(__name__)
-LOOKED_AT_VALUES = 25_000_000  # a million rows of 25 columns: some seven seconds, and less than two gigabytes
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,8 @@ class Begun:
 
 def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> Begun:
     """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
+    from incumbent.evaluate.leaks import refuse_leaks
+    from incumbent.features.out_of_core import labelled_sample
     from incumbent.promote import open_run
     from incumbent.records import FRESH
     from incumbent.train.ray_job import open_jobs, submit
@@ -49,9 +49,10 @@ def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> 
     with failing(runtime, request_id):
         if (found := find_training(store, request_id, origin)) is not None:
             return Begun(_told(found))
-        planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id, origin)
+        snapshot = snapshot_of(runtime, request_id)
+        planned = plan_training(store, runtime.model, snapshot, request_id, origin)
         if origin == FRESH:  # the gate looks at the same rows for all candidates
-            _refuse_leaks(runtime, planned)
+            refuse_leaks(store, runtime.model, request_id, lambda: labelled_sample(store, runtime.model, snapshot))
         run = open_run(store, settings.mlflow_uri, planned.candidate.name, os.environ)
         if planned.launcher == "ray":
             return Begun(None, submit(store, planned.work, open_jobs(store, settings), settings))
@@ -109,23 +110,6 @@ def finish_training(
         planned = plan_training(store, runtime.model, snapshot_of(runtime, request_id), request_id, origin)
         result = outcome(store, planned.work, jobs, job, state)
         return _told(store_training(store, planned, result, runtime.settings))
-
-
-def _refuse_leaks(runtime: Runtime, planned: Planned) -> None:
-    """Refuse to fit what the gate against leaks would reject, where that takes seconds to say.
-
-    Raises:
-        TrainingError: A feature leaks the label, and nobody vouches for it.
-    """
-    from incumbent.evaluate.leaks import refuse_leaks
-
-    snapshot = planned.work.snapshot
-    rows = sum(part["rows"] for part in snapshot.features)
-    columns = len(runtime.store.features(snapshot.definition).columns())
-    if rows * columns > LOOKED_AT_VALUES:
-        LOG.info("the gate alone looks for leaks: %d rows of %d columns are too many here", rows, columns)
-        return
-    refuse_leaks(runtime.store, runtime.model, planned.candidate.request, lambda: training_rows(runtime, snapshot))
 
 
 def _told(training: Training) -> dict[str, Any]:

@@ -55,7 +55,6 @@ def labelled_rows(
     first_day: date | None = None,
     until_day: date | None = None,
     definition: str | None = None,
-    unlabelled: bool = False,
 ) -> pa.Table:
     """Return a snapshot's feature rows with their labels, sorted by key.
 
@@ -66,7 +65,6 @@ def labelled_rows(
         first_day: First local day; from the start if None.
         until_day: First local day that is left out; to the end if None.
         definition: Another definition (the champion's own), made from the same inputs; the snapshot's if None.
-        unlabelled: Also the rows whose outcome is in and has no label (a cancelled flight); their `label` is null.
 
     Returns:
         Keys, time, features, `label` float64 and `local_date` date32.
@@ -84,9 +82,6 @@ def labelled_rows(
         rows = pa.concat_tables(beside)
     outcomes = tuple(Part(**part) for part in snapshot.outcomes)
     labels = label_rows(store, as_snapped(model, snapshot), outcomes)
-    if unlabelled:
-        known = outcome_keys(store, model, outcomes)
-        labels = known.join(labels, list(model.keys), join_type="left outer")
     joined = join_labels(model, rows, labels)
     return between(joined, first_day, until_day)
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from incumbent.config import Model
 from incumbent.errors import TrainingError
+from incumbent.features.out_of_core import labels_known
 from incumbent.records import Snapshot
 from incumbent.sensitive import MASK
 from incumbent.store import ModelStore
 from incumbent.train.own_split import is_own_split
-from incumbent.train.rows import TrainingRows, labels_known
+from incumbent.train.rows import TrainingRows
 
 SHOWN = 5
 

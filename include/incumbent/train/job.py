@@ -26,6 +26,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from incumbent.disk import room_on_disk
 from incumbent.errors import PipelineError, UnavailableError
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.store import ModelStore
 from incumbent.store.data_files import ROW_GROUP_ROWS
 from incumbent.train.choose import Group, choose_group
@@ -34,7 +35,6 @@ from incumbent.train.order import read_order
 from incumbent.train.progress import Progress
 from incumbent.train.ray_job import PROGRESS, RESULT
 from incumbent.train.ray_search import order_after
-from incumbent.train.rows import snapshot_files
 from incumbent.train.shared_rows import found, share
 from incumbent.train.work import CHOOSING, Place, Work
 from incumbent.train.worker import Worker

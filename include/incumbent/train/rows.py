@@ -6,7 +6,6 @@ are joined, and what comes out is positions, labels and weights: some bytes a ro
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,15 +22,14 @@ from incumbent.errors import TrainingError
 from incumbent.estimators.encoding import Encoder
 from incumbent.estimators.shards import Chosen, chosen_groups
 from incumbent.features.build import feature_columns
-from incumbent.features.compute import literal, open_over, quoted
-from incumbent.features.labels import check_classes, label_query, told_of_label, two_labels
-from incumbent.features.rows import as_snapped
-from incumbent.records import Part, Snapshot
+from incumbent.features.compute import literal, quoted
+from incumbent.features.labels import two_labels
+from incumbent.features.out_of_core import labels_known
+from incumbent.records import Snapshot
 from incumbent.room import enough_room
 from incumbent.sensitive import quotable
 from incumbent.store import ModelStore
 from incumbent.store.data_files import is_text
-from incumbent.store.log import PARTITION
 from incumbent.train.own_split import chosen_for_validation, is_own_split
 
 EPOCH = date(1970, 1, 1)
@@ -102,18 +100,6 @@ class Days:
         return f"{chosen} AND {LOCAL_DATE} >= DATE '{self.since}'" if self.since else chosen
 
 
-@contextmanager
-def snapshot_files(store: ModelStore, snapshot: Snapshot) -> Iterator[list[Path]]:
-    """Give the files of a snapshot's features, in its order and each verified by digest, until the end.
-
-    Raises:
-        StoreError: One is gone or has changed.
-    """
-    with tempfile.TemporaryDirectory(prefix="incumbent-train-") as folder:
-        parts = [Part(**part) for part in snapshot.features]
-        yield store.features(snapshot.definition).files(parts, Path(folder) / "features")
-
-
 def choose_rows(
     store: ModelStore, model: Model, snapshot: Snapshot, files: Sequence[Path], since: str = ""
 ) -> TrainingRows:
@@ -150,45 +136,6 @@ def validation_from(model: Model, until: date) -> date | None:
     """Return the first day of the rows that say when to stop; None if training never stops early."""
     days = model.train.validation_days
     return None if model.train.early_stopping is None else until - timedelta(days=days)
-
-
-@contextmanager
-def labels_known(
-    store: ModelStore, model: Model, snapshot: Snapshot, files: Sequence[Path]
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database that has the table `labels`, of the label that the snapshot was taken for.
-
-    Args:
-        store: The model's store.
-        model: Its configuration.
-        snapshot: Names the outcomes.
-        files: Other files that the database may read.
-
-    Raises:
-        ConfigError: The label cannot be computed, or is none of the classes.
-        UnavailableError: There is no room for them.
-    """
-    model = as_snapped(model, snapshot)
-    parts = [Part(**part) for part in snapshot.outcomes]
-    table = store.outcomes(model.outcome_source)
-    with tempfile.TemporaryDirectory(prefix="incumbent-labels-") as private:
-        folder = Path(private)
-        outcomes = table.files(parts, folder / "outcomes")
-        connection = open_over({"features": list(files), "outcomes": outcomes}, folder / "spilled", threads=None)
-        try:
-            each = [
-                f"SELECT *, '{part.partition}' AS {PARTITION} "
-                f"FROM read_parquet({literal(file)}, hive_partitioning=false)"
-                for part, file in zip(parts, outcomes, strict=True)
-            ]
-            where = f"model {model.name}, labels of snapshot {snapshot.id[:16]}"
-            with told_of_label(model, table.columns()), enough_room(where, "train on fewer partitions: train.window"):
-                known = f"({' UNION ALL '.join(each)})"
-                check_classes(connection, model, known)
-                connection.execute(f"CREATE TABLE labels AS {label_query(model, known)}")
-            yield connection
-        finally:
-            connection.close()
 
 
 def _choose(

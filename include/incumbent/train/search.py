@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.records import Search, Trial
 from incumbent.store import ModelStore
 from incumbent.train.choose import choose_device, count_gpus
 from incumbent.train.progress import Progress
-from incumbent.train.rows import snapshot_files
 from incumbent.train.trial import Asked, run_trial
 from incumbent.train.trials import Trials, settings_of
 from incumbent.train.work import Place, Prepared, Work

@@ -20,6 +20,7 @@ from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
 from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.rounds import Given, Rounds
 from incumbent.estimators.shards import Shard
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.functions import FILE
 from incumbent.records import Search, Snapshot, digest_of
 from incumbent.search_space import laid_over
@@ -32,7 +33,7 @@ from incumbent.train.guards import Labels, check_count, check_labels, check_rows
 from incumbent.train.outcome import Outcome
 from incumbent.train.progress import Progress
 from incumbent.train.provenance import hardware
-from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
+from incumbent.train.rows import TrainingRows, choose_rows
 from incumbent.train.warm import Base
 
 CHOOSING = "choosing the rows: those old enough that have a label"

@@ -78,8 +78,8 @@ class Worker:
     def _fit(self, plain: dict[str, Any], name: str, start: str | None, meeting: dict[str, Any]) -> dict[str, Any]:
         from xgboost.collective import CommunicatorContext
 
+        from incumbent.features.out_of_core import snapshot_files
         from incumbent.train.progress import Progress
-        from incumbent.train.rows import snapshot_files
         from incumbent.train.shared_rows import shared
         from incumbent.train.work import Place
 

@@ -1,18 +1,20 @@
 """Features and labels are joined row by row, never multiplied."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from small_training import CLASSES, class_model, small_model, small_store
 
 from incumbent.config import Model
 from incumbent.errors import ConfigError
+from incumbent.features.out_of_core import labelled_sample, labels_known
 from incumbent.features.rows import label_rows, labelled_rows, outcome_keys
 from incumbent.snapshot import take
 from incumbent.store import ModelStore, Store
-from incumbent.train.rows import labels_known
 
 pytestmark = pytest.mark.unit
 KEY = "2020-01"
@@ -60,11 +62,24 @@ def test_rows_whose_outcome_has_no_label_come_if_asked_for_and_those_without_an_
     store.outcomes("truth").replace("2020-01", pa.concat_tables([changed.slice(0, 7), changed.slice(8)]))
     model, definition = small_model(), store.objects.put(b"SELECT * FROM batch")
     snapshot = take(store, model, definition, "2020-01", "2020-01-r9", {})
-    without = labelled_rows(store, model, snapshot)
-    everything = labelled_rows(store, model, snapshot, unlabelled=True)
+    without = labelled_rows(store, model, snapshot, until_day=date.fromisoformat(snapshot.train_until))
+    everything = labelled_sample(store, model, snapshot)
     assert everything.filter(everything["label"].is_null())["row"].to_pylist() == [3]
     assert everything.filter(everything["label"].is_valid()).equals(without)
     assert 7 not in everything["row"].to_pylist()
+
+
+def test_of_too_many_rows_some_are_drawn_by_key_and_always_the_same(tmp_path: Path) -> None:
+    store, snapshot = small_store(tmp_path)
+    model = small_model()
+    everything = labelled_sample(store, model, snapshot)
+    values = sum(part["rows"] for part in snapshot.features) * len(store.features(snapshot.definition).columns())
+    assert labelled_sample(store, model, snapshot, values).equals(everything)
+    drawn = labelled_sample(store, model, snapshot, values // 3)
+    assert labelled_sample(store, model, snapshot, values // 3).equals(drawn)
+    assert everything.num_rows / 6 < drawn.num_rows < everything.num_rows / 2
+    chosen = pc.is_in(everything["row"], value_set=drawn["row"].combine_chunks())
+    assert everything.filter(chosen).equals(drawn)
 
 
 def states(store: ModelStore, values: list[object]) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from demo import raw_data
 from incumbent.config import Model, load_model
 from incumbent.features.build import build_window
 from incumbent.features.definition import register
-from incumbent.features.rows import labelled_rows
+from incumbent.features.out_of_core import labelled_sample
 from incumbent.partitions import Grain, key_of
 from incumbent.records import ModelVersion, Promotion, digest_of
 from incumbent.score import score
@@ -106,7 +107,7 @@ def trained_and_scored(store: ModelStore, definition: str) -> tuple[pa.Table, pa
     """Return the rows that a training of the window reads, and those that scoring gives to the model."""
     model, last = at_grain(Grain.WEEK), key_of(DAYS[-1], Grain.WEEK)
     snapshot = take(store, model, definition, last, "r", {})
-    trained = labelled_rows(store, model, snapshot, unlabelled=True)
+    trained = labelled_sample(store, model, replace(snapshot, train_until="2014-01-01"))
     if store.champion() is None:
         names = tuple(name for name in trained.column_names if name not in {*model.keys, model.time, *LABEL})
         version = ModelVersion(

@@ -15,12 +15,12 @@ from incumbent.config import Model
 from incumbent.embedded import ray_head
 from incumbent.errors import TrainingError
 from incumbent.estimators import predictor
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.features.rows import feature_rows
 from incumbent.records import ModelVersion, Training
 from incumbent.store import ModelStore
 from incumbent.train import work
 from incumbent.train.flat import Flat
-from incumbent.train.rows import snapshot_files
 from incumbent.train.shared_rows import share, shared
 from incumbent.train.stage import train_candidate
 

@@ -19,6 +19,7 @@ from incumbent.estimators.rounds import Given
 from incumbent.estimators.shards import Shard
 from incumbent.estimators.xgboost import parse, thresholds
 from incumbent.estimators.xgboost_rounds import binned, parameters
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.features.rows import feature_rows
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot, Training
 from incumbent.store import ModelStore
@@ -26,7 +27,6 @@ from incumbent.store.check import check_model
 from incumbent.train import stage
 from incumbent.train.candidates import RECENT, WARM, Candidate, candidates_of
 from incumbent.train.checkpoints import Checkpoints, State
-from incumbent.train.rows import snapshot_files
 from incumbent.train.stage import plan_training, train_candidate
 
 pytestmark = pytest.mark.unit

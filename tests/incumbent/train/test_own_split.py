@@ -10,13 +10,14 @@ from small_training import REQUEST, small_model, small_settings, small_store
 
 from incumbent.config import Model
 from incumbent.errors import TrainingError
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.functions import Functions
 from incumbent.records import ModelVersion, Search, Training
 from incumbent.sensitive import Sensitive
 from incumbent.store import ModelStore
 from incumbent.store.check import check_model
 from incumbent.train.order import read_order, write_order
-from incumbent.train.rows import TrainingRows, choose_rows, snapshot_files
+from incumbent.train.rows import TrainingRows, choose_rows
 from incumbent.train.search import trials_of
 from incumbent.train.shared_rows import share, shared
 from incumbent.train.stage import plan_training, train_candidate

@@ -16,13 +16,13 @@ from small_training import REQUEST, small_model, small_settings, small_store
 from tests.s3_server import BUCKET
 
 from incumbent.errors import TrainingError
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.records import GateReport, ModelVersion, Promotion, Search, Training, Trial
 from incumbent.store import ModelStore
 from incumbent.store.check import check_model
 from incumbent.store.s3 import S3Blobs
 from incumbent.train import search as searching
 from incumbent.train.progress import Progress, log_progress
-from incumbent.train.rows import snapshot_files
 from incumbent.train.search import search, trial_name, trials_of
 from incumbent.train.stage import plan_training, train_candidate
 from incumbent.train.work import Work

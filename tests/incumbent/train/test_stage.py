@@ -19,11 +19,11 @@ from tests.small_disk import small_disk
 from incumbent.embedded import ray_head
 from incumbent.errors import StoreError, TrainingError, UnavailableError
 from incumbent.estimators import predictor
+from incumbent.features.out_of_core import snapshot_files
 from incumbent.features.rows import feature_rows, label_rows
 from incumbent.records import ModelVersion, Training, digest_of
 from incumbent.sensitive import Sensitive
 from incumbent.store.check import check_model
-from incumbent.train.rows import snapshot_files
 from incumbent.train.shared_rows import share, shared
 from incumbent.train.stage import train_candidate
 from incumbent.train.work import Work
