@@ -1,4 +1,7 @@
-"""Rows to train on: twenty numbers and a label that depends on a few of them, in twelve months of a store."""
+"""Rows to train on: twenty numbers and a label that depends on a few of them, in twelve months of a store.
+
+The numbers are doubles, which is what SQL makes of a CSV file or a quotient.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ def _batches(first: int, count: int, columns: list[str]) -> Iterator[pa.RecordBa
 
 def _chunk(number: int, size: int) -> pa.Table:
     random = np.random.default_rng(number)
-    values = random.normal(size=(size, len(FEATURES))).astype(np.float32)
+    values = random.normal(size=(size, len(FEATURES)))
     chance = 1 / (1 + np.exp(-(values[:, 0] - 0.5 * values[:, 1] + values[:, 2] * values[:, 3])))
     late = random.random(size) < chance
     rows = np.arange(number * CHUNK, number * CHUNK + size)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from incumbent.errors import UnavailableError
 
@@ -34,3 +36,26 @@ def room_on_disk(store: str) -> Iterator[None]:
             found=error.strerror,
             next_step="make room there; what is done stands, and the next try goes on from it",
         ) from error
+
+
+def need_room(folder: Path, needed: int, where: str, or_else: str) -> None:
+    """Refuse to begin what cannot fit: a library that ends its process on a full disk says nothing of it.
+
+    Args:
+        folder: On the disk that is written to.
+        needed: Bytes that are written at least.
+        where: What is worked on, for the message.
+        or_else: What to do about it, other than a larger disk.
+
+    Raises:
+        UnavailableError: The disk has less room.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UnavailableError(
+            "a disk has too little room",
+            where=f"{where}, in {folder}",
+            expected=f"at least {needed / 1e6:,.0f} MB free",
+            found=f"{free / 1e6:,.0f} MB",
+            next_step=f"make room there, point TMPDIR at a larger disk, or {or_else}",
+        )

@@ -17,6 +17,7 @@ import numpy as np
 import xgboost as xgb
 from xgboost import collective
 
+from incumbent.disk import need_room
 from incumbent.errors import TrainingError
 from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
 from incumbent.estimators.encoding import Matrix
@@ -48,6 +49,8 @@ class XgboostRounds:
         if bins is None:
             bins = learn_bins(train.files, train.chosen, train.encoder, params.get("max_bin", DEFAULT_BINS))
         params["max_bin"] = max(params.get("max_bin", DEFAULT_BINS), len(bins) + 1)  # more with a champion's cuts
+        if given.external is not None:
+            need_room(given.external, _least_on_disk(train, validation), "the binned rows", "leave out external_memory")
         self._rows = {"train": binned(given, params, train, bins)}
         if validation is not None:
             self._rows["validation"] = binned(given, params, validation, bins)
@@ -190,6 +193,11 @@ class _Batches(xgb.DataIter):  # type: ignore[misc]
             feature_types=encoder.types,
         )  # fmt: skip
         return True
+
+
+def _least_on_disk(*shards: Shard | None) -> int:
+    """Return the bytes that binned rows take if no value is missing: one for each, and where each row begins."""
+    return sum(shard.rows * (len(shard.encoder.features) + 8) for shard in shards if shard is not None)
 
 
 def _summed(value: float) -> float:

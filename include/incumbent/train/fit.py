@@ -13,6 +13,8 @@ from incumbent.estimators.rounds import Rounds
 from incumbent.train.checkpoints import Checkpoint, State
 from incumbent.train.progress import Progress, Told
 
+SCORED = 25  # rounds between two scores of all training rows, each of which costs a third of a round
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -21,7 +23,7 @@ class Plan:
     Attributes:
         rounds: Rounds wanted; at most so many with `patience`.
         patience: Rounds without a better validation score after which it stops; None never stops early.
-        every: Most rounds between two checkpoints; the training score is taken this often.
+        every: Most rounds between two checkpoints.
         seconds: Most seconds between two checkpoints.
         layout: What computes; see `State`.
         rows: Training rows of all workers.
@@ -109,7 +111,7 @@ def fit(
         if more and plan.patience is not None:
             validation.append(_finite(rounds.score("validation"), rounds, "validation"))
         over = not more or _is_over(rounds, plan, validation)
-        if rounds.done % plan.every == 0 or over:
+        if rounds.done % SCORED == 0 or over:
             train[str(rounds.done)] = _finite(rounds.score("train"), rounds, "train")
         wanted = wanted or rounds.done % plan.every == 0 or clock() - kept >= plan.seconds
         if over or (wanted and rounds.done % rounds.segment == 0):

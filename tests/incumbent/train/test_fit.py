@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 import xgboost as xgb
 
-from incumbent.errors import TrainingError
+from incumbent.errors import TrainingError, UnavailableError
+from incumbent.estimators import xgboost_rounds
 from incumbent.estimators.bins import learn_bins
 from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.rounds import Given, Rounds
 from incumbent.estimators.shards import Chosen, Shard
 from incumbent.estimators.xgboost import parse
-from incumbent.estimators.xgboost_rounds import SEGMENT, XgboostRounds
+from incumbent.estimators.xgboost_rounds import SEGMENT, XgboostRounds, binned
 from incumbent.store.local import LocalBlobs
 from incumbent.train.checkpoints import Checkpoints, State
 from incumbent.train.fit import Fitted, Plan, fit
@@ -106,7 +109,8 @@ def kept(folder: Path) -> Checkpoints:
 @pytest.mark.parametrize("params", EACH_WAY.values(), ids=EACH_WAY)
 def test_resumed_equals_undisturbed(tmp_path: Path, params: dict[str, Any]) -> None:
     whole = run(tmp_path / "whole", params)
-    run(tmp_path / "cut", params, rounds=20)  # leaves the checkpoint of round 20 behind
+    with pytest.raises(Stopped):
+        run(tmp_path / "cut", params, stop=20)
     resumed = run(tmp_path / "cut", params)
     assert (whole.resumed_from, resumed.resumed_from) == (None, 20)
     assert (whole.rounds, resumed.rounds) == (30, 30)
@@ -227,11 +231,31 @@ def test_rows_on_disk_give_the_model_of_rows_in_memory(tmp_path: Path) -> None:
     assert outside.state.train["30"] == pytest.approx(inside.state.train["30"], abs=1e-3)
 
 
+def test_rows_that_the_disk_has_no_room_for_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XGBoost ends its process on a full disk, and says nothing that anybody would read."""
+    (tmp_path / "binned").mkdir()
+    needed, written = list[int](), list[int]()
+
+    def counted(*given: Any) -> Any:
+        rows = binned(*given)
+        written.append(sum(file.stat().st_size for file in (tmp_path / "binned").iterdir()))
+        return rows
+
+    monkeypatch.setattr(xgboost_rounds, "binned", counted)
+    monkeypatch.setattr(xgboost_rounds, "need_room", lambda folder, size, *_: needed.append(size))
+    run(tmp_path / "fits", PLAIN, external=tmp_path / "binned")
+    assert 0.3 < needed[0] / max(written) <= 1
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=needed[0] - 1))
+    with pytest.raises(UnavailableError, match="too little room"):
+        run(tmp_path / "does not", PLAIN, external=tmp_path / "binned")
+
+
 def test_a_score_that_is_no_number_ends_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(XgboostRounds, "score", lambda rounds, rows: float("nan"))
     with pytest.raises(TrainingError, match="score is not finite") as caught:
         run(tmp_path, PLAIN)
-    assert caught.value.where == "round 10, logloss of the train rows"
+    assert caught.value.where == "round 25, logloss of the train rows"
 
 
 def test_progress_names_the_process_the_speed_and_the_score(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def run(folder: Path, name: str, params: dict[str, Any], **plan: Any) -> Fitted:
 def test_resumed_equals_undisturbed(tmp_path: Path, name: str, how: tuple[str, dict[str, Any]]) -> None:
     params = how[1]
     whole = run(tmp_path / "whole", name, params)
-    run(tmp_path / "cut", name, params, rounds=20)
+    with pytest.raises(Stopped):
+        run(tmp_path / "cut", name, params, stop=20)
     resumed = run(tmp_path / "cut", name, params)
     assert (resumed.resumed_from, resumed.rounds, whole.rounds) == (20, 30, 30)
     assert resumed.state == whole.state

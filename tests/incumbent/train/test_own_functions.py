@@ -93,7 +93,8 @@ def test_its_trees_are_those_of_the_estimator_and_another_ones_are_not(tmp_path:
 def test_resumed_equals_undisturbed(tmp_path: Path, params: dict[str, Any], functions: str) -> None:
     given = {"functions": Functions.of(functions), "class_weight": 1.5}
     whole = run(tmp_path / "whole", params, **given)
-    run(tmp_path / "cut", params, rounds=20, **given)
+    with pytest.raises(Stopped):
+        run(tmp_path / "cut", params, stop=20, **given)
     resumed = run(tmp_path / "cut", params, **given)
     assert (whole.resumed_from, resumed.resumed_from) == (None, 20)
     assert resumed.state.exact
@@ -170,7 +171,7 @@ def test_a_metric_that_gives_no_number_is_an_error(tmp_path: Path, kind: Any) ->
         run(tmp_path / "a", {}, kind=kind, functions=Functions.of(nothing))
     with pytest.raises(TrainingError, match="score is not finite") as caught:
         run(tmp_path / "b", {}, kind=kind, functions=Functions.of(METRIC.replace("return ", "return np.nan * ")))
-    assert caught.value.where == "round 10, model.py:metric of the train rows"
+    assert caught.value.where == "round 25, model.py:metric of the train rows"
     with pytest.raises(TrainingError, match=r"a function of model\.py failed") as failed:
         run(tmp_path / "c", {}, kind=kind, functions=Functions.of(METRIC.replace("np.average", "np.averige")))
     assert failed.value.where == "model.py, line 6: metric"
