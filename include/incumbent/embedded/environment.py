@@ -111,6 +111,9 @@ def _airflow(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:
         # A supervisor that misses the end of its task notices it at the next heartbeat: until then a slot is taken,
         # and an answer to a task that waits for one is lost.
         "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
+        # A worker takes a queued task at once: one that waits for two minutes was lost with a worker that was killed.
+        "SCHEDULER__TASK_QUEUED_TIMEOUT": 120,
+        "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": 30,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 30,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 10,  # default: a new DAG file is noticed after five minutes

@@ -1,4 +1,4 @@
-"""A LocalExecutor whose tasks start with the heavy libraries already imported.
+"""A LocalExecutor whose tasks start with the heavy libraries already imported, and that loses none of them.
 
 Great Expectations, XGBoost, MLflow and Evidently take 4 to 10 s of CPU to import, and a task of the
 demonstration computes for less than one. Workers and tasks are forks of the scheduler, so what it
@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import gc
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from airflow.executors.local_executor import LocalExecutor
+
+if TYPE_CHECKING:
+    from airflow.models.taskinstance import TaskInstance
 
 # Libraries only: an edited file of the project counts from the next task on. None of them opens anything
 # or leaves a thread behind that holds a lock across a fork.
@@ -45,3 +49,12 @@ class WarmLocalExecutor(LocalExecutor):
         gc.collect()
         gc.freeze()
         super().start()
+
+    def revoke_task(self, *, ti: TaskInstance) -> None:
+        """Let go of a task that has been queued for too long: the scheduler queues it again.
+
+        LocalExecutor has no such function, and a task whose worker was killed before the task had begun stays queued
+        for good. Should a worker have it after all, Airflow lets one of the two begin.
+        """
+        self.queued_tasks.pop(ti.key, None)
+        self.running.discard(ti.key)
