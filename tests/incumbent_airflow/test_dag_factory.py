@@ -8,6 +8,8 @@ import pytest
 from incumbent.config import load_model
 from incumbent.errors import ConfigError
 from incumbent_airflow import dag_factory
+from incumbent_airflow.dags.score import score_dag
+from incumbent_airflow.dags.train import train_dag
 from incumbent_airflow.runtime import partition_of
 
 pytestmark = pytest.mark.unit
@@ -81,3 +83,13 @@ def test_a_mistyped_conf_key_is_named() -> None:
     context = {"params": {}, "dag_run": SimpleNamespace(conf={"partion": "2013-02"})}
     with pytest.raises(ConfigError, match="found: only partion"):
         partition_of(context, model)
+
+
+def test_a_form_demands_no_field_that_may_stay_empty() -> None:
+    """Airflow's form keeps its button grey until each field has a value whose type is not null as well."""
+    model = load_model(MODELS / "flights_airtime").model
+    for dag in (train_dag(model, "training"), score_dag(model)):
+        assert dag.params
+        for name in dag.params:
+            assert "null" in dag.params.get_param(name).schema["type"], f"{dag.dag_id}: {name}"
+            assert dag.params[name] is None, f"{dag.dag_id}: {name}"

@@ -25,13 +25,14 @@ from incumbent_airflow.operators.approve import ApproveOperator
 from incumbent_airflow.operators.train import TrainOnRayOperator
 from incumbent_airflow.runtime import Runtime, emit, partition_of, skip
 
-REASON = Param("", type="string", maxLength=500, title="Reason", description="Why, for the ledger.")
+TEXT = ["null", "string"]  # the form demands what has no null among its types
+REASON = Param(None, type=TEXT, maxLength=500, title="Reason", description="Why, for the ledger.")
 KNOWN_AT = Param(
-    "", type="string", maxLength=40, title="Known at", description="What came later is not seen: 2013-07-01T00:00Z."
+    None, type=TEXT, maxLength=40, title="Known at", description="What came later is not seen: 2013-07-01T00:00Z."
 )
 SINCE = Param(
-    "",
-    type="string",
+    None,
+    type=TEXT,
     maxLength=10,
     title="Also since",
     description="Trains a second candidate on the rows from this day on alone: 2013-07-01.",
@@ -55,7 +56,7 @@ def train_dag(model: Model, pool: str) -> DAG:
         from incumbent_airflow.stages import claim_request, why_unclaimed
 
         runtime, context = Runtime.open(model.name), get_current_context()
-        asked = {name: context["params"][name] for name in ASKED}
+        asked = {name: context["params"][name] or "" for name in ASKED}
         partition = partition_of(context, model)
         if (claimed := claim_request(runtime, partition, context["run_id"], **asked)) is None:
             raise skip(why_unclaimed(runtime, partition))
