@@ -29,7 +29,8 @@ def read_yaml(path: Path, kind: type[T]) -> T:
         return kind.model_validate(plain)
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
-        key, known = _key(first), _known_keys(kind, first["loc"])
+        key = _key(first)
+        known = _known_keys(kind, first["loc"]) if first["type"] == "extra_forbidden" else ""
         found = "absent" if first["type"] == "missing" else first["input"]
         raise ConfigError(
             f"{error.error_count()} key(s) do not fit",

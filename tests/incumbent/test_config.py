@@ -280,3 +280,10 @@ def test_every_mistake_is_listed_with_the_keys_of_its_own_section(tmp_path: Path
     assert "expected: no such key" in said
     assert "known keys of its section are: dtype, nullable, min, max" in said
     assert "examples: sources.orders.columns.x.dtype: Input should be 'int64'" in said
+
+
+def test_keys_that_do_not_fit_together_are_not_told_to_be_unknown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(tmp_path, GOOD + "train: {launcher: ray, workers: 2, min_workers: 3}\n"))
+    assert "min_workers" in str(caught.value)
+    assert "known keys" not in str(caught.value)

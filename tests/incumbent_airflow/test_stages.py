@@ -158,7 +158,7 @@ def test_a_second_candidate_is_trained_gated_and_may_get_the_seat(runtime: Runti
     for origin in ("fresh", "recent"):
         training.begin_training(runtime, request, origin)
     found = stages.evaluate_candidate(runtime, request)
-    assert found["sentence"].startswith("Of 2 candidates the best is the ")
+    assert found["sentence"].startswith("Of 2 candidates the ")
     assert len(runtime.store.records.names("gate_reports")) == 2
     assert stages.promote_candidate(runtime, request, None)["kind"] == "promoted"
     # The batch was put where it is by no delivery.

@@ -129,7 +129,7 @@ def test_the_links_lead_to_the_job_and_the_run(opened: Runtime, cluster: JobsSer
     (job,) = cluster.states
     assert links == {"Ray job": f"{cluster.url}/#/jobs/{job}", "MLflow run": ""}
     opened.store.records.put_plain("mlflow_runs", task.request, {"experiment": "3", "run": "ab"})
-    assert training.mlflow_page(opened, task.request).endswith("/#/experiments/3/runs/ab")
+    assert training.mlflow_page(opened, task.request).endswith("/#/experiments/3/runs/ab?workflowType=machine_learning")
 
 
 @pytest.mark.parametrize(

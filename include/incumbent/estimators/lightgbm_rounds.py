@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from incumbent.errors import TrainingError
 from incumbent.estimators.abilities import ABILITIES
+from incumbent.estimators.constraints import by_position, check_constraints
 from incumbent.estimators.encoding import Matrix
 from incumbent.estimators.intercept import logit_to_mean, of_class
 from incumbent.estimators.own_functions import METRIC, score_of, truths
@@ -48,6 +49,8 @@ class LightgbmRounds:
 
     def __init__(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> None:
         own = canonical(given.params)
+        check_constraints(own, train.encoder.features)
+        own = by_position(own, train.encoder.features)
         params = parameters(given.task, own, given.threads, len(train.encoder.classes)) | {"seed": given.seed}
         self._truth = truths(given.functions, train, validation, given.class_weight)
         self.exact = own.keys() <= EXACT

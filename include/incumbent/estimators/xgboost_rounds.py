@@ -20,6 +20,7 @@ from xgboost import collective
 from incumbent.disk import need_room
 from incumbent.errors import TrainingError
 from incumbent.estimators.bins import DEFAULT_BINS, learn_bins
+from incumbent.estimators.constraints import check_constraints
 from incumbent.estimators.encoding import Matrix
 from incumbent.estimators.intercept import logit_to_mean, of_class
 from incumbent.estimators.own_functions import METRIC, gradients_of, score_of, truths
@@ -39,6 +40,8 @@ class XgboostRounds:
 
     def __init__(self, given: Given, train: Shard, validation: Shard | None, start: bytes | None) -> None:
         params = parameters(given.task, given.params, given.device, given.threads, len(train.encoder.classes))
+        check_constraints(given.params, train.encoder.features)
+        self._own = given.params
         self._sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
         params |= {"seed": given.seed, "seed_per_iteration": self._sampled}
         self.exact = True
@@ -58,7 +61,7 @@ class XgboostRounds:
         self._truth = truths(given.functions, train, validation, given.class_weight)
         if "objective" in self._functions and start is None:
             params["base_score"] = _intercept(params, self._rows["train"])
-        with _said():
+        with _said(self._own):
             self._booster = xgb.Booster(
                 params, list(self._rows.values()), model_file=None if start is None else bytearray(start)
             )
@@ -72,12 +75,12 @@ class XgboostRounds:
     def add(self) -> bool:
         """Learn one more round, if only of a leaf."""
         if self._sampled and self.done % self.segment == 0:
-            with _said():
+            with _said(self._own):
                 _new_samplers(self._booster)
         if "objective" in self._functions:
             self._add_own()
         else:
-            with _said():
+            with _said(self._own):
                 self._booster.update(self._rows["train"], iteration=self.done)
         self.done += 1
         return True
@@ -225,8 +228,8 @@ def _new_samplers(booster: xgb.Booster) -> None:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    """Tell what XGBoost refuses in our words."""
+def _said(own: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Tell what XGBoost refuses in our words, which names no parameter: so all that it was given."""
     try:
         yield
     except (xgb.core.XGBoostError, TypeError, ValueError) as error:
@@ -235,7 +238,8 @@ def _said() -> Iterator[None]:
             raise GroupBroken(" ".join(said.split())[:300]) from error
         raise TrainingError(
             "XGBoost refused to train",
-            where="train.params in model.yaml",
+            where="train.params in model.yaml"
+            + (f": {', '.join(f'{name} {value!r}' for name, value in own.items())}"[:300] if own else ""),
             expected="parameters that XGBoost accepts",
             found=" ".join(said.split())[:300],
             next_step="correct train.params",

@@ -124,8 +124,8 @@ def _sentence(verdicts: Mapping[str, Verdict], origin: str, best: str) -> str:
     said = verdicts[origin].sentence
     if len(verdicts) == 1:
         return said
-    word = "the best" if origin == best else "another"
-    return f"Of {len(verdicts)} candidates {word} is the {origin} one. {said}"
+    word = "the best" if origin == best else "not the best"
+    return f"Of {len(verdicts)} candidates the {origin} one is {word}. {said}"
 
 
 def cluster_codes(rows: pa.Table, columns: Sequence[str]) -> tuple[Codes | None, str]:

@@ -35,12 +35,12 @@ class Run:
     run: str
 
     def page(self, uri: str) -> str:
-        """Return its address for people.
+        """Return its address for people: in MLflow's pages for models, not in those for language models.
 
         >>> Run("3", "ab12").page("http://localhost:5000/")
-        'http://localhost:5000/#/experiments/3/runs/ab12'
+        'http://localhost:5000/#/experiments/3/runs/ab12?workflowType=machine_learning'
         """
-        return f"{uri.rstrip('/')}/#/experiments/{self.experiment}/runs/{self.run}"
+        return f"{uri.rstrip('/')}/#/experiments/{self.experiment}/runs/{self.run}?workflowType=machine_learning"
 
 
 def open_run(store: ModelStore, uri: str, name: str, env: Mapping[str, str]) -> Run | None:

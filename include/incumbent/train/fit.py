@@ -180,4 +180,4 @@ def _all_finite(importance: Mapping[str, float], rounds: Rounds) -> Mapping[str,
 def _last_score(metric: str, validation: Sequence[float], train: Mapping[str, float]) -> tuple[str, float | None]:
     if validation:
         return f"validation {metric}", validation[-1]
-    return (f"train {metric}", list(train.values())[-1]) if train else ("", None)
+    return (f"train {metric}", train[max(train, key=int)]) if train else ("", None)

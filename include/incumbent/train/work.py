@@ -174,12 +174,13 @@ class Work:
         rows = choose_rows(store, self.model, self.snapshot, files, self.since)
         labels = rows.labels()
         classes = self.snapshot.classes
-        check_count(self.model, self.snapshot.partition, len(labels))
-        check_labels(self.model, self.snapshot.partition, Labels.of(labels, classes))
+        chosen = self.snapshot.partition + (f", since {self.since}" if self.since else "")
+        check_count(self.model, chosen, len(labels))
+        check_labels(self.model, chosen, Labels.of(labels, classes))
         check_rows(self.model, self.snapshot, rows)
         encoder = base.encoder if base else replace(rows.learn_encoder(files), classes=classes)
         flat = flat_features(files, rows.train, encoder)
-        check_flat(flat, encoder.features, f"model {self.model.name}, training rows up to {self.snapshot.partition}")
+        check_flat(flat, encoder.features, f"model {self.model.name}, training rows up to {chosen}")
         for line in flat.lines():
             LOG.warning("%s", line)
         bins, wanted = None, self.model.train.params.get("max_bin", DEFAULT_BINS)

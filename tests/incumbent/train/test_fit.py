@@ -258,6 +258,22 @@ def test_a_score_that_is_no_number_ends_the_fit(tmp_path: Path, monkeypatch: pyt
     assert caught.value.where == "round 25, logloss of the train rows"
 
 
+def test_a_resumed_fit_tells_the_score_that_it_resumed_with(tmp_path: Path) -> None:
+    """A checkpoint's rounds are in the order of text: 75 stands behind 125."""
+    with pytest.raises(Stopped):
+        run(tmp_path, PLAIN, rounds=130, every=25, stop=125)
+    seen: list[Progress] = []
+    resumed = run(tmp_path, PLAIN, rounds=130, every=25, tell=seen.append)
+    scores = resumed.state.train
+    assert seen[0].score == scores["125"] != scores["75"]
+
+
+def test_a_parameter_that_is_refused_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="XGBoost refused to train") as caught:
+        run(tmp_path, {"eta": "fast", "max_depth": 3})
+    assert caught.value.where == "train.params in model.yaml: eta 'fast', max_depth 3"
+
+
 def test_progress_names_the_process_the_speed_and_the_score(tmp_path: Path) -> None:
     seen: list[Progress] = []
     run(tmp_path, PLAIN, tell=seen.append, patience=40)

@@ -209,3 +209,21 @@ def test_rows_are_taken_as_they_are_whatever_the_batches(tmp_path: Path) -> None
     whole = lgb.train(params, data, num_boost_round=5)
     np.testing.assert_array_equal(parse(grown.finish(5)).predict(matrix), whole.predict(matrix))
     assert sum(grown.importance(5).values()) == pytest.approx(1)
+
+
+def test_constraints_name_features(tmp_path: Path) -> None:
+    a, b, c = ENCODER.features
+    names = {**PLAIN, "monotone_constraints": {c: -1}, "interaction_constraints": [[a, b], [c]]}
+    places = {**PLAIN, "monotone_constraints": [0, 0, -1], "interaction_constraints": [[0, 1], [2]]}
+    named = run(tmp_path / "names", names)
+    assert named.model == run(tmp_path / "places", places).model
+    assert parse(named.model).num_trees() == 30, "a file with names in it cannot be read"
+
+
+@pytest.mark.parametrize("kind", [LightgbmRounds, test_fit.XgboostRounds])
+@pytest.mark.parametrize("constraint", [{"monotone_constraints": {"gust": 1}}, {"interaction_constraints": [["gust"]]}])
+def test_a_constraint_on_no_feature_names_it(tmp_path: Path, kind: Any, constraint: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError, match="a constraint names no feature") as caught:
+        test_fit.run(tmp_path, constraint, kind=kind)
+    assert (caught.value.found, caught.value.expected) == ("gust", f"features: {', '.join(ENCODER.features)}")
+    assert caught.value.where == f"train.params.{next(iter(constraint))} in model.yaml"
