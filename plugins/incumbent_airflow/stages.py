@@ -133,12 +133,14 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     from incumbent.estimators import predictor
     from incumbent.evaluate import evaluate
     from incumbent.features.out_of_core import labelled_sample
+    from incumbent.features.rows import labelled_rows
     from incumbent.records import ModelVersion, Training
 
     store = runtime.store
 
     def gate_rows(definition: str) -> pa.Table:
-        return _rows(runtime, snapshot, definition, snapshot.gate_from, snapshot.gate_until)
+        first, until = date.fromisoformat(snapshot.gate_from), date.fromisoformat(snapshot.gate_until)
+        return labelled_rows(store, runtime.model, snapshot, first, until, definition)
 
     with failing(runtime, request_id):
         request, snapshot = _request(runtime, request_id), snapshot_of(runtime, request_id)
@@ -309,14 +311,6 @@ def _folder_definition(runtime: Runtime) -> str:
 
 def _snapshot_pin(request_id: str) -> str:
     return f"train-{request_id}"
-
-
-def _rows(runtime: Runtime, snapshot: Snapshot, definition: str, first: str | None, until: str) -> pa.Table:
-    from incumbent.features.rows import labelled_rows
-
-    first_day = None if first is None else date.fromisoformat(first)
-    until_day = date.fromisoformat(until)
-    return labelled_rows(runtime.store, runtime.model, snapshot, first_day, until_day, definition)
 
 
 def _refusal(runtime: Runtime, verdict: str, answer: Mapping[str, Any] | None) -> str:

@@ -1,4 +1,7 @@
-"""The stage: same rows for both, one report per request, and the real flights of January."""
+"""The stage: same rows for both, one report per request, and the real flights of January.
+
+Long because it holds the stage to its promises on made rows and on real ones.
+"""
 
 from __future__ import annotations
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import deltalake
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from incumbent.errors import StoreError
 from incumbent.store import Store, Table
 from incumbent.store import blobs as blobs_module
 from incumbent.store.blobs import Blobs
+from incumbent.store.data_files import ROW_GROUP_ROWS, write
 from incumbent.store.memory import MemoryBlobs
 
 pytestmark = pytest.mark.unit
@@ -143,3 +145,12 @@ def test_concurrent_writers_of_different_partitions_all_commit(table: Table) -> 
     assert {key: table.read([key])["key"].to_pylist() for key in table.parts()} == {
         f"2013-{number:02d}": [number] for number in range(1, 9)
     }
+
+
+@pytest.mark.parametrize("as_stream", [False, True])
+def test_a_file_has_row_groups_that_workers_can_share(tmp_path: Path, as_stream: bool) -> None:
+    rows = pa.table({"x": pa.array(range(2 * ROW_GROUP_ROWS + 5))})
+    write(tmp_path / "rows.parquet", rows.to_reader(max_chunksize=1000) if as_stream else rows)
+    found = pq.ParquetFile(tmp_path / "rows.parquet").metadata
+    sizes = [found.row_group(number).num_rows for number in range(found.num_row_groups)]
+    assert sizes == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 5]

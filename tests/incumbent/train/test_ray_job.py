@@ -1,4 +1,7 @@
-"""A real Ray head: a fit through the Jobs API, its worker killed, found again, fitted again."""
+"""A real Ray head: a fit through the Jobs API, its worker killed, found again, fitted again.
+
+Long because one head, which takes seconds to start, serves all of it.
+"""
 
 from __future__ import annotations
 
