@@ -33,6 +33,7 @@ SECTIONS = {
     "integrity": config.Integrity,
     "monitor": config.Monitor,
     "retrain": config.Retrain,
+    "retrain.budget": config.Budget,
     "approvals": config.Approvals,
     "retention": config.Retention,
     "contract.yaml": contract.Contract,

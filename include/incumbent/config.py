@@ -420,8 +420,7 @@ class Monitor(Strict):
         score_tolerance: Shape change of the score that is ordinary.
         report_rows: Rows of the sample that the Evidently report is drawn from.
         coverage: Share of predictions whose outcome must be in before performance is judged.
-        cusum_limit: Limit of the cumulative sum of standardised losses (h).
-        shewhart_limit: Limit of one standardised loss.
+        alarm_z: Standardised change for the worse of ranking or calibration from which on a labelled alarm holds.
     """
 
     alpha: float = Field(0.01, gt=0, lt=0.5)
@@ -429,8 +428,25 @@ class Monitor(Strict):
     score_tolerance: float = Field(0.03, ge=0)
     report_rows: int = Field(2000, ge=100)
     coverage: float = Field(0.95, gt=0, le=1)
-    cusum_limit: float = Field(6.2, gt=0)
-    shewhart_limit: float = Field(3.7, gt=0)
+    alarm_z: float = Field(3.6, gt=0)
+
+
+class Budget(Strict):
+    """What trainings may cost; by hand anybody may spend more.
+
+    Attributes:
+        runs: Trainings in so many `days`; unused ones are kept, up to this number. A labelled alarm may borrow one.
+        days: Days that the limits here are for.
+        core_hours: Hours of cores; no limit when absent.
+        gpu_hours: Hours of GPUs; no limit when absent.
+        price: Money, in whatever INCUMBENT_CORE_HOUR_PRICE is in; no limit when absent.
+    """
+
+    runs: int = Field(2, ge=1)
+    days: int = Field(7, ge=1)
+    core_hours: float | None = Field(None, gt=0)
+    gpu_hours: float | None = Field(None, gt=0)
+    price: float | None = Field(None, gt=0)
 
 
 class Retrain(Strict):
@@ -438,11 +454,19 @@ class Retrain(Strict):
 
     Attributes:
         cooldown_days: Days after a request before the next one; doubled by each gate that says no.
-        min_new_rows: Labelled rows that must be newer than what the champion was trained on.
+        min_new_rows: Rows of the rarer class (of all, in a regression) that must be newer than what the champion was
+            trained on, and than the change that a labelled alarm has found.
+        max_age_days: Days after which a champion is challenged without any alarm; never when absent.
+        since_change: After a labelled alarm train a second candidate on the rows since the change alone, where they
+            are enough.
+        budget: What trainings may cost.
     """
 
     cooldown_days: int = Field(14, ge=0)
     min_new_rows: int = Field(200, ge=0)
+    max_age_days: int | None = Field(None, ge=1)
+    since_change: bool = True
+    budget: Budget = Budget()
 
 
 class Retention(Strict):

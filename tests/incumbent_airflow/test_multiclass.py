@@ -19,10 +19,10 @@ from incumbent.features.rows import feature_rows
 from incumbent.partitions import Grain, end_of, start_of
 from incumbent.records import GateReport, ModelVersion, Training
 from incumbent.retrain.requests import is_answered, open_request
+from incumbent.retrain.stage import decide_partition
 from incumbent.score import score
 from incumbent.store.check import check_model
 from incumbent_airflow import stages, training
-from incumbent_airflow.deciding import decide
 from incumbent_airflow.judging import judge, write_report
 from incumbent_airflow.runtime import Runtime
 
@@ -143,7 +143,7 @@ def test_a_challenger_takes_the_seat_and_both_are_monitored(runtime: Runtime) ->
     metrics = {row["metric"]: row["value"] for row in store.metrics.read([FEBRUARY]).to_pylist()}
     assert set(metrics) == {"logloss", "trivial_logloss", "accuracy"}
     assert metrics["logloss"] < metrics["trivial_logloss"]
-    assert decide(runtime, FEBRUARY)["reason"] == ""
+    assert decide_partition(runtime.store, runtime.model, FEBRUARY)["reason"] == ""
 
     _, report, kind = candidate(runtime, FEBRUARY)
     assert kind == "promoted", report.sentence
@@ -156,9 +156,9 @@ def test_a_challenger_takes_the_seat_and_both_are_monitored(runtime: Runtime) ->
     rows = scored(runtime, MARCH)
     assert set(rows["generation"].to_pylist()) == {2}
     assert "mean of class late off by +0.3" in judge(runtime, MARCH)["performance"]
-    decision = decide(runtime, MARCH)
+    decision = decide_partition(runtime.store, runtime.model, MARCH)
     assert decision["reason"] == "performance"
-    assert "calibration" in decision["message"]
+    assert "of class late on the mean" in decision["message"]
     assert {each.promise for each in check_model(store)} <= {WITHOUT_RECORDS}
 
 

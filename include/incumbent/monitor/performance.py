@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr, ndtri_exp
 
 from incumbent.config import Monitor
 from incumbent.monitor.verdicts import PerformanceVerdict
-from incumbent.stats import Difference, auc_influence, class_losses, mean_difference
+from incumbent.stats import Difference, auc_influence, class_losses, mean_difference, normal_z, of_worst
 from incumbent.stats.differences import from_influence
 
 Floats = npt.NDArray[np.float64]
@@ -20,7 +19,6 @@ Codes = npt.NDArray[np.int64]
 CALIBRATION_TOLERANCE = 0.005  # share by which the mean prediction may always miss
 MIN_CLUSTERS = 5  # with fewer, their own spread says too little
 NO_ERROR = 1e-9  # an error of 0 (all rows alike) must not divide
-NEARLY_SURE = -1e-9  # logarithm of a chance; of 1 there is no quantile
 METRICS = {"binary": "auc", "multiclass": "logloss", "regression": "rmse"}
 
 
@@ -32,6 +30,7 @@ def baseline(
     Returns:
         `value` and `error` of the metric, `miss_error` of the mean prediction (`miss_errors`, by class, of a
         multiclass task), and `clusters`, their number: together they say how much one cluster differs from the next.
+        `rows` is what the reference weighs beside later partitions.
     """
     found = _metric(task, labels, predictions, clusters)
     errors = {name: miss.error for name, miss in _misses(labels, predictions, clusters, classes).items()}
@@ -40,6 +39,7 @@ def baseline(
         "error": found.error,
         **({"miss_errors": errors} if classes else {"miss_error": errors[""]}),
         "clusters": float(found.clusters),
+        "rows": float(len(labels)),
     }
 
 
@@ -91,14 +91,26 @@ def performance_verdict(
     misses = _misses(labels, predictions, None if few else clusters, classes)
     if few:
         found, misses = _with_usual_errors(found, misses, reference, count)
-    numbers: dict[str, Any] = {"value": found.estimate, "error": found.error, "trivial": _trivial(task, labels)}
+    numbers: dict[str, Any] = {
+        "value": found.estimate,
+        "error": found.error,
+        "trivial": _trivial(task, labels),
+        "rows": len(labels),
+        "df": float(reference["clusters"] - 1 if few else found.df),
+        "borrowed": few,
+        "misses": {name: {"estimate": miss.estimate, "error": miss.error} for name, miss in misses.items()},
+        "slack": _slack(task, labels),
+        "reference": {
+            name: float(reference[name]) for name in ("value", "error", "clusters", "rows") if name in reference
+        },
+    }
     if classes:
         numbers["accuracy"] = float((predictions.argmax(axis=1) == labels).mean())
     said = (
         f"{partition}: {METRICS[task]} {found.estimate:.3f} ± {found.error:.3f} (gated at {reference['value']:.3f}); "
         + _said_of_mean(misses, numbers.get("accuracy"))
     )
-    return verdict(True, said, z=_losses(task, labels, found, misses, reference), **numbers)
+    return verdict(True, said, z=_losses(task, found, misses, reference, numbers), **numbers)
 
 
 def _with_usual_errors(
@@ -118,33 +130,28 @@ def _with_usual_errors(
 
 
 def _losses(
-    task: str, labels: Floats, found: Difference, misses: Mapping[str, Difference], reference: Mapping[str, Any]
+    task: str,
+    found: Difference,
+    misses: Mapping[str, Difference],
+    reference: Mapping[str, Any],
+    numbers: Mapping[str, Any],
 ) -> dict[str, float]:
     """Return the standardised losses by channel: against the gate rows, and of a mean that is too low or too high."""
     worse = (reference["value"] - found.estimate) * (1 if task == "binary" else -1)
-    slack = CALIBRATION_TOLERANCE * (float(np.std(labels)) if task == "regression" else 1.0)
+    slack, df = numbers["slack"], numbers["df"]
     above, below = (
-        [(side * miss.estimate - slack) / max(miss.error, NO_ERROR) for miss in misses.values()] for side in (1, -1)
+        [normal_z((side * miss.estimate - slack) / max(miss.error, NO_ERROR), df) for miss in misses.values()]
+        for side in (1, -1)
     )
     return {
-        "rank": worse / max(float(np.hypot(found.error, reference["error"])), NO_ERROR),
+        "rank": normal_z(worse / max(float(np.hypot(found.error, reference["error"])), NO_ERROR), df),
         "cal_high": of_worst(above),
         "cal_low": of_worst(below),
     }
 
 
-def of_worst(losses: Sequence[float]) -> float:
-    """Return the largest of some standardised losses, as small as one alone would have to be to be as rare.
-
-    The largest of many is large by luck, and a sum of them over the partitions would grow by itself (Bonferroni).
-
-    >>> of_worst([1.5]), round(of_worst([1.5, 0.2, -1.0]), 3), round(of_worst([50.0, 0.0]), 3)
-    (1.5, 0.84, 49.986)
-    """
-    if len(losses) == 1:
-        return losses[0]
-    chance = min(float(log_ndtr(-max(losses))) + float(np.log(len(losses))), NEARLY_SURE)
-    return -float(ndtri_exp(chance))
+def _slack(task: str, labels: Floats) -> float:
+    return CALIBRATION_TOLERANCE * (float(np.std(labels)) if task == "regression" else 1.0)
 
 
 def _said_of_mean(misses: Mapping[str, Difference], accuracy: float | None) -> str:

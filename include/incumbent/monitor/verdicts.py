@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from incumbent.records import Record
@@ -53,6 +53,13 @@ class PerformanceVerdict(Record):
         trivial: The metric of a constant prediction.
         sentence: The verdict for a person.
         accuracy: Share of rows whose likeliest class was the true one; null for other tasks.
+        rows: Labelled rows.
+        df: Degrees of freedom of the errors.
+        borrowed: The partition is too few clusters to say how large its errors are: they are those of the gate rows.
+        misses: By class (of one prediction a row under no name), how far the truth lies above the predictions on the
+            mean, and its error.
+        slack: By how much a mean may always miss.
+        reference: What the champion did on its gate rows: value, error, clusters and rows.
     """
 
     kind: ClassVar[str] = "verdicts"
@@ -69,3 +76,9 @@ class PerformanceVerdict(Record):
     trivial: float | None
     sentence: str
     accuracy: float | None = None
+    rows: int = 0
+    df: float = 0.0
+    borrowed: bool = False
+    misses: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    slack: float = 0.0
+    reference: Mapping[str, float] = field(default_factory=dict)

@@ -8,46 +8,20 @@ looks further, at what is asked for already: the first training is one for the m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil
 from typing import Any
 
 from incumbent.config import Model
 from incumbent.partitions import end_of, start_of
+from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
+from incumbent.retrain.channels import Channel, channels
+from incumbent.retrain.history import OPEN, History
+from incumbent.retrain.states import DEGRADED, state_of
 
-CUSUM_SLACK = 0.5
-OPEN, FAILED = "", "failed"
-UNDECIDED = (OPEN, FAILED, "stale")  # no gate has said no; stale is gated again
-LONGEST_DAYS = 36_500  # a century: doubled a few dozen times, a cooldown is longer than a calendar
-CHANNELS = {
-    "rank": "ranking",
-    "cal_high": "calibration: more than predicted",
-    "cal_low": "calibration: less than predicted",
-}
-
-
-@dataclass(frozen=True)
-class History:
-    """What a decision may look at; all about this and earlier partitions, except for a cold start's requests.
-
-    Attributes:
-        generation: Champion's generation; 0 when there is none.
-        promoted_partition: Partition whose data the champion came from, also when a rollback brought it
-            back; empty when there is none.
-        labelled: Partition to its outcomes that have a label, where its features are in.
-        drift: Partition to its newest drift verdict about the champion.
-        performance: Partition to its newest performance verdict about the champion.
-        requests: Requests in order: partition, and the verdict that answered it; "" while it is open,
-            `failed` when it could not be met. Without a champion, first the open ones of later partitions.
-    """
-
-    generation: int
-    promoted_partition: str
-    labelled: Mapping[str, int] = field(default_factory=dict)
-    drift: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    performance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    requests: Sequence[tuple[str, str]] = ()
+PERFORMANCE, DRIFT, AGE, COLD_START = "performance", "drift", "age", "cold_start"
+CANDIDATES = ("drift", "retrain candidate")  # tiers that may ask; records of before call it drift
+DRIFTED, AMONG = 2, 3  # of the last verdicts so many must be candidates
 
 
 @dataclass(frozen=True)
@@ -56,9 +30,10 @@ class Decision:
 
     Attributes:
         partition: Partition it is about.
-        reason: `cold_start`, `performance`, `drift`, or empty when nothing is asked for.
+        reason: `cold_start`, `performance`, `drift`, `age`, or empty when nothing is asked for.
         degraded: A labelled alarm holds.
-        evidence: The numbers behind it.
+        evidence: `state` of the champion; `asks`, each reason to retrain, and `holds`, each reason not to, with its
+            value, its limit and whether it fired; `since`, first day of a second candidate's rows, if there is one.
         message: One sentence for a person.
     """
 
@@ -73,64 +48,99 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     """Return the decision for a partition.
 
     A cold start needs labelled rows older than those of the gates, and no request that is still open.
-    Later, a labelled alarm or a drift of the scores asks, once labelled rows are there that the champion
-    has not seen, and not within the cooldown: the days after the last request, doubled by each gate since
-    the last promotion that said no.
+    Later, what asks is a labelled alarm, scores or features that have moved in two of three partitions, or age; and
+    what may hold it back is a cause that no training cures, too few new outcomes, a probation, cooldown, or budget.
     """
     if history.generation == 0:
         return _cold_start(model, partition, history)
-    alarms, sums = cusum(model, partition, history)
-    drifted = (history.drift.get(partition) or {}).get("tier") == "drift"
-    reason = "performance" if alarms else "drift" if drifted else ""
-    evidence: dict[str, Any] = {"cusum": sums, "alarms": list(alarms)}
-    if drifted:
-        evidence["drift"] = history.drift[partition].get("sentence", "")
-    if not reason:
-        return Decision(partition, "", False, evidence, f"{partition}: no alarm, no retraining.")
-    why = "; ".join(alarms.values()) if alarms else str(evidence["drift"])
-    new = sum(rows for key, rows in history.labelled.items() if history.promoted_partition < key <= partition)
-    if new < max(1, model.retrain.min_new_rows):
-        waiting = f"{partition}: waiting for outcomes ({new} labelled rows are new to the champion). {why}"
-        return Decision(partition, "", bool(alarms), evidence, waiting)
-    if left := cooldown_left(model, partition, history):
-        days = ceil(left / timedelta(days=1))
-        cooling = f"{partition}: cooling down for {days} more day{'s' * (days > 1)}. {why}"
-        return Decision(partition, "", bool(alarms), evidence, cooling)
-    return Decision(partition, reason, bool(alarms), evidence, f"{partition}: retrain for {reason}. {why}")
+    found = channels(history, partition, model.monitor.alarm_z)
+    state = state_of(model, partition, history)
+    asks = [*(_labelled(channel) for channel in found), _drift(partition, history), _age(model, partition, history)]
+    fired = [ask for ask in asks if ask["fired"]]
+    alarms = [channel for channel in found if channel.fired]
+    holds = _holds(model, partition, history, alarms, state)
+    evidence: dict[str, Any] = {"state": state, "asks": asks, "holds": holds}
+    degraded = state == DEGRADED
+    if not fired:
+        return Decision(partition, "", degraded, evidence, f"{partition}: no alarm, no retraining.")
+    why = "; ".join(str(ask["says"]) for ask in fired)
+    if stopped := next((hold for hold in holds if hold["fired"]), None):
+        return Decision(partition, "", degraded, evidence, f"{partition}: {stopped['says']}. {why}.")
+    if alarms and (since := _second_window(model, partition, history, alarms)):
+        evidence["since"] = since
+    reason = str(fired[0]["rule"])
+    return Decision(partition, reason, degraded, evidence, f"{partition}: retrain for {reason}. {why}.")
 
 
-def cusum(model: Model, partition: str, history: History) -> tuple[dict[str, str], dict[str, float]]:
-    """Return the channels that alarm at a partition, each with its sentence, and all sums.
-
-    C = max(0, C + z − 0.5); an alarm is C above its limit or one z above its own (decision engine,
-    CUSUM with a Shewhart limit). Sums start anew with each champion.
-    """
-    sums = dict.fromkeys(CHANNELS, 0.0)
-    alarms = {}
-    limits = model.monitor
-    for key in sorted(history.performance):
-        if key > partition or not history.performance[key]["judged"]:
-            continue
-        for channel in CHANNELS:
-            z = history.performance[key]["z"][channel]
-            sums[channel] = max(0.0, sums[channel] + z - CUSUM_SLACK)
-            if key == partition and (sums[channel] > limits.cusum_limit or z > limits.shewhart_limit):
-                alarms[channel] = f"{CHANNELS[channel]}: z {z:.1f}, sum {sums[channel]:.1f}"
-    return alarms, {channel: round(total, 4) for channel, total in sums.items()}
+def _rule(rule: str, fired: bool, value: float, limit: float | None, says: str, **more: Any) -> dict[str, Any]:
+    return {"rule": rule, "fired": fired, "value": round(value, 6), "limit": limit, "says": says, **more}
 
 
-def cooldown_left(model: Model, partition: str, history: History) -> timedelta:
-    """Return the time until the next request is allowed; nothing when it is."""
-    if not history.requests:
-        return timedelta(0)
-    refused = 0
-    for _, verdict in reversed(history.requests):
-        if verdict == "promote":
-            break
-        refused += verdict not in UNDECIDED
-    wanted = timedelta(days=min(model.retrain.cooldown_days * 2**refused, LONGEST_DAYS))
-    passed = end_of(partition, model.grain) - end_of(history.requests[-1][0], model.grain)
-    return max(timedelta(0), wanted - passed)
+def _labelled(channel: Channel) -> dict[str, Any]:
+    return _rule(PERFORMANCE, channel.fired, channel.z, channel.limit, channel.says, **_but_says(channel))
+
+
+def _but_says(channel: Channel) -> dict[str, Any]:
+    return {name: value for name, value in channel.to_json().items() if name not in ("fired", "limit", "says", "z")}
+
+
+def _drift(partition: str, history: History) -> dict[str, Any]:
+    """Scores or important features have moved, and not in one partition alone: a holiday is none of it."""
+    keys = [key for key in sorted(history.drift) if history.promoted_partition < key <= partition][-AMONG:]
+    moved = [key for key in keys if history.drift[key].get("tier") in CANDIDATES]
+    now = partition in moved
+    says = str(history.drift[partition].get("sentence", "")).rstrip(".") if now else "no drift that asks"
+    text = f"drift in {len(moved)} of the last {len(keys)} partitions: {says}" if now else says
+    return _rule(DRIFT, now and len(moved) >= DRIFTED, len(moved), DRIFTED, text)
+
+
+def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
+    limit = model.retrain.max_age_days
+    if not history.promoted_partition:
+        return _rule(AGE, False, 0, limit, "the champion's age is not known")
+    days = (end_of(partition, model.grain) - end_of(history.promoted_partition, model.grain)) / timedelta(days=1)
+    return _rule(AGE, limit is not None and days >= limit, days, limit, f"the champion is {days:.0f} days old")
+
+
+def _holds(
+    model: Model, partition: str, history: History, alarms: Sequence[Channel], state: str
+) -> list[dict[str, Any]]:
+    diagnosis = history.diagnoses.get(partition) or {}
+    cures = bool(diagnosis.get("retrains", True))
+    cause = str(diagnosis.get("sentence", "no diagnosis")).rstrip(".")
+    after = max([history.promoted_partition, *(_before(history, alarm.since) for alarm in alarms)])
+    new = sum(rows for key, rows in (history.rarer or history.labelled).items() if after < key <= partition)
+    needed = max(1, model.retrain.min_new_rows)
+    left = cooldown_left(model, partition, history.requests)
+    filled = tokens(model, partition, history.requests)
+    least = 0.0 if alarms else 1.0
+    spent = overspent(model, partition, history.requests)
+    on_trial = history.probation and state != DEGRADED
+    return [
+        _rule("diagnosis", not cures, float(not cures), None, cause),
+        _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({new} labelled rows are new)"),
+        _rule("probation", on_trial, float(on_trial), None, "the champion is on probation"),
+        _rule("cooldown", bool(left), left / timedelta(days=1), 0, f"cooling down for {in_days(left)}"),
+        _rule("budget", filled < least, filled, least, f"the budget of {model.retrain.budget.runs} trainings in "
+              f"{model.retrain.budget.days} days is used up"),
+        _rule("cost", bool(spent), float(bool(spent)), None, spent or "the budget of hours and money is not used up"),
+    ]  # fmt: skip
+
+
+def _before(history: History, since: str) -> str:
+    """Return the last judged partition before a change: what is newer is new."""
+    return max((key for key in history.performance if key < since), default="")
+
+
+def _second_window(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:
+    """Return the first day of the rows since the change, if a model can be trained on them alone."""
+    if not model.retrain.since_change:
+        return ""
+    since = min(alarms, key=lambda alarm: -alarm.z).since
+    labelled = {key: rows for key, rows in history.labelled.items() if since <= key <= partition}
+    earlier = any(key < since for key in history.labelled)
+    enough = training_rows(model, labelled) >= model.gates.min_train_rows
+    return start_of(since, model.grain).date().isoformat() if earlier and enough else ""
 
 
 def held_out(model: Model) -> timedelta:
@@ -164,10 +174,10 @@ def _cold_start(model: Model, partition: str, history: History) -> Decision:
             f"that a first training needs are older than the last {held_out(model).days} days (gates and embargo)."
         )
         return Decision(partition, "", False, evidence, waiting)
-    if waiting_for := [key for key, verdict in history.requests if verdict == OPEN]:
+    if waiting_for := [request.partition for request in history.requests if request.verdict == OPEN]:
         # One training makes the first champion; a backfilled year would otherwise start one for each month.
         waiting = f"{partition}: no champion yet; the request of {waiting_for[0]} is not answered yet."
         return Decision(partition, "", False, evidence, waiting)
-    if any(key == partition for key, _ in history.requests):
+    if any(request.partition == partition for request in history.requests):
         return Decision(partition, "", False, evidence, f"{partition}: no champion yet; this partition was tried.")
-    return Decision(partition, "cold_start", False, evidence, f"{partition}: there is no champion yet.")
+    return Decision(partition, COLD_START, False, evidence, f"{partition}: there is no champion yet.")

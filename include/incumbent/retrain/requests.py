@@ -12,13 +12,13 @@ from typing import Any
 
 from incumbent.errors import RecordConflict
 from incumbent.records import RetrainRequest
-from incumbent.retrain.policy import FAILED, OPEN
+from incumbent.retrain.history import FAILED, OPEN
 from incumbent.store import ModelStore
 
 KIND = RetrainRequest.kind
 MANUAL = "manual"
 KNOWN_AT = "known_at"  # of the evidence of a request by hand
-SINCE = "since"  # of the evidence of one for a second candidate, on the rows from that day on
+SINCE = "since"  # of the evidence of one with a second candidate, on the rows from that day on
 ASKED = (KNOWN_AT, SINCE)
 
 

@@ -1,16 +1,31 @@
 """Statistics that several stages share: AUC, and differences with a clustered error."""
 
+from incumbent.stats.advantage import advantage, measured_advantage, row_losses
 from incumbent.stats.auc import auc, auc_influence, paired_auc_difference
+from incumbent.stats.change import Change, Measured, largest_fall, normal_z, of_worst, pooled
 from incumbent.stats.classes import class_losses
 from incumbent.stats.differences import Difference, mean_difference, quantile, relative_difference
+from incumbent.stats.sequential import Evidence, e_value, gathered
 
 __all__ = [
+    "Change",
     "Difference",
+    "Evidence",
+    "Measured",
+    "advantage",
     "auc",
     "auc_influence",
     "class_losses",
+    "e_value",
+    "gathered",
+    "largest_fall",
     "mean_difference",
+    "measured_advantage",
+    "normal_z",
+    "of_worst",
     "paired_auc_difference",
+    "pooled",
     "quantile",
     "relative_difference",
+    "row_losses",
 ]

@@ -38,14 +38,14 @@ def monitor_dag(model: Model) -> DAG:
 
     @task(task_id="retrain", outlets=[assets.request])
     def retrain() -> dict[str, object]:
-        from incumbent_airflow.deciding import decide
+        from incumbent.retrain.stage import decide_partition
 
         runtime, context = Runtime.open(model.name), get_current_context()
-        partition = partition_of(context, model)
-        decision = decide(runtime, partition, context["run_id"])
+        decision = decide_partition(runtime.store, runtime.model, partition_of(context, model), context["run_id"])
         if decision["request"] is None:
             raise skip(str(decision["message"]))
-        emit(context, assets.request, partition, request=decision["request"], reason=decision["reason"])
+        about = {name: decision[name] for name in ("request", "reason")}
+        emit(context, assets.request, str(decision["partition"]), **about)
         return decision
 
     @task(task_id="report", retries=0)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from small_training import CLASSES, class_model
+from small_training import CLASSES
 
 from incumbent.classes import score_names
 from incumbent.config import Monitor
@@ -21,9 +21,10 @@ from incumbent.monitor import (
     metric_rows,
     performance_verdict,
 )
-from incumbent.monitor.performance import of_worst
 from incumbent.monitor.report import write
-from incumbent.retrain.policy import History, cusum
+from incumbent.retrain import History
+from incumbent.retrain.channels import channels
+from incumbent.stats import of_worst
 
 pytestmark = pytest.mark.unit
 Floats = npt.NDArray[np.float64]
@@ -103,7 +104,7 @@ def test_it_is_judged_by_log_loss_and_says_how_often_it_was_right() -> None:
 
 def test_an_unchanged_world_has_small_losses() -> None:
     losses = [max(performance(seed).z.values()) for seed in range(10, 40)]
-    assert max(losses) < SETTINGS.shewhart_limit
+    assert max(losses) < SETTINGS.alarm_z
 
 
 def test_an_unchanged_world_does_not_add_up_to_an_alarm() -> None:
@@ -112,8 +113,8 @@ def test_an_unchanged_world_does_not_add_up_to_an_alarm() -> None:
     verdicts = {month: performance(500 + seed, rows=3000).to_json() for seed, month in enumerate(months)}
     alarms = 0
     for month in months:
-        found, _ = cusum(class_model(), month, History(1, "2012-12", performance=verdicts))
-        alarms += len(found)
+        found = channels(History(1, "2012-12", performance=verdicts), month, SETTINGS.alarm_z)
+        alarms += sum(channel.fired for channel in found)
     assert alarms == 0
     random = np.random.default_rng(3)
     independent = [of_worst(list(random.normal(size=5))) for _ in range(4000)]
@@ -126,14 +127,14 @@ def test_a_class_that_came_more_often_shows_in_the_channels(number: int) -> None
     shift = np.zeros(3)
     shift[number] = 0.8
     found = performance(5, truth=shift)
-    assert found.z["cal_high"] > SETTINGS.shewhart_limit, "of this class more than predicted"
-    assert found.z["cal_low"] > SETTINGS.shewhart_limit, "and of another less"
+    assert found.z["cal_high"] > SETTINGS.alarm_z, "of this class more than predicted"
+    assert found.z["cal_low"] > SETTINGS.alarm_z, "and of another less"
     rare = performance(5, truth=np.array([0.0, 0.0, -1.5]))
     assert "mean of class lost off by +0.0" in rare.sentence
 
 
 def test_lost_knowledge_shows_in_its_channel() -> None:
-    assert performance(5, slope=0.3).z["rank"] > SETTINGS.shewhart_limit
+    assert performance(5, slope=0.3).z["rank"] > SETTINGS.alarm_z
 
 
 def test_a_partition_of_one_day_borrows_the_errors_of_each_class_from_the_gate_rows() -> None:
@@ -157,7 +158,7 @@ def test_classes_that_a_partition_does_not_hold_are_judged_all_the_same() -> Non
     )  # fmt: skip
     assert found.judged
     assert found.trivial == 0.0
-    assert found.z["cal_high"] > SETTINGS.shewhart_limit
+    assert found.z["cal_high"] > SETTINGS.alarm_z
     assert np.isfinite(list(found.z.values())).all()
 
 

@@ -24,18 +24,18 @@ def verdict(seed: int, coverage: float = 1.0, **changes: float) -> PerformanceVe
 
 def test_an_unchanged_world_has_small_losses() -> None:
     found = [max(verdict(seed).z.values()) for seed in range(10, 40)]
-    assert max(found) < Monitor().shewhart_limit
+    assert max(found) < Monitor().alarm_z
     assert verdict(10).trivial == 0.5
 
 
 def test_a_base_rate_that_rose_shows_in_one_channel() -> None:
     z = verdict(5, offset=0.7).z
-    assert z["cal_high"] > Monitor().shewhart_limit
+    assert z["cal_high"] > Monitor().alarm_z
     assert z["cal_low"] < 0
 
 
 def test_lost_ranking_shows_in_its_channel() -> None:
-    assert verdict(5, slope=0.3).z["rank"] > Monitor().shewhart_limit
+    assert verdict(5, slope=0.3).z["rank"] > Monitor().alarm_z
 
 
 def test_outcomes_that_are_not_in_are_waited_for() -> None:
@@ -87,4 +87,4 @@ def test_regression_is_judged_by_its_error() -> None:
     worse = performance_verdict(
         "2013-02", 1, "v", "regression", truth, truth + random.normal(0, 8, 4000), clusters, 1.0, reference, Monitor()
     )
-    assert worse.z["rank"] > Monitor().shewhart_limit
+    assert worse.z["rank"] > Monitor().alarm_z

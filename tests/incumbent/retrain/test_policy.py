@@ -1,15 +1,17 @@
 """The policy: a request on evidence, once per reason, cooled down, and the same in any order."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incumbent.config import load_model
+from incumbent.config import Budget, load_model
 from incumbent.partitions import Grain
-from incumbent.retrain import History, decide
+from incumbent.retrain import Decision, History, PastRequest, decide
 from incumbent.retrain.policy import training_rows
 
 pytestmark = pytest.mark.unit
@@ -18,8 +20,32 @@ MODEL = load_model(Path(__file__).parents[3] / "include" / "models" / "flights_d
 MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]
 
 
-def performance(z: float, judged: bool = True) -> dict[str, Any]:
-    return {"judged": judged, "z": {"rank": 0.0, "cal_high": z, "cal_low": -z}}
+def performance(z: float, judged: bool = True, value: float = 0.7) -> dict[str, Any]:
+    """Return a verdict whose mean is so many errors higher than is tolerated."""
+    return {
+        "judged": judged,
+        "metric": "auc",
+        "value": value,
+        "error": 0.01,
+        "rows": 20_000,
+        "df": 1e6,
+        "borrowed": False,
+        "misses": {"": {"estimate": 0.01 * z + 0.005, "error": 0.01}},
+        "slack": 0.005,
+        "reference": {"value": 0.7, "error": 0.01, "clusters": 1e6, "rows": 20_000},
+    }
+
+
+def asked(*requests: tuple[str, str]) -> list[PastRequest]:
+    return [PastRequest(partition, verdict) for partition, verdict in requests]
+
+
+def candidate(*months: str) -> dict[str, dict[str, Any]]:
+    return {month: {"tier": "retrain candidate", "sentence": "the score moved"} for month in months}
+
+
+def rule(decision: Decision, name: str) -> Mapping[str, Any]:
+    return next(each for each in (*decision.evidence["asks"], *decision.evidence["holds"]) if each["rule"] == name)
 
 
 def history(**changes: Any) -> History:
@@ -35,19 +61,19 @@ def test_a_cold_start_asks_when_outcomes_are_in_and_only_once() -> None:
     cold = {"generation": 0, "promoted_partition": ""}
     assert decide(MODEL, "2013-01", history(**cold, labelled={})).reason == ""
     assert decide(MODEL, "2013-01", history(**cold)).reason == "cold_start"
-    again = decide(MODEL, "2013-01", history(**cold, requests=[("2013-01", "reject")]))
+    again = decide(MODEL, "2013-01", history(**cold, requests=asked(("2013-01", "reject"))))
     assert (again.reason, "was tried" in again.message) == ("", True)
 
 
 def test_a_cold_start_asks_for_nothing_while_a_request_is_open() -> None:
     cold = {"generation": 0, "promoted_partition": ""}
     for month in MONTHS[2:]:
-        waiting = decide(MODEL, month, history(**cold, requests=[("2013-02", "")]))
+        waiting = decide(MODEL, month, history(**cold, requests=asked(("2013-02", ""))))
         assert (waiting.reason, "the request of 2013-02 is not answered yet" in waiting.message) == ("", True)
     for answer in ("failed", "reject"):
-        assert decide(MODEL, "2013-03", history(**cold, requests=[("2013-02", answer)])).reason == "cold_start"
+        assert decide(MODEL, "2013-03", history(**cold, requests=asked(("2013-02", answer)))).reason == "cold_start"
     mixed = [("2013-01", "failed"), ("2013-02", ""), ("2013-03", "reject")]
-    assert "of 2013-02 is not" in decide(MODEL, "2013-04", history(**cold, requests=mixed)).message
+    assert "of 2013-02 is not" in decide(MODEL, "2013-04", history(**cold, requests=asked(*mixed))).message
 
 
 def test_a_cold_start_waits_until_rows_are_left_to_train_on() -> None:
@@ -76,59 +102,189 @@ def test_no_alarm_is_no_request_and_says_so() -> None:
 
 def test_one_large_loss_or_a_sum_of_small_ones_is_a_labelled_alarm() -> None:
     large = decide(MODEL, "2013-03", history(performance={"2013-03": performance(3.8)}))
-    assert (large.reason, large.degraded, large.evidence["alarms"]) == ("performance", True, ["cal_high"])
+    assert (large.reason, large.degraded) == ("performance", True)
+    fired = [ask for ask in large.evidence["asks"] if ask["fired"]]
+    assert [(ask["channel"], ask["since"]) for ask in fired] == [("more than predicted", "2013-03")]
+    assert "2013-03: retrain for performance. since 2013-03 0.0430 more than predicted" in large.message
     small = {month: performance(2.2) for month in MONTHS[1:6]}
     reasons = [decide(MODEL, month, history(performance=small)).reason for month in MONTHS[1:6]]
-    assert reasons == ["", "", "", "performance", "performance"]
+    assert reasons == ["", "", "performance", "performance", "performance"], "2.2 times the root of 3 is 3.8"
+
+
+def test_a_change_is_dated_and_measured() -> None:
+    fallen = {month: performance(0.0, value=0.70 if month < "2013-06" else 0.64) for month in MONTHS[1:8]}
+    found = decide(MODEL, "2013-08", history(performance=fallen))
+    ranking = found.evidence["asks"][0]
+    assert (ranking["fired"], ranking["since"]) == (True, "2013-06")
+    # Six hundredths between a mean of five errors of .01 (four months and the reference) and one of three.
+    assert ranking["error"] == pytest.approx(0.01 * np.sqrt(1 / 5 + 1 / 3), abs=1e-6)
+    assert ranking["value"] == pytest.approx(0.06 / ranking["error"], abs=1e-3)
+    assert "auc since 2013-06 0.640, before 0.700" in found.message
+    assert decide(MODEL, "2013-09", history(performance=fallen)).reason == "", "September is not judged yet"
+
+
+def test_what_the_champion_was_trained_on_is_not_judged() -> None:
+    scored_again = {"2013-01": performance(9.0), "2013-02": performance(0.5)}
+    assert decide(MODEL, "2013-02", history(performance=scored_again)).reason == ""
+    assert decide(MODEL, "2013-02", history(performance=scored_again, promoted_partition="2012-12")).reason != ""
+
+
+def test_a_label_with_other_classes_begins_a_series_of_its_own() -> None:
+    other = {**performance(2.0), "misses": {"late": {"estimate": 0.0, "error": 0.01}}}
+    found = decide(MODEL, "2013-03", history(performance={"2013-02": performance(9.0), "2013-03": other}))
+    assert (found.reason, len(found.evidence["asks"])) == ("", 5)
+
+
+def test_drift_asks_when_two_of_three_partitions_have_it() -> None:
+    assert decide(MODEL, "2013-03", history(drift=candidate("2013-03"))).reason == ""
+    found = decide(MODEL, "2013-04", history(drift=candidate("2013-02", "2013-04") | {"2013-03": {"tier": "none"}}))
+    assert (found.reason, found.degraded) == ("drift", False)
+    assert "drift in 2 of the last 3 partitions: the score moved" in found.message
+    later = decide(MODEL, "2013-05", history(drift=candidate("2013-02", "2013-04") | {"2013-05": {"tier": "none"}}))
+    assert later.reason == "", "the newest has none"
+    warned = {month: {"tier": "warning", "sentence": "x"} for month in MONTHS}
+    assert decide(MODEL, "2013-05", history(drift=warned)).reason == ""
+    before = decide(MODEL, "2013-03", history(drift={key: {"tier": "drift"} for key in ("2013-02", "2013-03")}))
+    assert before.reason == "drift", "as records of before call it"
 
 
 def test_drift_waits_for_outcomes_that_the_champion_has_not_seen() -> None:
-    drift = {"2013-02": {"tier": "drift", "sentence": "the score moved"}}
-    waiting = decide(MODEL, "2013-02", history(drift=drift, labelled={"2013-01": 20_000}))
+    drift = candidate("2013-02", "2013-03")
+    waiting = decide(MODEL, "2013-03", history(drift=drift, labelled={"2013-01": 20_000}))
     assert (waiting.reason, "waiting for outcomes" in waiting.message) == ("", True)
-    found = decide(MODEL, "2013-02", history(drift=drift))
-    assert (found.reason, found.degraded) == ("drift", False)
-    warned = {"2013-02": {"tier": "warning", "sentence": "x"}}
-    assert decide(MODEL, "2013-02", history(drift=warned)).reason == ""
+    few = {"2013-02": 150, "2013-03": 49}
+    assert decide(MODEL, "2013-03", history(drift=drift, rarer=few)).reason == ""
+    assert decide(MODEL, "2013-03", history(drift=drift, rarer={**few, "2013-03": 50})).reason == "drift"
+
+
+def test_a_labelled_alarm_waits_for_rows_since_its_change() -> None:
+    fallen = {month: performance(0.0, value=0.7 if month < "2013-06" else 0.6) for month in MONTHS[1:6]}
+    found = decide(MODEL, "2013-06", history(performance=fallen, rarer={"2013-05": 4000, "2013-06": 150}))
+    assert (found.reason, rule(found, "new_rows")["value"]) == ("", 150)
+    assert found.degraded
+
+
+def test_the_rows_since_the_change_make_a_second_candidate() -> None:
+    fallen = {month: performance(0.0, value=0.7 if month < "2013-06" else 0.6) for month in MONTHS[1:7]}
+    assert decide(MODEL, "2013-07", history(performance=fallen)).evidence["since"] == "2013-06-01"
+    few = dict.fromkeys(MONTHS, 20_000) | {"2013-06": 500, "2013-07": 400}
+    assert "since" not in decide(MODEL, "2013-07", history(performance=fallen, labelled=few)).evidence
+    without = MODEL.model_copy(update={"retrain": MODEL.retrain.model_copy(update={"since_change": False})})
+    assert "since" not in decide(without, "2013-07", history(performance=fallen)).evidence
+
+
+def test_a_cause_that_no_training_cures_is_not_trained_on() -> None:
+    broken = {"2013-03": {"retrains": False, "sentence": "Bad data: dep_hour is in minutes."}}
+    found = decide(MODEL, "2013-03", history(performance={"2013-03": performance(9.0)}, diagnoses=broken))
+    assert (found.reason, rule(found, "diagnosis")["fired"]) == ("", True)
+    assert found.message.startswith("2013-03: Bad data: dep_hour is in minutes. ")
+
+
+def test_a_champion_grows_old_only_if_somebody_says_so() -> None:
+    assert decide(MODEL, "2013-12", history()).reason == ""
+    aged = MODEL.model_copy(update={"retrain": MODEL.retrain.model_copy(update={"max_age_days": 150})})
+    reasons = [decide(aged, month, history()).reason for month in ("2013-05", "2013-06")]
+    assert reasons == ["", "age"], "120 and 150 days after January"
+
+
+def test_a_probation_stops_drift_and_no_labelled_alarm() -> None:
+    moved = history(drift=candidate("2013-02", "2013-03"), probation=True)
+    assert "the champion is on probation" in decide(MODEL, "2013-03", moved).message
+    worse = history(performance={"2013-03": performance(9.0)}, probation=True)
+    assert decide(MODEL, "2013-03", worse).reason == "performance"
+
+
+def test_the_budget_is_a_bucket_from_which_an_alarm_may_borrow() -> None:
+    days = MODEL.model_copy(
+        update={"grain": Grain.DAY, "retrain": MODEL.retrain.model_copy(update={"cooldown_days": 0})}
+    )
+    labelled = {f"2013-03-{day:02d}": 4000 for day in range(1, 31)}
+    quiet: dict[str, Any] = {"promoted_partition": "2013-02-01", "labelled": labelled}
+
+    def found(key: str, requests: list[PastRequest], alarm: bool) -> Decision:
+        verdicts: dict[str, Any] = (
+            {"performance": {key: performance(9.0)}} if alarm else {"drift": candidate("2013-03-09", key)}
+        )
+        return decide(days, key, history(**quiet, **verdicts, requests=requests))
+
+    spent = asked(("2013-03-09", "promote"), ("2013-03-09", "promote"))
+    assert found("2013-03-10", spent[:1], alarm=False).reason == "drift"
+    held = found("2013-03-10", spent, alarm=False)
+    assert (held.reason, "the budget of 2 trainings in 7 days is used up" in held.message) == ("", True)
+    assert found("2013-03-10", spent, alarm=True).reason == "performance"
+    assert found("2013-03-10", [*spent, *spent[:1]], alarm=True).reason == ""
+    assert found("2013-03-13", spent, alarm=False).reason == "drift", "two in seven days are one in three and a half"
+
+
+def test_hours_and_money_are_limits_too() -> None:
+    limits = Budget(days=60, core_hours=1.5)
+    frugal = MODEL.model_copy(update={"retrain": MODEL.retrain.model_copy(update={"budget": limits})})
+    spent = [PastRequest("2013-03", "promote", core_hours=1.0), PastRequest("2013-04", "promote", core_hours=0.6)]
+    alarm = {"2013-05": performance(9.0), "2013-06": performance(9.0)}
+    stopped = decide(frugal, "2013-05", history(performance=alarm, requests=spent))
+    assert "0.60 of 1.5" not in stopped.message
+    assert decide(frugal, "2013-05", history(performance=alarm, requests=spent)).reason == "performance"
+    dear = [*spent[:1], PastRequest("2013-04", "promote", core_hours=1.6)]
+    stopped = decide(frugal, "2013-05", history(performance=alarm, requests=dear))
+    assert "1.60 of 1.5 core_hours in 60 days are spent" in stopped.message
+    assert decide(frugal, "2013-06", history(performance=alarm, requests=dear)).reason == "performance"
+
+
+def test_a_degraded_champion_is_so_until_three_partitions_are_calm() -> None:
+    losses = [0.0, 9.0, -1.0, -1.0, -1.0, 0.0]
+    verdicts = {month: performance(z) for month, z in zip(MONTHS[1:], losses, strict=False)}
+    states = [decide(MODEL, month, history(performance=verdicts)).evidence["state"] for month in MONTHS[1:7]]
+    assert states == ["healthy", "degraded", "degraded", "degraded", "healthy", "healthy"]
+    assert decide(MODEL, "2013-04", history(performance=verdicts)).degraded
+
+
+def test_the_state_says_what_is_going_on() -> None:
+    def state(**changes: Any) -> str:
+        return str(decide(MODEL, "2013-03", history(**changes)).evidence["state"])
+
+    assert state(performance={"2013-03": performance(3.0)}) == "suspect"
+    assert state(drift={"2013-03": {"tier": "warning", "sentence": "x"}}) == "suspect"
+    assert state(requests=asked(("2013-02", ""))) == "training"
+    assert state(probation=True) == "probation"
+    assert state() == "healthy"
 
 
 def test_each_refused_challenger_doubles_the_cooldown() -> None:
     alarm = {month: performance(9.0) for month in MONTHS}
 
-    def asked(month: str, *requests: tuple[str, str]) -> bool:
-        return decide(MODEL, month, history(performance=alarm, requests=list(requests))).reason != ""
+    def asks(month: str, *requests: tuple[str, str]) -> bool:
+        return decide(MODEL, month, history(performance=alarm, requests=asked(*requests))).reason != ""
 
-    assert asked("2013-05", ("2013-04", "promote"))
-    assert asked("2013-05", ("2013-04", "reject"))  # 28 days, and May has 31
+    assert asks("2013-05", ("2013-04", "promote"))
+    assert asks("2013-05", ("2013-04", "reject"))  # 28 days, and May has 31
     refused = [("2013-03", "insufficient_evidence"), ("2013-04", "reject")]
-    assert not asked("2013-05", *refused)  # 56 days
-    assert asked("2013-06", *refused)
-    assert asked("2013-05", ("2013-03", "reject"), ("2013-04", "promote"))
+    assert not asks("2013-05", *refused)  # 56 days
+    assert asks("2013-06", *refused)
+    assert asks("2013-05", ("2013-03", "reject"), ("2013-04", "promote"))
     # Only a gate's no doubles it: not a request that is open or has failed, nor one that is gated again.
-    assert asked("2013-05", ("2013-02", "failed"), ("2013-03", ""), ("2013-04", "stale"), ("2013-04", "reject"))
+    assert asks("2013-05", ("2013-02", "failed"), ("2013-03", ""), ("2013-04", "stale"), ("2013-04", "reject"))
 
 
 def test_a_cooldown_is_over_at_its_hour_and_not_before() -> None:
     hourly = MODEL.model_copy(
         update={"grain": Grain.HOUR, "retrain": MODEL.retrain.model_copy(update={"cooldown_days": 1})}
     )
-    asked, verdicts = "2013-03-01T02", {}
-    for key in ("2013-03-01T03", "2013-03-02T01", "2013-03-02T02"):
-        verdicts[key] = {"tier": "drift", "sentence": "the score moved"}
+    keys = ("2013-03-01T03", "2013-03-02T01", "2013-03-02T02")
+    verdicts = candidate("2013-03-01T02", *keys)
     given_ = history(
         promoted_partition="2013-02-01T00",
         labelled={"2013-02-02T00": 500},
         drift=verdicts,
-        requests=[(asked, "promote")],
+        requests=asked(("2013-03-01T02", "promote")),
     )
-    early, late, over = (decide(hourly, key, given_) for key in sorted(verdicts))
+    early, late, over = (decide(hourly, key, given_) for key in keys)
     assert (early.reason, late.reason, over.reason) == ("", "", "drift")
     assert "cooling down for 1 more day." in early.message
     assert "cooling down for 1 more day." in late.message, "an hour is left, and less than a day is said as one"
 
 
 def test_many_refusals_are_a_long_time_and_no_error() -> None:
-    refused = [("2013-03", "reject")] * 200
+    refused = asked(*[("2013-03", "reject")] * 200)
     found = decide(MODEL, "2013-05", history(performance={"2013-05": performance(9.0)}, requests=refused))
     assert (found.reason, "cooling down" in found.message) == ("", True)
 

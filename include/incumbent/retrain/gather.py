@@ -1,0 +1,135 @@
+"""Gather from the store what a decision may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from incumbent.config import Model
+from incumbent.records import Part, Promotion, RetrainRequest, TrainingCost, digest_of
+from incumbent.retrain.history import OPEN, History, PastRequest
+from incumbent.retrain.requests import every, verdict_of
+from incumbent.store import ModelStore
+from incumbent.verdict_names import VERDICTS, drift_name, performance_name
+
+LABEL_COUNTS = "label_counts"
+HOUR_S = 3600.0
+
+
+def gather(store: ModelStore, model: Model, partition: str) -> History:
+    """Return everything up to a partition that a decision may look at; of a cold start, all open requests too."""
+    champion = store.champion()
+    drift, performance = _verdicts(store, model, partition, champion)
+    counts = _labelled(store, model, partition)
+    return History(
+        generation=0 if champion is None else champion.generation,
+        promoted_partition="" if champion is None else _came_from(store, champion),
+        labelled={key: found["rows"] for key, found in counts.items()},
+        rarer={key: found["rarer"] for key, found in counts.items()},
+        drift=drift,
+        performance=performance,
+        requests=_requests(store, partition, cold=champion is None),
+    )
+
+
+def newest_judged(store: ModelStore, model: Model, partition: str) -> str:
+    """Return the newest partition whose performance was judged, of this and later ones; this one if none is later.
+
+    Outcomes that come late are part of a series that has gone on: what they mean is decided where it stands now.
+    """
+    champion = store.champion()
+    if champion is None:
+        return partition
+    _, performance = _verdicts(store, model, None, champion)
+    found = [key for key, verdict in performance.items() if verdict["judged"]]
+    return max([partition, *found]) if partition in found else partition
+
+
+def _came_from(store: ModelStore, champion: Promotion) -> str:
+    """Return the partition that a champion was first promoted with; the entry of a rollback has none."""
+    seats = (entry.partition for entry in store.ledger() if entry.version == champion.version)
+    return next((partition for partition in seats if partition), "")
+
+
+def _verdicts(
+    store: ModelStore, model: Model, partition: str | None, champion: Promotion | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the verdicts about the champion's generation, by partition.
+
+    Outcomes that came in two parts, or a partition that was scored again, leave older verdicts behind:
+    only the one about what the tables hold now counts.
+    """
+    drift: dict[str, Any] = {}
+    performance: dict[str, Any] = {}
+    if champion is None:
+        return drift, performance
+    outcomes = store.outcomes(model.outcome_source).parts()
+    for key, part in store.predictions.parts().items():
+        if partition is not None and key > partition:
+            continue
+        names = [(drift, drift_name(key, part, champion.version))]
+        if key in outcomes:
+            names.append((performance, performance_name(key, part, outcomes[key])))
+        for found, name in names:
+            if store.records.has(VERDICTS, name):
+                plain = store.records.get_plain(VERDICTS, name)
+                if plain["generation"] == champion.generation:
+                    found[key] = plain
+    return drift, performance
+
+
+def _labelled(store: ModelStore, model: Model, partition: str) -> dict[str, dict[str, int]]:
+    done = {key for name, table in store.tables().items() if name.startswith("features/") for key in table.parts()}
+    outcomes = store.outcomes(model.outcome_source).parts()
+    return {key: _labels(store, model, part) for key, part in outcomes.items() if key in done and key <= partition}
+
+
+def _labels(store: ModelStore, model: Model, part: Part) -> dict[str, int]:
+    """Return how many outcomes of a partition have a label, counted once for its content and the label's SQL.
+
+    A cancelled flight has an outcome and nothing to learn from. Whether its features are there row by row is
+    left to the training, which joins them.
+    """
+    from incumbent.features.rows import label_rows
+
+    name = f"{part.partition}/{digest_of([part.digest, model.label.sql, model.label.where, model.task])[:16]}"
+    if not store.records.has(LABEL_COUNTS, name):
+        labels = np.asarray(label_rows(store, model, [part])["label"], dtype=np.float64)
+        rarer = _rarer(labels, model)
+        store.records.claim(LABEL_COUNTS, name, {"rows": int(labels.size), "rarer": rarer})
+    found: Mapping[str, Any] = store.records.get_plain(LABEL_COUNTS, name)
+    return {"rows": int(found["rows"]), "rarer": int(found["rarer"])}
+
+
+def _rarer(labels: np.ndarray, model: Model) -> int:
+    if model.task == "regression":
+        return int(labels.size)
+    classes = len(model.label.classes) or 2
+    return int(np.bincount(labels.astype(np.int64), minlength=classes).min())
+
+
+def _requests(store: ModelStore, partition: str, *, cold: bool) -> tuple[PastRequest, ...]:
+    """Return earlier requests with the verdict that answered each, in order.
+
+    Without a champion an open request of a later partition counts as well, before the others: months that are
+    monitored newest first would otherwise start a first training each.
+    """
+    costs = [store.records.get(TrainingCost, name) for name in store.records.names(TrainingCost.kind)]
+    answered = [_past(store, request, costs) for request in every(store)]
+    later = [request for request in answered if cold and request.partition > partition and request.verdict == OPEN]
+    return (*later, *(request for request in answered if request.partition <= partition))
+
+
+def _past(store: ModelStore, request: RetrainRequest, costs: Sequence[TrainingCost]) -> PastRequest:
+    """Return a request with its answer, and with what the trainings of all its candidates took."""
+    own = [cost for cost in costs if cost.request == request.id or cost.request.startswith(f"{request.id}-")]
+    return PastRequest(
+        partition=request.partition,
+        verdict=verdict_of(store, request.id),
+        reason=request.reason,
+        core_hours=sum(cost.core_seconds for cost in own) / HOUR_S,
+        gpu_hours=sum(cost.gpu_seconds for cost in own) / HOUR_S,
+        price=sum(cost.price or 0.0 for cost in own),
+    )

@@ -1,0 +1,58 @@
+"""What a decision about a partition may look at, as plain objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+OPEN, FAILED = "", "failed"
+
+
+@dataclass(frozen=True)
+class PastRequest:
+    """A request of before.
+
+    Attributes:
+        partition: Partition it is about.
+        verdict: What answered it; "" while it is open, `failed` when it could not be met.
+        reason: Why it was made.
+        core_hours: What its trainings took.
+        gpu_hours: The same of GPUs.
+        price: What that cost; 0 where nobody has said what an hour costs.
+    """
+
+    partition: str
+    verdict: str
+    reason: str = ""
+    core_hours: float = 0.0
+    gpu_hours: float = 0.0
+    price: float = 0.0
+
+
+@dataclass(frozen=True)
+class History:
+    """What a decision may look at; all about this and earlier partitions, except for a cold start's requests.
+
+    Attributes:
+        generation: Champion's generation; 0 when there is none.
+        promoted_partition: Partition whose data the champion came from, also when a rollback brought it
+            back; empty when there is none.
+        labelled: Partition to its outcomes that have a label, where its features are in.
+        rarer: Partition to those of the rarer class (of all rows, for a regression).
+        drift: Partition to its newest drift verdict about the champion.
+        performance: Partition to its newest performance verdict about the champion.
+        diagnoses: Partition to the newest diagnosis of those.
+        requests: In order. Without a champion, first the open ones of later partitions.
+        probation: Whether the champion is still compared with the one before it.
+    """
+
+    generation: int
+    promoted_partition: str
+    labelled: Mapping[str, int] = field(default_factory=dict)
+    rarer: Mapping[str, int] = field(default_factory=dict)
+    drift: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    performance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    diagnoses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    requests: Sequence[PastRequest] = ()
+    probation: bool = False

@@ -1,0 +1,91 @@
+"""The stage: decide about a partition once a run, record the decision, and write the request it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from incumbent.config import Model
+from incumbent.records import RetrainRequest, digest_of
+from incumbent.retrain.gather import gather, newest_judged
+from incumbent.retrain.policy import Decision, decide
+from incumbent.retrain.requests import announce, every, open_request
+from incumbent.store import ModelStore
+
+DECISIONS, PINS = "decisions", "pins"
+
+
+def decide_partition(store: ModelStore, model: Model, partition: str, run: str = "") -> dict[str, Any]:
+    """Fold the verdicts into a decision, record it, and write the request it asks for.
+
+    A run decides once: cleared, it reads what it decided, also when that has changed the champion since, and
+    asks for nothing. A new run decides anew.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        partition: Partition key.
+        run: Airflow run id; empty for a call that belongs to no run.
+
+    Returns:
+        `request` for the one caller that is to announce it, else None; `reason`, empty when nothing is asked
+        for; `partition`, where the series stands, later than the one asked about when its outcomes came late;
+        and `message`.
+    """
+    pin = f"decision-{partition}-{digest_of(run)[:16]}"
+    if run and store.records.has(PINS, pin):
+        stands = store.records.get_plain(PINS, pin)
+        return _answer(
+            Decision(**store.records.get_plain(DECISIONS, stands["decision"])), stands["request"], mine=False
+        )
+    decision = _decision(store, model, newest_judged(store, model, partition))
+    plain = {**vars(decision), "evidence": dict(decision.evidence)}
+    name = f"{decision.partition}/{digest_of(plain)[:16]}"
+    store.records.claim(DECISIONS, name, plain)
+    request, mine = _ask(store, decision) if decision.reason else ("", False)
+    if run:
+        store.records.claim(PINS, pin, {"decision": name, "request": request})
+    return _answer(decision, request, mine)
+
+
+def _decision(store: ModelStore, model: Model, partition: str) -> Decision:
+    """Return the policy's decision; the request that it has led to before does not count against it.
+
+    Counted, it would let the same evidence say "cooling down" as soon as it has been acted upon. Requests of
+    this partition that something else has led to (a person, other evidence) count like any.
+    """
+    past = gather(store, model, partition)
+    own = [request for request in every(store) if request.partition == partition]
+    earlier = sum(request.partition != partition for request in past.requests)  # the partition's own come last
+    for position, request in enumerate(own, start=earlier):
+        decision = decide(model, partition, replace(past, requests=past.requests[:position]))
+        if _grounds(decision) == _grounds(request):
+            return decision
+    return decide(model, partition, past)
+
+
+def _grounds(asked: Decision | RetrainRequest) -> str:
+    return digest_of([asked.reason, dict(asked.evidence), asked.degraded, asked.message])
+
+
+def _ask(store: ModelStore, decision: Decision) -> tuple[str, bool]:
+    """Return the request that a decision asks for, and whether it is this call's to announce."""
+    request, _ = open_request(
+        store,
+        decision.partition,
+        decision.reason,
+        decision.evidence,
+        degraded=decision.degraded,
+        message=decision.message,
+    )
+    return request.id, announce(store, request.id)
+
+
+def _answer(decision: Decision, request: str, mine: bool) -> dict[str, Any]:
+    before = f" It was asked for before, as {request}." if request and not mine else ""
+    return {
+        "request": request if mine else None,
+        "reason": decision.reason,
+        "partition": decision.partition,
+        "message": decision.message + before,
+    }

@@ -1,0 +1,90 @@
+"""A change is found where it is, with the error of a two-sample comparison, and hardly ever where there is none."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from incumbent.stats import Measured, largest_fall, normal_z, pooled
+
+pytestmark = pytest.mark.unit
+
+
+def batch(value: float, error: float = 0.1, rows: float = 100, df: float = math.inf) -> Measured:
+    return Measured(value, error, rows, df)
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0.01, 1), st.floats(1, 1000)), min_size=1, max_size=8))
+def test_it_is_the_largest_of_all_two_sample_comparisons(series: list[tuple[float, float, float]]) -> None:
+    reference = batch(0.3, 0.05, 200)
+    batches = [batch(*each) for each in series]
+    found = largest_fall(batches, reference)
+    by_hand = []
+    for since in range(len(batches)):
+        before, after = pooled([reference, *batches[:since]]), pooled(batches[since:])
+        by_hand.append((before.value - after.value) / math.hypot(before.error, after.error))
+    assert found.z == pytest.approx(max(by_hand), abs=1e-9)
+    assert found.newest == pytest.approx(by_hand[-1], abs=1e-9)
+    assert found.z == pytest.approx(by_hand[found.since], abs=1e-9)
+
+
+def test_a_known_reference_stays_what_it_is() -> None:
+    found = largest_fall([batch(-0.1), batch(-0.1)], Measured(0.0, 0.0, 0.0, 0.0))
+    assert (found.since, found.before, found.error) == (0, 0.0, pytest.approx(0.1 / math.sqrt(2)))
+
+
+def test_few_clusters_make_a_large_t_ordinary() -> None:
+    for t, df in ((4.0, 6), (2.5, 4), (-3.0, 10)):
+        assert stats.norm.sf(normal_z(t, df)) == pytest.approx(stats.t.sf(t, df), rel=1e-9)
+    assert normal_z(1e9, 3) < 37
+    found = largest_fall([batch(-1.0, df=4)], Measured(0.0, 0.0, 0.0, 0.0))
+    assert found.z == pytest.approx(normal_z(10.0, 4))
+
+
+def test_degrees_of_freedom_add_up_unless_the_error_is_borrowed() -> None:
+    own = pooled([batch(0.0, df=6) for _ in range(4)])
+    assert (own.error, own.df) == (pytest.approx(0.05), pytest.approx(24))
+    borrowed = pooled([Measured(0.0, 0.1, 100, 6, borrowed=True) for _ in range(4)])
+    assert (borrowed.error, borrowed.df) == (pytest.approx(0.05), pytest.approx(6))
+
+
+def test_no_error_at_all_is_no_division() -> None:
+    same = largest_fall([batch(1.0, 0.0)], batch(1.0, 0.0))
+    fallen = largest_fall([batch(0.5, 0.0)], batch(1.0, 0.0))
+    assert (same.z, fallen.z) == (0.0, 37.0)
+
+
+@pytest.mark.parametrize(("reference_rows", "clusters"), [(1.0, 2000), (5.0, 30), (20.0, 7)])
+def test_nothing_changes_and_hardly_anything_alarms(reference_rows: float, clusters: int) -> None:
+    """At most 1 alarm in 1,000 batches at the shipped limit, however short the reference is."""
+    random = np.random.default_rng(5)
+    alarms = looked = 0
+    for _ in range(150):
+        values = random.normal(size=41)
+        spread = np.sqrt(random.chisquare(clusters - 1, 41) / (clusters - 1))
+        values[0] /= math.sqrt(reference_rows)
+        reference = Measured(values[0], spread[0] / math.sqrt(reference_rows), reference_rows, clusters - 1)
+        batches = [
+            Measured(value, error, 1.0, clusters - 1) for value, error in zip(values[1:], spread[1:], strict=True)
+        ]
+        for end in range(1, 41):
+            looked += 1
+            if largest_fall(batches[:end], reference).z > 3.6:
+                alarms += 1
+                break
+    assert alarms <= stats.poisson.isf(1e-3, looked / 1000)
+
+
+def test_a_loss_of_six_hundredths_is_found_at_the_second_batch() -> None:
+    """An AUC of .80 on 1,000 rows, of which 160 are positive, has an error of .0225."""
+    random = np.random.default_rng(6)
+    delays = []
+    for _ in range(200):
+        good = [batch(value, 0.0225) for value in random.normal(0.80, 0.0225, 10)]
+        bad = [batch(value, 0.0225) for value in random.normal(0.74, 0.0225, 8)]
+        found = [largest_fall(good + bad[:end], batch(0.80, 0.01, 500)).z > 3.6 for end in range(1, 9)]
+        delays.append(found.index(True) + 1 if any(found) else 99)
+    assert np.median(delays) <= 2
