@@ -34,6 +34,7 @@ SECTIONS = {
     "monitor": config.Monitor,
     "retrain": config.Retrain,
     "retrain.budget": config.Budget,
+    "rollback": config.Rollback,
     "approvals": config.Approvals,
     "retention": config.Retention,
     "contract.yaml": contract.Contract,

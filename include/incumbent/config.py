@@ -469,6 +469,23 @@ class Retrain(Strict):
     budget: Budget = Budget()
 
 
+class Rollback(Strict):
+    """When the champion before this one comes back by itself.
+
+    Attributes:
+        automatic: Give the seat back when the evidence says so; else only say it.
+        alpha: Chance that a champion that is no worse than the one before it ever loses its seat.
+        partitions: Partitions with outcomes for which the two are compared after a promotion.
+        max_gap: Points of probability by which the mean prediction may move against the previous champion's, without
+            any label; of a regression, five times this share of a standard deviation.
+    """
+
+    automatic: bool = True
+    alpha: float = Field(0.01, gt=0, lt=0.5)
+    partitions: int = Field(20, ge=1)
+    max_gap: float = Field(0.10, gt=0)
+
+
 class Retention(Strict):
     """How long replaced data is kept that nothing needs.
 
@@ -526,6 +543,7 @@ class Model(Strict):
     integrity: Integrity = Integrity()
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
+    rollback: Rollback = Rollback()
     approvals: Approvals = Approvals()
     retention: Retention = Retention()
     _sensitive: Sensitive | None = PrivateAttr(default_factory=Sensitive)

@@ -350,6 +350,7 @@ class RetrainRequest(Record):
             moment, in UTC, after which nothing is seen.
         degraded: A labelled alarm holds, so the gate may use the degraded error rate.
         message: One sentence for a person.
+        candidate: Version that is to be judged, if it is there already: nothing is trained then.
     """
 
     kind: ClassVar[str] = "requests"
@@ -360,6 +361,7 @@ class RetrainRequest(Record):
     evidence: Mapping[str, Any]
     degraded: bool
     message: str
+    candidate: str = ""
 
 
 FRESH = "fresh"

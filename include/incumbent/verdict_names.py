@@ -12,6 +12,12 @@ def drift_name(partition: str, predictions: Part | None, version: str) -> str:
     return f"{partition}/drift-{digest_of([predictions and predictions.digest, version])[:16]}"
 
 
+def shadow_name(partition: str, predictions: Part | None, outcomes: Part | None, shadow: str) -> str:
+    """Return the name of the verdict about a second version on exactly these predictions and outcomes."""
+    about = [predictions and predictions.digest, outcomes and outcomes.digest, shadow]
+    return f"{partition}/shadow-{digest_of(about)[:16]}"
+
+
 def performance_name(partition: str, predictions: Part | None, outcomes: Part) -> str:
     """Return the name of the verdict about exactly these predictions and outcomes."""
     return f"{partition}/performance-{digest_of([predictions and predictions.digest, outcomes.digest])[:16]}"

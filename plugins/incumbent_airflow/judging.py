@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 
 def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
-    """Record the drift verdict of a scored partition and, with outcomes, the performance verdict."""
-    scored = _scored_by(runtime, partition)
+    """Record the drift verdict of a scored partition, with outcomes the performance verdict, and those of shadows."""
+    from incumbent_airflow.shadows import judge_shadows
+
+    scored = scored_by(runtime, partition)
     if scored is None:
         return {"drift": "not scored yet", "performance": "not scored yet"}
     promotion, version, features = scored
     return {
         "drift": _judge_drift(runtime, features, promotion, version),
         "performance": _judge_performance(runtime, partition, promotion, version),
+        "shadows": judge_shadows(runtime, partition),
     }
 
 
@@ -35,7 +38,7 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
     from incumbent.monitor.report import write
 
     store = runtime.store
-    scored = _scored_by(runtime, partition)
+    scored = scored_by(runtime, partition)
     if scored is None:
         return None
     _, version, features = scored
@@ -55,7 +58,7 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
     return str(path)
 
 
-def _scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersion, Part] | None:
+def scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersion, Part] | None:
     """Return who scored a partition, and from which features: they may have been corrected since."""
     from incumbent.records import ModelVersion, Part
 
@@ -79,7 +82,7 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     if store.records.has(VERDICTS, name):
         return store.records.get(DriftVerdict, name).sentence
     names = score_names(version.classes)
-    scores = _scored(store.predictions.read([partition], [_predicted(version)]), version)
+    scores = predictions_of(store.predictions.read([partition], [predicted(version)]), version)
     batch = _feature_profile(runtime, version.definition, features)
     batch = Profile({**batch.columns, **profile(_score_columns(scores, version), names).columns})
     verdict = drift_verdict(
@@ -115,12 +118,12 @@ def _performance(runtime: Runtime, partition: str, promotion: Promotion, version
     from incumbent.monitor import performance_verdict
 
     store, model = runtime.store, runtime.model
-    predictions = store.predictions.read([partition], [*model.keys, model.time, _predicted(version)])
+    predictions = store.predictions.read([partition], [*model.keys, model.time, predicted(version)])
     keys = list(model.keys)
     known = predictions.select(keys).join(outcome_keys(store, model, [partition]), keys, join_type="inner").num_rows
     rows = join_labels(model, predictions, label_rows(store, model, [partition]))
     codes, _ = cluster_codes(rows, model.evaluate.cluster)
-    scores, classes = _scored(rows, version), model.label.classes
+    scores, classes = predictions_of(rows, version), model.label.classes
     return performance_verdict(
         partition, promotion.generation, version.digest, model.task, np.asarray(rows["label"], dtype=np.float64),
         aligned(scores, version.classes, classes) if classes else scores, codes,
@@ -128,17 +131,17 @@ def _performance(runtime: Runtime, partition: str, promotion: Promotion, version
     )  # fmt: skip
 
 
-def _predicted(version: ModelVersion) -> str:
+def predicted(version: ModelVersion) -> str:
     """Return the column of the predictions that has all that a version has said of a row."""
     return "probabilities" if version.classes else "prediction"
 
 
-def _scored(rows: pa.Table, version: ModelVersion) -> npt.NDArray[np.float64]:
+def predictions_of(rows: pa.Table, version: ModelVersion) -> npt.NDArray[np.float64]:
     """Return what a version has predicted, as it did: shape (n_rows,), or (n_rows, n_classes)."""
     import numpy as np
     import pyarrow.compute as pc
 
-    values = rows[_predicted(version)]
+    values = rows[predicted(version)]
     flat = pc.list_flatten(values) if version.classes else values
     return np.asarray(flat, dtype=np.float64).reshape(rows.num_rows, *version.row_shape)
 

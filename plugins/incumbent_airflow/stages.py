@@ -204,15 +204,6 @@ def is_settled(runtime: Runtime, request_id: str) -> bool:
     return is_done(runtime.store, request_id)
 
 
-def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[str, Any]:
-    """Give the seat back to an older generation, once a run."""
-    from incumbent.promote import rollback
-
-    promotion = rollback(runtime.store, generation, reason, run=run)
-    newest = max(runtime.store.predictions.parts(), default=runtime.model.start)
-    return {"generation": promotion.generation, "version": promotion.version, "partition": newest}
-
-
 def register_champion(runtime: Runtime) -> str:
     """Bring MLflow to what the ledger and the trainings say; MLflow being away blocks nothing."""
     from incumbent.errors import UnavailableError

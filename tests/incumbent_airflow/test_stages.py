@@ -18,7 +18,7 @@ from incumbent.promote import rollback
 from incumbent.records import ModelVersion, Training
 from incumbent.retrain.requests import fail, finish, get_request, is_answered
 from incumbent.store.check import check_model
-from incumbent_airflow import stages, training
+from incumbent_airflow import seats, stages, training
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
@@ -237,7 +237,7 @@ def test_a_definition_that_is_refused_stops_no_champion(runtime: Runtime) -> Non
 
 def test_a_rollback_belongs_to_its_run(runtime: Runtime) -> None:
     run(runtime, ask(runtime))
-    outcome = stages.roll_back(runtime, 1, "a test", "manual__1")
+    outcome = seats.roll_back(runtime, 1, "a test", "manual__1")
     assert (outcome["generation"], outcome["partition"]) == (1, "2020-01")
     assert rollback(runtime.store, 1, "a test", run="manual__1").generation == 1
     assert len(runtime.store.records.names("pins", "rollback-")) == 1

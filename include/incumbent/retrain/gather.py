@@ -31,7 +31,13 @@ def gather(store: ModelStore, model: Model, partition: str) -> History:
         drift=drift,
         performance=performance,
         requests=_requests(store, partition, cold=champion is None),
+        probation=champion is not None and _on_probation(champion, model, performance),
     )
+
+
+def _on_probation(champion: Promotion, model: Model, performance: Mapping[str, Mapping[str, Any]]) -> bool:
+    judged = sum(bool(verdict["judged"]) for verdict in performance.values())
+    return champion.action == "promote" and champion.previous > 0 and judged < model.rollback.partitions
 
 
 def newest_judged(store: ModelStore, model: Model, partition: str) -> str:

@@ -1,5 +1,5 @@
 """Score: the pinned champion's predictions for one partition."""
 
-from incumbent.score.score import ScoreResult, score
+from incumbent.score.score import ScoreResult, champion_of, score, scored_by_generation
 
-__all__ = ["ScoreResult", "score"]
+__all__ = ["ScoreResult", "champion_of", "score", "scored_by_generation"]

@@ -77,6 +77,21 @@ def score(
     return result
 
 
+def champion_of(store: ModelStore, model: Model, partition: str) -> Promotion | None:
+    """Return the champion that is pinned for what a partition holds now, and pin it if nobody has."""
+    return _of_its_day(store, pinned_inputs(store, model, partition))
+
+
+def scored_by_generation(store: ModelStore, generation: int) -> dict[str, int]:
+    """Return the partitions whose predictions a generation made, with their rows: what a rollback leaves behind."""
+    found = {}
+    for key, part in store.predictions.parts().items():
+        rows = store.predictions.read_parts([part], ["generation"]).slice(0, 1).to_pylist()
+        if rows and rows[0]["generation"] == generation:
+            found[key] = part.rows
+    return found
+
+
 def _done_by_run(partition: str, did: Mapping[str, Any]) -> ScoreResult:
     what = f"scored {partition} with generation {did['generation']}" if did["generation"] else f"left {partition} alone"
     message = f"This run {what} already; start a new run to score it again."

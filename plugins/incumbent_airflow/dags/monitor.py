@@ -1,18 +1,20 @@
-"""Judges drift when predictions are there, performance when outcomes are, and asks for a retrain.
+"""Judges drift when predictions are there, performance when outcomes are; rolls back, or asks for a retrain.
 
 **Reads** features, predictions, outcomes and the champion's reference. **Writes** verdict records,
 metrics and, off the critical path, an Evidently page of a bounded sample with these verdicts in it.
-**Emits** REQUEST when the policy asks for a training.
+**Emits** REQUEST when the policy asks for a training, and CHAMPION when the champion is on probation and
+has lost against the one before it.
 
-**Normal:** two runs per partition, one after scoring and one after outcomes; `retrain` skipped with
-the reason why not. **Worry** when performance alarms repeat while every challenger is rejected.
+**Normal:** two runs per partition, one after scoring and one after outcomes; `rollback` and `retrain` skipped, each
+with the reason why not. **Worry** when performance alarms repeat while every challenger is rejected, or `rollback` is
+green.
 **Re-run:** safe; verdicts are keyed by what was judged, and a request is made once. A cleared run keeps
 its decision, and `retrain` is then skipped, because nothing is announced twice; start a new run to decide anew.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG, TriggerRule, get_current_context, task
 
 from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets, partitioned
@@ -36,7 +38,17 @@ def monitor_dag(model: Model) -> DAG:
         runtime = Runtime.open(model.name)
         return judge(runtime, partition_of(get_current_context(), model))
 
-    @task(task_id="retrain", outlets=[assets.request])
+    @task(task_id="rollback", outlets=[assets.champion])
+    def rollback() -> dict[str, object]:
+        from incumbent_airflow.seats import end_probation
+
+        outcome = end_probation(Runtime.open(model.name))
+        if "generation" not in outcome:
+            raise skip(str(outcome["sentence"]))
+        emit(get_current_context(), assets.champion, str(outcome["partition"]), generation=outcome["generation"])
+        return outcome
+
+    @task(task_id="retrain", outlets=[assets.request], trigger_rule=TriggerRule.NONE_FAILED)
     def retrain() -> dict[str, object]:
         from incumbent.retrain.stage import decide_partition
 
@@ -59,5 +71,7 @@ def monitor_dag(model: Model) -> DAG:
         return written
 
     with dag:
-        monitor() >> [retrain(), report()]
+        judged = monitor()
+        judged >> rollback() >> retrain()
+        judged >> report()
     return dag

@@ -1,20 +1,24 @@
 """Gives the seat back to an older generation.
 
 **Reads** the ledger. **Writes** a new generation that points at the older version and cites its
-gate report; the version's own feature definition comes back with it. **Emits** CHAMPION.
+gate report; the version's own feature definition comes back with it. **Emits** CHAMPION, and PREDICTIONS of
+what is scored again.
 
-**Normal:** started by a person, with a reason. **Worry** when it is needed twice in a row.
+**Normal:** started by a person, with a reason. `rescore` says what the generation that lost its seat has scored, and
+is skipped unless it is asked for. **Worry** when it is needed twice in a row.
 **Re-run:** a cleared run changes nothing, also after later promotions; start a new run to roll back again.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets
 from incumbent_airflow.defaults import Stage, dag_args
-from incumbent_airflow.runtime import Runtime, emit
+from incumbent_airflow.runtime import Runtime, emit, skip
 
 
 def rollback_dag(model: Model) -> DAG:
@@ -23,6 +27,12 @@ def rollback_dag(model: Model) -> DAG:
     params = {
         "generation": Param(1, type="integer", minimum=1, title="Generation", description="Whose version comes back."),
         "reason": Param("", type="string", minLength=1, maxLength=500, title="Reason", description="For the ledger."),
+        "rescore": Param(
+            False,
+            type="boolean",
+            title="Score again",
+            description="Score again what the generation that loses its seat has scored.",
+        ),
     }
     dag = DAG(
         f"{model.name}.rollback",
@@ -31,14 +41,27 @@ def rollback_dag(model: Model) -> DAG:
     )
 
     @task(task_id="promote", outlets=[assets.champion])
-    def promote() -> dict[str, object]:
-        from incumbent_airflow.stages import roll_back
+    def promote() -> dict[str, Any]:
+        from incumbent_airflow.seats import roll_back
 
         context = get_current_context()
         wanted = context["params"]
         outcome = roll_back(Runtime.open(model.name), wanted["generation"], wanted["reason"], context["run_id"])
         emit(context, assets.champion, str(outcome["partition"]), generation=outcome["generation"])
         return outcome
+
+    @task(task_id="rescore", outlets=[assets.predictions])
+    def rescore(outcome: dict[str, Any]) -> list[str]:
+        from incumbent_airflow.seats import score_again
+
+        context, affected = get_current_context(), sorted(outcome["affected"])
+        if not affected or not context["params"]["rescore"]:
+            rows = f"{sum(outcome['affected'].values())} rows of {', '.join(affected)}" if affected else "Nothing"
+            raise skip(f"{rows} was scored by the generation before; it stays, unless `rescore` is asked for.")
+        done = score_again(Runtime.open(model.name), affected, outcome["generation"], context["run_id"])
+        for partition in done:
+            emit(context, assets.predictions, partition, generation=outcome["generation"])
+        return done
 
     @task(task_id="register", retries=0)
     def register() -> str:
@@ -47,5 +70,7 @@ def rollback_dag(model: Model) -> DAG:
         return register_champion(Runtime.open(model.name))
 
     with dag:
-        promote() >> register()
+        outcome = promote()
+        outcome >> register()
+        rescore(outcome)
     return dag

@@ -4,7 +4,8 @@
 generation, version, batch and feature digests that made it. **Emits** PREDICTIONS.
 
 **Normal:** a skipped run while there is no champion yet. **Worry** when the champion's file cannot
-be verified. **Re-run:** safe; inputs that were scored already stay as they are. To score a
+be verified; on probation it loses its seat then, and the one before scores.
+**Re-run:** safe; inputs that were scored already stay as they are. To score a
 partition again with another champion, trigger the DAG with that generation; cleared, such a run changes
 nothing that was scored after it.
 """
@@ -43,14 +44,12 @@ def score_dag(model: Model) -> DAG:
 
     @task(task_id="score", outlets=[assets.predictions])
     def score() -> dict[str, object]:
-        from incumbent.estimators import predictor
-        from incumbent.score import score as score_partition
+        from incumbent_airflow.seats import score_batch
 
-        runtime, context = Runtime.open(model.name), get_current_context()
+        context = get_current_context()
         partition = partition_of(context, model)
         chosen = context["params"].get("generation")
-        run = context["run_id"]
-        result = score_partition(runtime.store, model, partition, predictor(runtime.store), chosen, run)
+        result = score_batch(Runtime.open(model.name), partition, chosen, context["run_id"])
         if result.generation == 0:
             raise skip(result.message)
         emit(context, assets.predictions, partition, generation=result.generation, rows=result.rows)

@@ -1,0 +1,109 @@
+"""Who holds the seat after a promotion: rollbacks by a person, at the end of a probation, or on a fault in scoring."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from incumbent_airflow.runtime import Runtime
+
+if TYPE_CHECKING:
+    from incumbent.records import Promotion
+    from incumbent.score import ScoreResult
+
+LOG = logging.getLogger(__name__)
+PINS = "pins"
+
+
+def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[str, Any]:
+    """Give the seat back to an older generation, once a run; say what the one that lost it has scored."""
+    from incumbent.promote import rollback
+
+    return _rolled_back(runtime, rollback(runtime.store, generation, reason, run=run))
+
+
+def end_probation(runtime: Runtime) -> dict[str, Any]:
+    """Give the seat back to the previous champion if the evidence of its probation says so, once a promotion.
+
+    Returns:
+        `sentence`; and, where the seat was given back and nobody has told so yet, what `roll_back` returns.
+    """
+    from incumbent_airflow.shadows import probation_of
+
+    store, found = runtime.store, probation_of(runtime)
+    if found is None:
+        return {"sentence": "There is no champion yet."}
+    head = store.ledger()[-1]
+    if head.action == "rollback" and head.run == _probation_run(head.previous, digest=True):  # by SCORE, on a fault
+        if not store.records.put_plain(PINS, f"told-{head.generation}", {"generation": head.generation}):
+            return {"sentence": found.sentence}
+        return _rolled_back(runtime, head) | {"sentence": head.reason}
+    if not found.rolls_back:
+        return {"sentence": found.sentence}
+    if not runtime.model.rollback.automatic:
+        how = f"roll back to generation {found.previous} with {runtime.model.name}.rollback"
+        return {"sentence": f"{found.sentence} rollback.automatic is off: {how}."}
+    done = roll_back(runtime, found.previous, found.sentence, _probation_run(found.generation))
+    store.records.put_plain(PINS, f"told-{done['generation']}", {"generation": done["generation"]})
+    return done | {"sentence": found.sentence}
+
+
+def score_batch(runtime: Runtime, partition: str, generation: int | None, run: str) -> ScoreResult:
+    """Score a partition; a champion on probation that cannot do it loses its seat at once, and the one before scores.
+
+    Raises:
+        ModelError: The version cannot score, and is not the champion on probation.
+    """
+    from incumbent.errors import ModelError
+    from incumbent.estimators import predictor
+    from incumbent.score import champion_of, score
+    from incumbent_airflow.shadows import probation_of
+
+    store, model = runtime.store, runtime.model
+    predict = predictor(store)
+    try:
+        return score(store, model, partition, predict, generation, run)
+    except ModelError as error:
+        probation, failed = probation_of(runtime), champion_of(store, model, partition)
+        if generation or probation is None or failed is None or not model.rollback.automatic:
+            raise
+        if not probation.open or failed.generation != probation.generation:
+            raise
+        reason = f"Generation {probation.generation} cannot score {partition}: {error.what}."
+        LOG.warning("%s Generation %d comes back.", reason, probation.previous)
+        back = roll_back(runtime, probation.previous, reason, _probation_run(probation.generation))
+        return score(store, model, partition, predict, back["generation"], run)
+
+
+def score_again(runtime: Runtime, partitions: Iterable[str], generation: int, run: str) -> list[str]:
+    """Score partitions anew with a generation, and return those that hold its predictions now."""
+    from incumbent.estimators import predictor
+    from incumbent.score import score
+
+    predict, done = predictor(runtime.store), []
+    for partition in partitions:
+        result = score(runtime.store, runtime.model, partition, predict, generation, run)
+        LOG.info("%s", result.message)
+        done += [partition] if result.generation else []
+    return done
+
+
+def _probation_run(generation: int, *, digest: bool = False) -> str:
+    """Return what a rollback at the end of a probation belongs to: the promotion, so that it is taken back once."""
+    from incumbent.records import digest_of
+
+    name = f"probation of generation {generation}"
+    return digest_of(name)[:16] if digest else name
+
+
+def _rolled_back(runtime: Runtime, promotion: Promotion) -> dict[str, Any]:
+    from incumbent.score import scored_by_generation
+
+    is_new = promotion.action == "rollback"  # asked to give the seat to who has it, nothing is left behind
+    return {
+        "generation": promotion.generation,
+        "version": promotion.version,
+        "partition": max(runtime.store.predictions.parts(), default=runtime.model.start),
+        "affected": scored_by_generation(runtime.store, promotion.previous) if is_new else {},
+    }

@@ -1,0 +1,189 @@
+"""After a promotion: the champion before is compared, and comes back on evidence or a fault."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_training import small_model, small_settings
+
+from incumbent import estimators
+from incumbent.config import ModelFolder
+from incumbent.errors import ModelError
+from incumbent.monitor.shadow import ShadowVerdict
+from incumbent.partitions import Grain, end_of, start_of
+from incumbent.records import GateReport, ModelVersion, Promotion
+from incumbent.retrain.requests import open_request
+from incumbent.store import generation_name
+from incumbent.store.check import check_model
+from incumbent.verdict_names import VERDICTS
+from incumbent_airflow import seats, stages, training
+from incumbent_airflow.judging import judge
+from incumbent_airflow.runtime import Runtime
+from incumbent_airflow.shadows import probation_of, shadows_of
+
+pytestmark = pytest.mark.unit
+SQL = 'SELECT "row", "at", x, y, kind FROM batch'
+CONTRACT = """
+sources:
+  events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}}}
+  truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
+"""
+ROWS = 4000
+MONTHS = [f"2020-{month:02d}" for month in range(1, 6)]
+JANUARY, FEBRUARY, MARCH, APRIL, MAY = MONTHS
+
+
+def deliver(runtime: Runtime, key: str, knows: float = 1.0, *, outcomes: bool = True) -> None:
+    """Commit a month whose labels follow the features as much as is said: not at all, or the other way round."""
+    rng = np.random.default_rng(int(key[-2:]))
+    x, y = rng.normal(size=(2, ROWS))
+    kind = rng.choice(["a", "b", "c"], ROWS)
+    start, end = start_of(key, Grain.MONTH), end_of(key, Grain.MONTH)
+    at = np.datetime64(start.replace(tzinfo=None), "us") + np.arange(ROWS) * (np.timedelta64(end - start) // ROWS)
+    row = np.arange(ROWS) + 10_000 * int(key[-2:])
+    times = pa.array(at).cast(pa.timestamp("us", "UTC"))
+    events = {"row": row, "at": times, "x": x, "y": y, "kind": kind.tolist()}
+    runtime.store.batches("events").replace(key, pa.table(events))
+    chance = 1 / (1 + np.exp(-knows * (x - 0.5 * y + (kind == "c"))))
+    late = pa.array(rng.random(ROWS) < chance)
+    if outcomes:
+        runtime.store.outcomes("truth").replace(key, pa.table({"row": row, "late": late}))
+    assert stages.build_features(runtime, key).part is not None
+
+
+def fitted(runtime: Runtime, key: str) -> GateReport:
+    request = open_request(runtime.store, key, "manual", {}, degraded=False, message="asked by a test")[0].id
+    stages.take_snapshot(runtime, request)
+    training.begin_training(runtime, request)
+    report = runtime.store.records.get(GateReport, stages.evaluate_candidate(runtime, request)["report"])
+    stages.promote_candidate(runtime, request, None)
+    return report
+
+
+def seat(runtime: Runtime, report: GateReport) -> None:
+    """Give the seat to a candidate that was not promoted, although it is about as good."""
+    assert report.verdict != "promote"
+    generation = len(runtime.store.ledger()) + 1
+    entry = Promotion(
+        generation, report.candidate, generation - 1, report.id, "promote", "a test", partition=report.partition
+    )
+    runtime.store.records.put(generation_name(generation), entry)
+
+
+def scored(runtime: Runtime, key: str) -> int:
+    return seats.score_batch(runtime, key, None, f"run-{key}").generation
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    """Return a runtime whose first champion has learned from January."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "features.sql").write_text(SQL)
+    (folder / "contract.yaml").write_text(CONTRACT)
+    model = small_model(rounds=15, checkpoint_every=15, params={"max_depth": 3})
+    runtime = Runtime(ModelFolder(path=folder, model=model), small_settings(tmp_path))
+    deliver(runtime, JANUARY)
+    assert fitted(runtime, JANUARY).verdict == "promote"
+    return runtime
+
+
+@pytest.fixture
+def worse(runtime: Runtime) -> Runtime:
+    """Return it with a second champion, from a February in which the world was upside down."""
+    deliver(runtime, FEBRUARY, knows=-3.0)
+    assert fitted(runtime, FEBRUARY).verdict == "promote"
+    return runtime
+
+
+def test_a_worse_champion_gives_the_seat_back_once(worse: Runtime) -> None:
+    store = worse.store
+    deliver(worse, MARCH)
+    assert scored(worse, MARCH) == 2
+    said = judge(worse, MARCH)["shadows"]
+    assert "2020-03: the previous champion is better by +0." in said[0]
+    outcome = seats.end_probation(worse)
+    assert (outcome["generation"], outcome["version"]) == (3, store.promotion(1).version)
+    assert outcome["affected"] == {MARCH: ROWS}
+    assert store.ledger()[-1].reason == outcome["sentence"]
+    assert "generation" not in seats.end_probation(worse), "it is told once"
+    assert len(store.ledger()) == 3
+    deliver(worse, APRIL)
+    assert scored(worse, APRIL) == 3
+    assert seats.score_again(worse, outcome["affected"], 3, "a run") == [MARCH]
+    assert set(store.predictions.read([MARCH])["generation"].to_pylist()) == {3}
+    assert [each for each in check_model(store) if "accepted rows" not in each.promise] == []
+
+
+def test_one_that_only_has_a_harder_month_keeps_it(runtime: Runtime) -> None:
+    deliver(runtime, FEBRUARY)
+    seat(runtime, fitted(runtime, FEBRUARY))
+    deliver(runtime, MARCH, knows=0.2)
+    assert scored(runtime, MARCH) == 2
+    judge(runtime, MARCH)
+    found = probation_of(runtime)
+    assert found is not None
+    assert (found.open, found.looked, found.rolls_back) == (True, (MARCH,), False)
+    assert "generation" not in seats.end_probation(runtime)
+
+
+def test_it_is_only_said_where_a_person_decides(worse: Runtime) -> None:
+    model = worse.model.model_copy(update={"rollback": worse.model.rollback.model_copy(update={"automatic": False})})
+    asked = Runtime(worse.folder.model_copy(update={"model": model}), worse.settings)
+    deliver(asked, MARCH)
+    scored(asked, MARCH)
+    judge(asked, MARCH)
+    assert "roll back to generation 1 with small.rollback" in seats.end_probation(asked)["sentence"]
+    assert len(asked.store.ledger()) == 2
+
+
+def test_without_outcomes_the_means_are_compared(runtime: Runtime) -> None:
+    deliver(runtime, FEBRUARY)
+    seat(runtime, fitted(runtime, FEBRUARY))
+    deliver(runtime, MARCH, outcomes=False)
+    scored(runtime, MARCH)
+    said = judge(runtime, MARCH)
+    assert "not compared yet (outcomes are not in)" in said["shadows"][0]
+    assert said["performance"] == "no outcomes yet"
+    names = [name for name in runtime.store.records.names(VERDICTS) if "/shadow-" in name]
+    verdict = runtime.store.records.get(ShadowVerdict, names[0])
+    assert (verdict.judged, abs(verdict.gaps[""]) < 0.1) == (False, True)
+    assert not probation_of(runtime).rolls_back  # type: ignore[union-attr]
+
+
+def test_a_champion_that_cannot_score_loses_its_seat_at_once(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(runtime, FEBRUARY)
+    seat(runtime, fitted(runtime, FEBRUARY))
+    broken = runtime.store.promotion(2).version
+    honest = estimators.predictor
+
+    def predictor(store: Any) -> Callable[[ModelVersion, pa.Table], Any]:
+        def predict(version: ModelVersion, rows: pa.Table) -> Any:
+            return np.full(rows.num_rows, np.nan) if version.digest == broken else honest(store)(version, rows)
+
+        return predict
+
+    monkeypatch.setattr(estimators, "predictor", predictor)
+    deliver(runtime, MARCH)
+    assert scored(runtime, MARCH) == 3
+    assert runtime.store.ledger()[-1].version == runtime.store.promotion(1).version
+    assert "Generation 2 cannot score 2020-03" in runtime.store.ledger()[-1].reason
+    told = seats.end_probation(runtime)
+    assert (told["generation"], told["affected"]) == (3, {})
+    assert "generation" not in seats.end_probation(runtime)
+    with pytest.raises(ModelError):
+        seats.score_batch(runtime, MARCH, 2, "by hand")
+
+
+def test_who_is_in_shadow(worse: Runtime) -> None:
+    store = worse.store
+    assert [(each.role, each.version, each.since) for each in shadows_of(store)] == [
+        ("previous", store.promotion(1).version, FEBRUARY)
+    ]
+    deliver(worse, MARCH)
+    scored(worse, MARCH)
+    judge(worse, FEBRUARY)
+    assert [name for name in store.records.names(VERDICTS) if "/shadow-" in name] == []
