@@ -54,6 +54,11 @@ COMMANDS = (
     ),
     Command(("quarantine", "replay"), "judge rows again that are set aside", "incumbent.cli.quarantine:replay"),
     Command(
+        ("retrain", "why"),
+        "what asked for a training at a partition, and what held it back",
+        "incumbent.cli.retrain:why",
+    ),
+    Command(
         ("snapshot", "show"), "a training set: its rows, who uses it, can it be rebuilt", "incumbent.cli.snapshot:show"
     ),
     Command(("snapshot", "diff"), "what differs between two training sets", "incumbent.cli.snapshot:diff"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,26 +19,34 @@ LABEL_COUNTS = "label_counts"
 HOUR_S = 3600.0
 
 
-def gather(store: ModelStore, model: Model, partition: str) -> History:
-    """Return everything up to a partition that a decision may look at; of a cold start, all open requests too."""
+def gather(store: ModelStore, model: Model, partition: str) -> dict[str, Any]:
+    """Return everything up to a partition that a decision may look at; of a cold start, all open requests too.
+
+    Verdicts by name: their records never change, so a decision that says what it looked at can be made again.
+    """
     champion = store.champion()
     drift, performance = _verdicts(store, model, partition, champion)
     counts = _labelled(store, model, partition)
-    return History(
-        generation=0 if champion is None else champion.generation,
-        promoted_partition="" if champion is None else _came_from(store, champion),
-        labelled={key: found["rows"] for key, found in counts.items()},
-        rarer={key: found["rarer"] for key, found in counts.items()},
-        drift=drift,
-        performance=performance,
-        requests=_requests(store, partition, cold=champion is None),
-        probation=champion is not None and _on_probation(champion, model, performance),
-    )
+    return {
+        "generation": 0 if champion is None else champion.generation,
+        "promoted_partition": "" if champion is None else _came_from(store, champion),
+        "labelled": {key: found["rows"] for key, found in counts.items()},
+        "rarer": {key: found["rarer"] for key, found in counts.items()},
+        "drift": drift,
+        "performance": performance,
+        "requests": [asdict(request) for request in _requests(store, partition, cold=champion is None)],
+        "probation": champion is not None and _on_probation(store, champion, model, performance),
+    }
 
 
-def _on_probation(champion: Promotion, model: Model, performance: Mapping[str, Mapping[str, Any]]) -> bool:
-    judged = sum(bool(verdict["judged"]) for verdict in performance.values())
-    return champion.action == "promote" and champion.previous > 0 and judged < model.rollback.partitions
+def history_of(store: ModelStore, inputs: Mapping[str, Any]) -> History:
+    """Return what was gathered with the verdicts that it names."""
+    read = {
+        kind: {key: store.records.get_plain(VERDICTS, name) for key, name in inputs[kind].items()}
+        for kind in ("drift", "performance")
+    }
+    requests = tuple(PastRequest(**request) for request in inputs["requests"])
+    return History(**{**inputs, **read, "requests": requests})
 
 
 def newest_judged(store: ModelStore, model: Model, partition: str) -> str:
@@ -46,11 +55,14 @@ def newest_judged(store: ModelStore, model: Model, partition: str) -> str:
     Outcomes that come late are part of a series that has gone on: what they mean is decided where it stands now.
     """
     champion = store.champion()
-    if champion is None:
-        return partition
     _, performance = _verdicts(store, model, None, champion)
-    found = [key for key, verdict in performance.items() if verdict["judged"]]
-    return max([partition, *found]) if partition in found else partition
+    found = [key for key, name in performance.items() if store.records.get_plain(VERDICTS, name)["judged"]]
+    return max(found) if partition in found else partition
+
+
+def _on_probation(store: ModelStore, champion: Promotion, model: Model, performance: Mapping[str, str]) -> bool:
+    judged = sum(bool(store.records.get_plain(VERDICTS, name)["judged"]) for name in performance.values())
+    return champion.action == "promote" and champion.previous > 0 and judged < model.rollback.partitions
 
 
 def _came_from(store: ModelStore, champion: Promotion) -> str:
@@ -61,14 +73,14 @@ def _came_from(store: ModelStore, champion: Promotion) -> str:
 
 def _verdicts(
     store: ModelStore, model: Model, partition: str | None, champion: Promotion | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the verdicts about the champion's generation, by partition.
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the names of the verdicts about the champion's generation, by partition.
 
     Outcomes that came in two parts, or a partition that was scored again, leave older verdicts behind:
     only the one about what the tables hold now counts.
     """
-    drift: dict[str, Any] = {}
-    performance: dict[str, Any] = {}
+    drift: dict[str, str] = {}
+    performance: dict[str, str] = {}
     if champion is None:
         return drift, performance
     outcomes = store.outcomes(model.outcome_source).parts()
@@ -79,10 +91,9 @@ def _verdicts(
         if key in outcomes:
             names.append((performance, performance_name(key, part, outcomes[key])))
         for found, name in names:
-            if store.records.has(VERDICTS, name):
-                plain = store.records.get_plain(VERDICTS, name)
-                if plain["generation"] == champion.generation:
-                    found[key] = plain
+            has = store.records.has(VERDICTS, name)
+            if has and store.records.get_plain(VERDICTS, name)["generation"] == champion.generation:
+                found[key] = name
     return drift, performance
 
 

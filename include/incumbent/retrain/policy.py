@@ -35,6 +35,7 @@ class Decision:
         evidence: `state` of the champion; `asks`, each reason to retrain, and `holds`, each reason not to, with its
             value, its limit and whether it fired; `since`, first day of a second candidate's rows, if there is one.
         message: One sentence for a person.
+        inputs: Digest of the stored object that says what it looked at; empty before it is recorded.
     """
 
     partition: str
@@ -42,6 +43,7 @@ class Decision:
     degraded: bool
     evidence: Mapping[str, Any]
     message: str
+    inputs: str = ""
 
 
 def decide(model: Model, partition: str, history: History) -> Decision:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from incumbent.config import Model
-from incumbent.records import RetrainRequest, digest_of
-from incumbent.retrain.gather import gather, newest_judged
+from incumbent.records import RetrainRequest, canonical_json, digest_of
+from incumbent.retrain.gather import gather, history_of, newest_judged
 from incumbent.retrain.policy import Decision, decide
 from incumbent.retrain.requests import announce, every, open_request
 from incumbent.store import ModelStore
@@ -54,14 +54,16 @@ def _decision(store: ModelStore, model: Model, partition: str) -> Decision:
     Counted, it would let the same evidence say "cooling down" as soon as it has been acted upon. Requests of
     this partition that something else has led to (a person, other evidence) count like any.
     """
-    past = gather(store, model, partition)
+    inputs = gather(store, model, partition)
+    history = history_of(store, inputs)
     own = [request for request in every(store) if request.partition == partition]
-    earlier = sum(request.partition != partition for request in past.requests)  # the partition's own come last
+    earlier = sum(request.partition != partition for request in history.requests)  # the partition's own come last
     for position, request in enumerate(own, start=earlier):
-        decision = decide(model, partition, replace(past, requests=past.requests[:position]))
+        decision = decide(model, partition, replace(history, requests=history.requests[:position]))
         if _grounds(decision) == _grounds(request):
-            return decision
-    return decide(model, partition, past)
+            inputs["requests"] = inputs["requests"][:position]
+            return replace(decision, inputs=store.objects.put(canonical_json(inputs)))
+    return replace(decide(model, partition, history), inputs=store.objects.put(canonical_json(inputs)))
 
 
 def _grounds(asked: Decision | RetrainRequest) -> str:

@@ -21,7 +21,7 @@ from incumbent.records import (
 from incumbent.store.check_deliveries import check_ingest
 from incumbent.store.check_features import check_profile
 from incumbent.store.check_removals import check_erasure, check_removal
-from incumbent.store.check_requests import check_pin, check_request
+from incumbent.store.check_requests import check_decision, check_pin, check_request
 from incumbent.store.check_revisits import check_revisit
 from incumbent.store.check_training import (
     check_gate_report,
@@ -40,6 +40,7 @@ Check = Callable[[Walk, str, Mapping[str, Any]], Iterator[Violation]]
 CANONICAL = "a record is canonical JSON"
 KINDS: Mapping[str, Check] = {
     "baselines": check_baseline,
+    "decisions": check_decision,
     "erasures": check_erasure,
     "pins": check_pin,
     "profiles": check_profile,

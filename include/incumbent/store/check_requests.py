@@ -24,6 +24,12 @@ def check_request(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
         yield from _generation(walk, where, plain["generation"], plain["version"])
 
 
+def check_decision(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield a violation unless what a decision looked at is there, so that it can be made again."""
+    if plain.get("inputs"):  # of older releases it is not on record
+        yield from walk.object(plain["inputs"], where, "what it looked at")
+
+
 def check_pin(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield the violations of a pin; of a kind that is not known here, none."""
     check = PINS.get(where.split("/", 1)[1].partition("-")[0])

@@ -3,67 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
-from small_training import small_model, small_settings
+from series import MODEL, MONTHS, deliver, drift, performance, seat
+from small_training import small_settings
 
-from incumbent.monitor import PerformanceVerdict
 from incumbent.promote import rollback
-from incumbent.records import ModelVersion, Promotion, digest_of
+from incumbent.records import digest_of
 from incumbent.retrain import History, PastRequest
-from incumbent.retrain.gather import gather
+from incumbent.retrain.gather import gather, history_of
 from incumbent.retrain.requests import MANUAL, fail, finish, open_request, unanswered
 from incumbent.retrain.stage import decide_partition
-from incumbent.store import ModelStore, generation_name
-from incumbent.verdict_names import VERDICTS, drift_name, performance_name
+from incumbent.store import ModelStore
 
 pytestmark = pytest.mark.unit
-MONTHS = [f"2020-{month:02d}" for month in range(1, 7)]
-ROWS = 3000
-MODEL = small_model()
-MODEL = MODEL.model_copy(update={"label": MODEL.label.model_copy(update={"where": "status = 'landed'"})})
-
-
-def deliver(store: ModelStore, key: str) -> None:
-    """Commit features and outcomes of a month; every third outcome is cancelled and has no label."""
-    first = int(key.replace("-", "")) * 10_000
-    row = pa.array(range(first, first + ROWS), pa.int64())
-    store.features(store.objects.put(b"SELECT * FROM batch")).replace(key, pa.table({"row": row}))
-    status = pa.array(["cancelled" if number % 3 == 0 else "landed" for number in range(ROWS)])
-    late = pa.array(np.arange(ROWS) % 2 == 0)
-    store.outcomes("truth").replace(key, pa.table({"row": row, "late": late, "status": status}))
-
-
-def seat(store: ModelStore, generation: int, partition: str) -> None:
-    digest = store.objects.put(f"model {generation}".encode())
-    definition = store.objects.put(b"SELECT * FROM batch")
-    version = ModelVersion(digest, "small", "xgboost", "binary", definition, "s", (), {}, {}, 1, 1, "2020-01-01", {})
-    store.records.put(digest, version)
-    entry = Promotion(generation, digest, generation - 1, "", "promote", "better", f"r{generation}", partition)
-    store.records.put(generation_name(generation), entry)
-
-
-def drift(store: ModelStore, key: str, sentence: str = "the score moved") -> None:
-    """Let a month and the one before be scored by the champion, and its scores drift."""
-    champion = store.champion()
-    assert champion is not None
-    scores = pa.table({"row": [1], "prediction": [float(len(sentence))]})
-    for month in (MONTHS[MONTHS.index(key) - 1], key):
-        part = store.predictions.replace(month, scores).part
-        plain = {"generation": champion.generation, "tier": "retrain candidate", "sentence": sentence}
-        store.records.put_plain(VERDICTS, drift_name(month, part, champion.version), plain)
-
-
-def performance(store: ModelStore, key: str, champion: Promotion, value: float) -> None:
-    part = store.predictions.replace(key, pa.table({"row": [1], "prediction": [value]})).part
-    outcomes = store.outcomes("truth").parts()[key]
-    reference = {"value": 0.7, "error": 0.01, "clusters": 1e6, "rows": 2000}
-    verdict = PerformanceVerdict(
-        key, champion.generation, champion.version, True, 1.0, "auc", value, 0.01, {}, 0.5, "judged", rows=2000,
-        df=1e6, misses={"": {"estimate": 0.0, "error": 0.01}}, slack=0.005, reference=reference,
-    )  # fmt: skip
-    store.records.put(performance_name(key, part, outcomes), verdict)
 
 
 def decide(store: ModelStore, key: str, run: str = "") -> dict[str, Any]:
@@ -71,7 +23,7 @@ def decide(store: ModelStore, key: str, run: str = "") -> dict[str, Any]:
 
 
 def history(store: ModelStore, key: str) -> History:
-    return gather(store, MODEL, key)
+    return history_of(store, gather(store, MODEL, key))
 
 
 def records(store: ModelStore) -> list[str]:

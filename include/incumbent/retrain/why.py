@@ -1,0 +1,69 @@
+"""Why a partition led to a training, or did not: the decisions on record, made again from what they looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from incumbent.config import Model
+from incumbent.records import digest_of
+from incumbent.retrain.gather import history_of
+from incumbent.retrain.policy import Decision, decide
+from incumbent.retrain.requests import every, verdict_of
+from incumbent.retrain.stage import DECISIONS
+from incumbent.store import ModelStore
+
+SAME, OTHER, UNKNOWN = "same", "other", "unknown"
+
+
+@dataclass(frozen=True)
+class Why:
+    """A decision on record.
+
+    Attributes:
+        decision: As it was recorded.
+        generation: Champion that it was about; 0 without one, None where it is not on record.
+        request: Id of the request that it led to; empty if none.
+        answer: What answered that; empty while it is open.
+        replayed: `same` when the decision, made again from what it looked at, has the same numbers; `other` when it has
+            not, because thresholds or code have changed; `unknown` when nothing says what it looked at.
+        now: The decision as it would be now; None when unknown.
+    """
+
+    decision: Decision
+    generation: int | None
+    request: str
+    answer: str
+    replayed: str
+    now: Decision | None
+
+
+def decisions(store: ModelStore, partition: str | None = None) -> list[Decision]:
+    """Return the decisions about a partition, or all of them, the first made first."""
+    names = store.records.names(DECISIONS, f"{partition}/" if partition else "")
+    made = sorted(names, key=lambda name: store.records.written(DECISIONS, name))
+    plain = [store.records.get_plain(DECISIONS, name) for name in made]
+    return [Decision(**each) for each in plain]
+
+
+def why(store: ModelStore, model: Model, decision: Decision) -> Why:
+    """Return why a decision is what it is, made again from the records that it looked at."""
+    request = next((each for each in every(store) if _led_to(decision, each.partition, each.message)), None)
+    found = request.id if request else ""
+    answer = verdict_of(store, found) if found else ""
+    if not decision.inputs:
+        return Why(decision, None, found, answer, UNKNOWN, None)
+    inputs: Mapping[str, Any] = json.loads(store.objects.get(decision.inputs))
+    now = replace(decide(model, decision.partition, history_of(store, inputs)), inputs=decision.inputs)
+    same = digest_of(_plain(now)) == digest_of(_plain(decision))
+    return Why(decision, inputs["generation"], found, answer, SAME if same else OTHER, now)
+
+
+def _led_to(decision: Decision, partition: str, message: str) -> bool:
+    return bool(decision.reason) and (partition, message) == (decision.partition, decision.message)
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    return {**vars(decision), "evidence": dict(decision.evidence)}
