@@ -106,6 +106,7 @@ def take_snapshot(runtime: Runtime, request_id: str) -> list[str]:
     from incumbent.features.build import build_window, serving_definition
     from incumbent.features.known import build_known
     from incumbent.partitions import moment_of
+    from incumbent.records import ModelVersion
     from incumbent.retrain.requests import KNOWN_AT, MANUAL
     from incumbent.snapshot import take
     from incumbent.validate import contract_digests
@@ -115,6 +116,10 @@ def take_snapshot(runtime: Runtime, request_id: str) -> list[str]:
         if store.records.has(PINS, _snapshot_pin(request_id)):
             return [each.origin for each in _candidates(runtime, request_id)[1:]]
         request = _request(runtime, request_id)
+        if request.candidate:  # it has its training set already
+            known = store.records.get(ModelVersion, request.candidate).snapshot
+            store.records.claim(PINS, _snapshot_pin(request_id), {"snapshot": known, "request": request_id})
+            return []
         definition = _folder_definition(runtime)
         # The champion's first: a batch is judged by the definition that serves.
         for each in dict.fromkeys([serving_definition(store, lambda: definition), definition]):
@@ -134,7 +139,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     from incumbent.evaluate import evaluate
     from incumbent.features.out_of_core import labelled_sample
     from incumbent.features.rows import labelled_rows
-    from incumbent.records import ModelVersion, Training
+    from incumbent.records import FRESH, ModelVersion, Training
 
     store = runtime.store
 
@@ -146,8 +151,8 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
         request, snapshot = _request(runtime, request_id), snapshot_of(runtime, request_id)
         candidates = {
             each.origin: store.records.get(ModelVersion, store.records.get(Training, each.name).version)
-            for each in _candidates(runtime, request_id)
-        }
+            for each in ([] if request.candidate else _candidates(runtime, request_id))
+        } or {FRESH: store.records.get(ModelVersion, request.candidate)}
         report = evaluate(
             store,
             runtime.model,
@@ -193,7 +198,10 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
     finish(store, request_id, verdict, generation, report.candidate)
     if outcome.kind == "stale":
         message = f"The champion changed while {request_id} was gated; the challenger is gated again."
-        open_request(store, request.partition, "stale_gate", {}, degraded=request.degraded, message=message)
+        open_request(
+            store, request.partition, "stale_gate", {}, degraded=request.degraded, message=message,
+            candidate=report.candidate,
+        )  # fmt: skip
     return {"kind": outcome.kind, "message": report.sentence, "generation": generation}
 
 

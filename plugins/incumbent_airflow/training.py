@@ -41,7 +41,8 @@ def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> 
     from incumbent.evaluate.leaks import refuse_leaks
     from incumbent.features.out_of_core import labelled_sample
     from incumbent.promote import open_run
-    from incumbent.records import FRESH
+    from incumbent.records import FRESH, ModelVersion
+    from incumbent.retrain.requests import get_request
     from incumbent.train.ray_job import open_jobs, submit
     from incumbent.train.stage import find_training, plan_training, store_training
 
@@ -49,6 +50,11 @@ def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> 
     with failing(runtime, request_id):
         if (found := find_training(store, request_id, origin)) is not None:
             return Begun(_told(found))
+        request = get_request(store, request_id)
+        if request.candidate:
+            LOG.info("nothing is fitted: version %s is there already", request.candidate[:16])
+            rounds = store.records.get(ModelVersion, request.candidate).rounds
+            return Begun({"version": request.candidate, "rounds": rounds, "launcher": ""})
         snapshot = snapshot_of(runtime, request_id)
         planned = plan_training(store, runtime.model, snapshot, request_id, origin)
         if origin == FRESH:  # the gate looks at the same rows for all candidates

@@ -15,8 +15,9 @@ from incumbent.config import Retention
 from incumbent.errors import ConfigError, FeatureError, StoreError, UnavailableError
 from incumbent.features.build import build
 from incumbent.promote import rollback
-from incumbent.records import ModelVersion, Training
-from incumbent.retrain.requests import fail, finish, get_request, is_answered
+from incumbent.records import ModelVersion, Promotion, Training
+from incumbent.retrain.requests import fail, finish, get_request, is_answered, unanswered
+from incumbent.store import generation_name
 from incumbent.store.check import check_model
 from incumbent_airflow import seats, stages, training
 from incumbent_airflow.runtime import Runtime
@@ -146,6 +147,25 @@ def test_contenders_are_judged_on_the_facts_of_the_snapshot(runtime: Runtime, mo
     candidates, champions = seen
     assert len(candidates) > 100
     assert candidates == champions
+
+
+def test_a_challenger_whose_gate_is_stale_is_judged_again_and_not_fitted_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, request = runtime.store, ask(runtime)
+    gate(runtime, request)
+    candidate = store.records.get(Training, request).version
+    other = Promotion(1, candidate, 0, "another report", "promote", "a race", partition=KEY)
+    store.records.put(generation_name(1), other)
+    assert stages.promote_candidate(runtime, request, None)["kind"] == "stale"
+    again = unanswered(store)[0]
+    assert (again.reason, again.candidate) == ("stale_gate", candidate)
+    monkeypatch.setattr("incumbent.train.stage.plan_training", None)
+    gate(runtime, again.id)
+    assert stages.snapshot_of(runtime, again.id) == stages.snapshot_of(runtime, request)
+    assert training.begin_training(runtime, again.id).training == {"version": candidate, "rounds": 10, "launcher": ""}
+    assert stages.promote_candidate(runtime, again.id, None)["kind"] == "not_passed", "it is the champion itself"
+    assert unanswered(store) == []
 
 
 def test_a_second_candidate_is_trained_gated_and_may_get_the_seat(runtime: Runtime) -> None:

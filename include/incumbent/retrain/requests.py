@@ -23,25 +23,34 @@ ASKED = (KNOWN_AT, SINCE)
 
 
 def open_request(
-    store: ModelStore, partition: str, reason: str, evidence: Mapping[str, Any], *, degraded: bool, message: str
+    store: ModelStore,
+    partition: str,
+    reason: str,
+    evidence: Mapping[str, Any],
+    *,
+    degraded: bool,
+    message: str,
+    candidate: str = "",
 ) -> tuple[RetrainRequest, bool]:
     """Return the partition's open request, written by this call or before; and whether this call wrote it.
 
     A request of a partition whose earlier ones are answered gets the next number. What the policy asked for
     in the same words is not asked for again: a cleared run adds nothing. A person who asks again means it.
-    What is to be trained as known at another moment, or with other candidates, is another request.
+    What is to be trained as known at another moment, or with other candidates, is another request, and so is one that
+    brings a candidate with it.
     """
     number = 1
     while True:
-        request = RetrainRequest(f"{partition}-r{number}", partition, reason, dict(evidence), degraded, message)
+        name = f"{partition}-r{number}"
+        request = RetrainRequest(name, partition, reason, dict(evidence), degraded, message, candidate)
         try:
             created = store.records.put(f"{request.id}/open", request)
             if created or reason != MANUAL or not is_answered(store, request.id):
                 return request, created
         except RecordConflict:
             stands = get_request(store, request.id)
-            same = all(stands.evidence.get(name) == evidence.get(name) for name in ASKED)
-            if same and not is_answered(store, request.id):
+            same = all(stands.evidence.get(each) == evidence.get(each) for each in ASKED)
+            if same and stands.candidate == candidate and not is_answered(store, request.id):
                 return stands, False
         number += 1
 
