@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from incumbent.store import ModelStore
 
 INSUFFICIENT = "insufficient_evidence"
+EVIDENCE = "evidence"
 MOST_CHALLENGERS = 2
 GAPS = "gaps"
 
@@ -75,6 +76,8 @@ def judge_shadows(runtime: Runtime, partition: str) -> list[str]:
         if not store.records.has(VERDICTS, name):
             store.records.put(name, _verdict(runtime, shadow, *scored))
         said.append(store.records.get(ShadowVerdict, name).sentence)
+        if shadow.report is not None and (found := gathered_for(runtime, shadow)):
+            said.append(found["message"])
     return said
 
 
@@ -92,17 +95,76 @@ def probation_of(runtime: Runtime) -> Probation | None:
 
 def shadow_verdicts(runtime: Runtime, shadow: Shadow) -> dict[str, dict[str, Any]]:
     """Return the verdicts about a version in shadow, by partition: what the tables hold now counts."""
+    return {key: runtime.store.records.get_plain(VERDICTS, name) for key, name in _names(runtime, shadow).items()}
+
+
+def ask_for_seat(runtime: Runtime) -> dict[str, Any] | None:
+    """Write the request of a challenger whose evidence is enough by now; None while that of none is.
+
+    Its gates are asked in EVALUATE like those of any candidate; only that it is better is shown already.
+
+    Returns:
+        As `incumbent.retrain.stage.decide_partition` does.
+    """
+    from incumbent.monitor.shadow import CHALLENGER
+    from incumbent.retrain.requests import announce, every, open_request
+
+    asked = {request.candidate for request in every(runtime.store) if request.reason == EVIDENCE}
+    for shadow in shadows_of(runtime.store):
+        if shadow.role != CHALLENGER or shadow.version in asked:
+            continue
+        if (found := gathered_for(runtime, shadow)) is None or not found["enough"]:
+            continue
+        request, _ = open_request(
+            runtime.store, found["partition"], EVIDENCE, found, degraded=False, message=found["message"],
+            candidate=shadow.version,
+        )  # fmt: skip
+        if announce(runtime.store, request.id):
+            about = {"request": request.id, "reason": EVIDENCE, "partition": found["partition"]}
+            return {**about, "message": found["message"]}
+    return None
+
+
+def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any] | None:
+    """Return the evidence for a challenger so far, with the names of the verdicts behind it; None without any."""
+    from incumbent.stats import Measured, gathered
+
+    gate = next((each for each in shadow.report.gates if "alpha_later" in each), None) if shadow.report else None
+    names = _names(runtime, shadow)
+    verdicts = {key: runtime.store.records.get_plain(VERDICTS, name) for key, name in names.items()}
+    keys = [key for key in sorted(verdicts) if verdicts[key]["judged"]][: runtime.model.rollback.partitions]
+    if gate is None or not keys or shadow.report is None:
+        return None
+    each = (verdicts[key] for key in keys)
+    found = gathered([Measured(one["advantage"], one["error"], one["rows"], one["df"]) for one in each])
+    needed = 1 / float(gate["alpha_later"])
+    worth = runtime.model.gates.min_improvement
+    return {
+        "partition": keys[-1],
+        "gate_report": shadow.report.id,
+        "verdicts": [names[key] for key in keys],
+        "e": found.e,
+        "needed": needed,
+        "estimate": found.estimate,
+        "enough": found.e >= needed and found.estimate >= worth,
+        "message": f"{keys[-1]}: over {len(keys)} partitions in shadow the challenger of {shadow.report.request} is "
+        f"better by {found.estimate:+.4f} (evidence {found.e:.3g} of the {needed:.3g} needed).",
+    }
+
+
+def _names(runtime: Runtime, shadow: Shadow) -> dict[str, str]:
+    """Return the names of the verdicts about a version in shadow beside this champion, by partition."""
     store, head = runtime.store, runtime.store.champion()
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, str] = {}
     for partition in store.predictions.parts():
         if partition <= shadow.since:
             continue
         for with_outcomes in (True, False):
             name = _name(runtime, partition, shadow, with_outcomes=with_outcomes)
-            if store.records.has(VERDICTS, name):
-                plain = store.records.get_plain(VERDICTS, name)
-                if head is not None and plain["generation"] == head.generation:
-                    found.setdefault(partition, plain)
+            if head is None or not store.records.has(VERDICTS, name):
+                continue
+            if store.records.get_plain(VERDICTS, name)["generation"] == head.generation:
+                found.setdefault(partition, name)
     return found
 
 

@@ -51,9 +51,11 @@ def monitor_dag(model: Model) -> DAG:
     @task(task_id="retrain", outlets=[assets.request], trigger_rule=TriggerRule.NONE_FAILED)
     def retrain() -> dict[str, object]:
         from incumbent.retrain.stage import decide_partition
+        from incumbent_airflow.shadows import ask_for_seat
 
         runtime, context = Runtime.open(model.name), get_current_context()
-        decision = decide_partition(runtime.store, runtime.model, partition_of(context, model), context["run_id"])
+        partition = partition_of(context, model)
+        decision = ask_for_seat(runtime) or decide_partition(runtime.store, runtime.model, partition, context["run_id"])
         if decision["request"] is None:
             raise skip(str(decision["message"]))
         about = {name: decision[name] for name in ("request", "reason")}
