@@ -29,6 +29,27 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "features": ("table", "context"),
 }
 DIRECTION = "METRIC_LARGER_IS_BETTER"
+GATE = "gate_"  # how the name of a gate begins; there may be any number of them
+GATE_ARGUMENTS = ("contest",)
+
+
+def is_gate(name: str) -> bool:
+    """Return whether a function is a gate, by its name.
+
+    >>> is_gate("gate_large_orders"), is_gate("gate_"), is_gate("metric")
+    (True, False, False)
+    """
+    return name.startswith(GATE) and name != GATE
+
+
+def page_of(name: str) -> str:
+    """Return the page that describes a function."""
+    return "docs/gates.md" if is_gate(name) else "docs/model-py.md"
+
+
+def arguments_of(name: str) -> tuple[str, ...]:
+    """Return what a function is given."""
+    return GATE_ARGUMENTS if is_gate(name) else ARGUMENTS[name]
 
 
 @dataclass(frozen=True)
@@ -68,8 +89,9 @@ class Functions:
         defined = frozenset(node.name for node in functions if not node.name.startswith("_"))
         known = {name.get_name() for name in names if name.is_assigned() or name.is_imported()}
         for name in sorted(known - defined):
-            if name in ARGUMENTS or (name.startswith("METRIC") and name != DIRECTION):
-                expected = f"`def {name}` in the file itself" if name in ARGUMENTS else DIRECTION
+            function = name in ARGUMENTS or is_gate(name)
+            if function or (name.startswith("METRIC") and name != DIRECTION):
+                expected = f"`def {name}` in the file itself" if function else DIRECTION
                 raise _refusal(where, expected, f"`{name}`, which is something else", f"rename `{name}`, or correct it")
         return cls(text, defined)
 
@@ -108,7 +130,7 @@ class Functions:
             failed = error(
                 "a function of model.py failed",
                 where=f"{where}, line {_line(failure, self.text)}: {name}",
-                expected=f"{name}({', '.join(ARGUMENTS[name])}) to return; docs/model-py.md says what",
+                expected=f"{name}({', '.join(arguments_of(name))}) to return; {page_of(name)} says what",
                 found=_said(failure, self.hide),
                 next_step="correct the function; try it on a table of your own",
             )
@@ -160,10 +182,10 @@ def _check(node: ast.FunctionDef, where: str) -> None:
     at, name = f"{where}, line {node.lineno}", node.name
     if name.startswith("_"):
         return
-    if name not in ARGUMENTS:
-        known = ", ".join(ARGUMENTS)
+    if name not in ARGUMENTS and not is_gate(name):
+        known = ", ".join([*ARGUMENTS, f"{GATE}NAME"])
         raise _refusal(at, f"one of {known}; or a name that begins with _", name, f"rename `{name}`, or `_{name}` it")
-    given, wanted = node.args, ARGUMENTS[name]
+    given, wanted = node.args, arguments_of(name)
     most = len(given.posonlyargs) + len(given.args)
     least = most - len(given.defaults)
     if not least <= len(wanted) <= (len(wanted) if given.vararg else most) or None in given.kw_defaults:

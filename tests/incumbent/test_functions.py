@@ -30,6 +30,7 @@ FEATURES = "def features(table, context):\n    return table\n"
         ("def objective(y, f, w=None): ...\ndef split(rows, *, seed=1): ...\n" + FEATURES, set(ARGUMENTS) - {"metric"}),
         ("def metric(*rows): ...", {"metric"}),
         ("def _loss():\n    metric = 1\n", set()),
+        ("def gate_b(contest): ...\ndef gate_a(contest, least=3): ...\n" + METRIC, {"gate_a", "gate_b", "metric"}),
     ],
 )
 def test_each_function_is_found(text: str, defined: set[str]) -> None:
@@ -41,6 +42,11 @@ def test_each_function_is_found(text: str, defined: set[str]) -> None:
     [
         ("\ndef metrics(labels, predictions, weights): ...", "line 2", "metrics"),
         ("def score(rows): ...", "line 1", "score"),
+        ("def gate(contest): ...", "line 1", "gate"),
+        ("def gate_(contest): ...", "line 1", "gate_"),
+        ("def gate_a(): ...", "line 1", "gate_a()"),
+        ("def gate_a(contest, least): ...", "line 1", "gate_a(contest, least)"),
+        ("gate_a = print", "model.py", "`gate_a`"),
         ("def metric(labels, predictions): ...", "line 1", "metric(labels, predictions)"),
         ("def split(rows, seed): ...", "line 1", "split(rows, seed)"),
         ("def split(rows, *, seed): ...", "line 1", "split(rows, *, seed)"),
@@ -61,10 +67,10 @@ def test_what_is_no_function_of_it_is_refused_with_its_line(text: str, where: st
     assert found in str(caught.value.found)
 
 
-def test_a_typo_is_told_the_four_names() -> None:
+def test_a_typo_is_told_the_names() -> None:
     with pytest.raises(ConfigError) as caught:
         Functions.of("def metrics(labels, predictions, weights): ...")
-    assert caught.value.expected == "one of metric, objective, split, features; or a name that begins with _"
+    assert caught.value.expected == "one of metric, objective, split, features, gate_NAME; or a name that begins with _"
 
 
 def test_dag_files_read_the_text_and_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

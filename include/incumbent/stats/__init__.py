@@ -4,7 +4,7 @@ from incumbent.stats.advantage import advantage, measured_advantage, row_losses
 from incumbent.stats.auc import auc, auc_influence, paired_auc_difference
 from incumbent.stats.change import Change, Measured, largest_fall, normal_z, of_worst, pooled
 from incumbent.stats.classes import class_losses
-from incumbent.stats.differences import Difference, mean_difference, quantile, relative_difference
+from incumbent.stats.differences import Difference, from_influence, mean_difference, quantile, relative_difference
 from incumbent.stats.sequential import Evidence, e_value, gathered
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "auc_influence",
     "class_losses",
     "e_value",
+    "from_influence",
     "gathered",
     "largest_fall",
     "mean_difference",
