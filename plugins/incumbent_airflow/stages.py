@@ -137,6 +137,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Judge the request's candidates against the champion on the snapshot's gate rows."""
     from incumbent.estimators import predictor
     from incumbent.evaluate import evaluate
+    from incumbent.features.batch_columns import batch_columns
     from incumbent.features.out_of_core import labelled_sample
     from incumbent.features.rows import labelled_rows
     from incumbent.records import FRESH, ModelVersion, Training
@@ -163,6 +164,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
             rows=gate_rows,
             training_rows=lambda: labelled_sample(store, runtime.model, snapshot),
             predict=predictor(store),
+            beside=lambda rows, columns: batch_columns(store, runtime.model, snapshot, rows, columns),
         )
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
 

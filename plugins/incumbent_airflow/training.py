@@ -38,6 +38,7 @@ class Begun:
 
 def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> Begun:
     """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
+    from incumbent.evaluate.columns import check_columns
     from incumbent.evaluate.leaks import refuse_leaks
     from incumbent.features.out_of_core import labelled_sample
     from incumbent.promote import open_run
@@ -58,6 +59,8 @@ def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> 
         snapshot = snapshot_of(runtime, request_id)
         planned = plan_training(store, runtime.model, snapshot, request_id, origin)
         if origin == FRESH:  # the gate looks at the same rows for all candidates
+            batch = store.batches(runtime.model.batch_source).columns()
+            check_columns(runtime.model, store.features(snapshot.definition).columns(), batch)
             refuse_leaks(store, runtime.model, request_id, lambda: labelled_sample(store, runtime.model, snapshot))
         run = open_run(store, settings.mlflow_uri, planned.candidate.name, os.environ)
         if planned.launcher == "ray":

@@ -1,11 +1,12 @@
 """A typo in a model folder is one message that names the file and the key."""
 
+import json
 import pickle
 from pathlib import Path
 
 import pytest
 
-from incumbent.config import load_model, model_folders
+from incumbent.config import Model, load_model, model_folders
 from incumbent.errors import ConfigError
 from incumbent.validate.contract import load_contract
 
@@ -53,6 +54,34 @@ def test_good_folder_with_the_shipped_defaults(tmp_path: Path) -> None:
         ("start: 2013-01", "start: 2013-1", "no month key"),
         ("label: {sql: y}", "label: {sql: y, delay: 1}", "delay"),
         ("label: {sql: y}", "label: {sql: y}\ngates: {alpha: 1.5}", "gates.alpha"),
+        ("label: {sql: y}", "label: {sql: y}\ngates: {alpha_per_year: 0.04}", "none could be judged"),
+        ("label: {sql: y}", "label: {sql: y}\ngates: {floors: {rmse: 3}}", "`gates.floors` of task binary knows auc"),
+        ("label: {sql: y}", "label: {sql: y}\ngates: {ceilings: {auc: 0.9}}", "knows logloss, brier, and no auc"),
+        ("label: {sql: y}", "label: {sql: y}\ngates: {cost: {false_positive: 1}}", "or `sql`"),
+        ("label: {sql: y}", "label: {sql: y}\ngates: {cost: {sql: label, false_negative: 1}}", "or `sql`"),
+        ("label: {sql: y}", "label: {sql: y}\ngates: {cost: {}}", "or `sql`"),
+        (
+            "label: {sql: y}",
+            "label: {sql: y}\ngates: {fairness: [{column: sex, measure: luck, max_gap: 0.1}]}",
+            "gates.fairness.0.measure",
+        ),
+        (
+            "label: {sql: y}",
+            "label: {sql: y}\ngates: {behaviour: [{name: t, feature: x, change: {add: 1, set: 2}, expect: same}]}",
+            "a change is one of `add`, `multiply`, `set` and `swap`",
+        ),
+        (
+            "label: {sql: y}",
+            "label: {sql: y}\ngates: {behaviour: [{name: t, feature: x, change: {}, expect: same}]}",
+            "a change is one of",
+        ),
+        (
+            "label: {sql: y}",
+            "label: {sql: y}\ngates: {behaviour: ["
+            "{name: t, feature: x, change: {add: 1}, expect: same}, "
+            "{name: t, feature: y, change: {add: 1}, expect: same}]}",
+            "two tests of `behaviour` have one name",
+        ),
         ("  truth: {role: outcomes", "  truth: {role: context", "role outcomes"),
         ("rows/{partition}.parquet", "rows/x.parquet", "{partition}"),
         ("keys: [id]", "keys: [id]\nkeys: [id]", "written twice"),
@@ -90,6 +119,41 @@ def test_classes_keep_their_order_and_are_no_matter_of_balance(tmp_path: Path) -
     for text in (CLASSES, GOOD.replace("task: binary", "task: regression")):
         with pytest.raises(ConfigError, match=r"`train\.balance` is of task binary; say with `train\.weight`"):
             load_model(write(tmp_path, f"{text}train: {{balance: true}}\n"))
+
+
+NUMBER = GOOD.replace("task: binary", "task: regression")
+LESS = "{name: t, feature: x, change: {add: 1}, expect: not_less}"
+
+
+@pytest.mark.parametrize(
+    ("text", "gates", "says"),
+    [
+        (CLASSES, "floors: {auc: 0.6}", "of task multiclass knows accuracy, and no auc"),
+        (CLASSES, "fairness: [{column: sex, measure: calibration, max_gap: 0.1}]", "knows error, and no calibration"),
+        (CLASSES, "cost: {false_positive: 1, false_negative: 2}", "`gates.cost` of task multiclass is `sql`"),
+        (CLASSES, f"behaviour: [{LESS}]", "of task multiclass expects `same`"),
+        (NUMBER, "ceilings: {logloss: 1}", "of task regression knows rmse, mae, and no logloss"),
+        (NUMBER, "fairness: [{column: sex, measure: selection_rate, max_gap: 0.1}]", "knows calibration, error"),
+        (NUMBER, "cost: {false_positive: 1, false_negative: 2}", "`gates.cost` of task regression is `sql`"),
+    ],
+)
+def test_a_gate_that_could_not_judge_a_task_is_refused(tmp_path: Path, text: str, gates: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(tmp_path, f"{text}gates: {{{gates}}}\n"))
+    assert says in str(caught.value)
+
+
+def test_gates_travel_to_another_process_as_they_are(tmp_path: Path) -> None:
+    gates = (
+        "{floors: {r2: 0.5}, ceilings: {rmse: 3}, fairness: [{column: sex, measure: error, max_gap: 2}], slices: [a], "
+        "cost: {sql: abs(label - prediction)}, max_megabytes: 9, max_ms_per_1000_rows: 9, behaviour: ["
+        f"{LESS}, {{name: u, feature: x, change: {{swap: [a, b]}}, expect: same}}, "
+        "{name: v, feature: x, change: {set: true}, expect: same}]}"
+    )
+    model = load_model(write(tmp_path, f"{NUMBER}gates: {gates}\n")).model
+    assert Model.model_validate(json.loads(json.dumps(model.model_dump(mode="json")))) == model
+    assert [each.change.set for each in model.gates.behaviour] == [None, None, True]
+    assert model.gates.behaviour[1].change.swap == ("a", "b")
 
 
 @pytest.mark.parametrize(

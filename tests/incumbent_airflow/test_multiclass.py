@@ -148,7 +148,8 @@ def test_a_challenger_takes_the_seat_and_both_are_monitored(runtime: Runtime) ->
     _, report, kind = candidate(runtime, FEBRUARY)
     assert kind == "promoted", report.sentence
     assert "better than the champion" in report.sentence
-    assert report.gates[2]["candidate"] < report.gates[2]["champion"]
+    (superiority,) = (gate for gate in report.gates if gate["gate"] == "superiority")
+    assert superiority["candidate"] < superiority["champion"]
     _, again, kind = candidate(runtime, FEBRUARY)
     assert (again.verdict, kind) == ("reject", "not_passed"), "the same rows and parameters are no better"
 

@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from incumbent.config import Gates
+from incumbent.evaluate.budget import Spent
 from incumbent.leaks import LeakReport
 from incumbent.stats import Difference, auc, class_losses, paired_auc_difference, relative_difference
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 LOSS_ALPHA = 0.05
 CERTAIN = 1e-7
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which group each row belongs to, by the values of one column.
+
+    Attributes:
+        column: The column's name.
+        codes: Position of each row's group in `names`, shape (n_rows,).
+        names: Of the groups, as people may see them: values, or numbers where these are somebody's.
+        named: A person asked for it; else it was found.
+    """
+
+    column: str
+    codes: Codes
+    names: tuple[str, ...]
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the candidate says of the rows that a behavioural test changes, before and after.
+
+    Attributes:
+        before, after: Predictions of these rows, shape (n_changed,), or (n_changed, n_classes).
+    """
+
+    before: Floats
+    after: Floats
 
 
 @dataclass(frozen=True)
@@ -40,6 +76,17 @@ class Contest:
         sharing: Candidates of the same request, which share one error rate.
         leaks: What the candidate's training rows give away; None if nobody looked, then there is no such gate.
         classes: Of a multiclass task, in the order of the probabilities.
+        days: Local days that the rows are of; 0 if that is not known.
+        day: Day by which the year's error budget counts this contest (ISO date); empty if nobody keeps one.
+        spent: What others have spent of that budget.
+        slices: Groups in which no harm is tolerated; None if nobody looked.
+        groups: Groups of the columns of `gates.fairness`, by column.
+        megabytes: Size of the candidate's file.
+        ms_per_1000_rows: How long the candidate takes to predict.
+        probes: By the name of a behavioural test.
+        rows: The gate rows themselves: keys, features, `label` and `local_date`; for gates of the folder's own.
+        own: The folder's own gates, by name.
+        own_text: Digest of the text that has them.
     """
 
     task: str
@@ -53,22 +100,33 @@ class Contest:
     gate_from: str
     limits: Gates
     champion_train_until: str = ""
-    chance: float | Floats = 0.0
+    chance: float | Floats | None = 0.0
     baseline: Floats | None = None
     baseline_feature: str = ""
     degraded: bool = False
     leaks: LeakReport | None = None
     sharing: int = 1
     classes: tuple[str, ...] = ()
+    days: int = 0
+    day: str = ""
+    spent: tuple[Spent, ...] = ()
+    slices: tuple[Groups, ...] | None = None
+    groups: Mapping[str, Groups] = field(default_factory=dict)
+    megabytes: float | None = None
+    ms_per_1000_rows: float | None = None
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    rows: pa.Table | None = None
+    own: Mapping[str, Callable[[Contest], Any]] = field(default_factory=dict)
+    own_text: str = ""
 
     @property
     def alpha(self) -> float:
-        """One-sided error rate of the test that decides."""
+        """One-sided error rate of all looks at this candidate together."""
         return (self.limits.alpha_degraded if self.degraded else self.limits.alpha) / self.sharing
 
     @property
     def loss_alpha(self) -> float:
-        """One-sided error rate of the test that the loss has not become larger."""
+        """One-sided error rate of the test that the loss has not become larger, and of other such conditions."""
         return LOSS_ALPHA / self.sharing
 
     @property
@@ -80,6 +138,13 @@ class Contest:
     def loss_name(self) -> str:
         """Name of what each row loses."""
         return "squared error" if self.task == "regression" else "log loss"
+
+    @cached_property
+    def gain(self) -> Difference:
+        """How much better the candidate is than the champion; see `advantage`."""
+        if self.champion is None:
+            raise ValueError("this gate compares with a champion, and there is none")
+        return self.advantage(self.champion)
 
     def advantage(self, other: Floats) -> Difference:
         """Return how much better the candidate is than other predictions of the same rows.
@@ -116,3 +181,17 @@ class Contest:
         if self.task != "multiclass":
             return {"": scores - self.labels}
         return {name: scores[:, at] - (self.labels == at) for at, name in enumerate(self.classes)}
+
+    def among(self, chosen: npt.NDArray[np.bool_]) -> Contest:
+        """Return the contest on some of its rows alone."""
+        return replace(
+            self,
+            labels=self.labels[chosen],
+            challenger=self.challenger[chosen],
+            champion=None if self.champion is None else self.champion[chosen],
+            baseline=None if self.baseline is None else self.baseline[chosen],
+            clusters=None if self.clusters is None else self.clusters[chosen],
+            slices=None,
+            groups={},
+            rows=None,
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from incumbent.stats import Difference, quantile
 
-MOST = 100_000
+MOST = 100  # times what there is: nobody waits for more
 
 
-def more_clusters(difference: Difference, alpha: float, worth: float) -> int | None:
+def more_clusters(difference: Difference, alpha: float | Callable[[float, int], float], worth: float) -> int | None:
     """Return about how many more clusters would decide, if the estimate stayed what it is.
 
     The error shrinks with the root of the number of clusters. Above the improvement worth having,
@@ -18,7 +19,7 @@ def more_clusters(difference: Difference, alpha: float, worth: float) -> int | N
 
     Args:
         difference: The estimate so far.
-        alpha: One-sided error rate of the bounds.
+        alpha: One-sided error rate of the bounds, or what says it of an error and its degrees of freedom.
         worth: Smallest improvement worth a change.
 
     Returns:
@@ -27,18 +28,20 @@ def more_clusters(difference: Difference, alpha: float, worth: float) -> int | N
     distance = difference.estimate if difference.estimate >= worth else worth - difference.estimate
     if distance <= 0 or difference.error == 0:
         return None
+    rate = alpha if callable(alpha) else lambda error, df: alpha
 
     def settled(total: int) -> bool:
         error = difference.error * math.sqrt(difference.clusters / total)
-        return quantile(alpha, difference.df + total - difference.clusters) * error < distance
+        df = difference.df + total - difference.clusters
+        return quantile(rate(error, df), df) * error < distance
 
     low, high = difference.clusters, difference.clusters + 1
     while not settled(high):
         low, high = high, high * 2
-        if high > MOST * max(difference.clusters, 1):
+        if low > MOST * difference.clusters:
             return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if settled(middle) else (middle, high)
     more = high - difference.clusters
-    return more if more <= MOST else None
+    return more if more <= MOST * difference.clusters else None

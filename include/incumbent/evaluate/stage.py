@@ -13,10 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from incumbent.classes import aligned
-from incumbent.config import Model
+from incumbent.config import LOCAL_DATE, Model
 from incumbent.errors import ConfigError, ModelError
+from incumbent.evaluate.asked import own_gates, with_candidate
 from incumbent.evaluate.baseline import best_single_feature
+from incumbent.evaluate.budget import judged_day, spent_before
+from incumbent.evaluate.columns import Asked, Beside, check_columns
 from incumbent.evaluate.contest import Contest
+from incumbent.evaluate.gates import DECISIVE
 from incumbent.evaluate.leaks import look, looked
 from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
@@ -29,7 +33,6 @@ Predict = Callable[[ModelVersion, pa.Table], npt.NDArray[np.floating]]
 Rows = Callable[[str], pa.Table]
 PINS = "pins"
 VERDICTS = ("reject", "insufficient_evidence", "promote")  # the better, the later
-DECISIVE = ("superiority", "chance")  # gates whose estimate says how good a candidate is
 
 
 def evaluate(
@@ -43,6 +46,7 @@ def evaluate(
     rows: Rows,
     training_rows: Callable[[], pa.Table],
     predict: Predict,
+    beside: Beside | None = None,
 ) -> GateReport:
     """Judge a request's candidates on the snapshot's gate rows, record the verdicts, and return the best one's.
 
@@ -63,15 +67,17 @@ def evaluate(
         training_rows: The candidates' training rows; rows of the same days whose outcome has no label come too,
             and theirs is null.
         predict: Predictions of a version for rows of its own definition.
+        beside: Columns of the batch that gate rows were made from, for gates that ask for them; None if there are none.
 
     Raises:
         ModelError: The contenders would be judged on different rows, or the request was judged with
             another candidate.
+        ConfigError: A gate asks for a column that there is not.
     """
     pin = f"gate-{request.id}"
     if store.records.has(PINS, pin):
         return _pinned(store, pin, candidates)
-    contests = _contests(store, model, snapshot, candidates, champion, request, rows, training_rows, predict)
+    contests = _contests(store, model, snapshot, candidates, champion, request, rows, training_rows, predict, beside)
     verdicts = {origin: judge(contest) for origin, contest in contests.items()}
     best = best_of(verdicts)
     reports = {
@@ -93,7 +99,7 @@ def best_of(verdicts: Mapping[str, Verdict]) -> str:
     def worth(origin: str) -> tuple[int, float]:
         verdict = verdicts[origin]
         gains = [gate["estimate"] for gate in verdict.gates if gate["gate"] in DECISIVE and "estimate" in gate]
-        return VERDICTS.index(verdict.verdict), max(gains, default=-math.inf)
+        return VERDICTS.index(verdict.verdict), next(iter(gains), -math.inf)
 
     return max(verdicts, key=worth)
 
@@ -165,10 +171,12 @@ def _contests(
     rows: Rows,
     training_rows: Callable[[], pa.Table],
     predict: Predict,
+    beside: Beside | None,
 ) -> dict[str, Contest]:
     """Return the contest of each candidate; but for what the candidate itself says they are the same."""
     candidate = next(iter(candidates.values()))
     own = rows(candidate.definition)
+    check_columns(model, own.column_names, store.batches(model.batch_source).columns() if beside else ())
     clusters, unit = cluster_codes(own, model.evaluate.cluster)
     incumbent = store.records.get(ModelVersion, champion.version) if champion else None
     champion_scores, baseline, feature = None, None, ""
@@ -183,6 +191,7 @@ def _contests(
         training = seen().filter(seen()["label"].is_valid())
         chance = _mean_label(training["label"].to_numpy(), len(candidate.classes))
         feature, baseline = best_single_feature(training, own, candidate.features, model.task, len(candidate.classes))
+    asked = Asked(model, candidate, own, beside or _nothing_beside)
     contest = Contest(
         task=model.task,
         labels=own["label"].to_numpy(),
@@ -202,12 +211,27 @@ def _contests(
         leaks=found,
         sharing=len(candidates),
         classes=tuple(candidate.classes),
+        days=len(own[LOCAL_DATE].unique()),
+        day=judged_day(snapshot.partition, model.grain),
+        spent=spent_before(store.records.all(GateReport), model.grain, snapshot.partition, request.id),
+        slices=asked.slices() if incumbent else None,
+        groups=asked.fairness(),
+        rows=own,
+        **own_gates(store, model),
     )
-    scores = {origin: _scores(predict, version, own, candidate.classes) for origin, version in candidates.items()}
-    return {
-        origin: replace(contest, challenger=scores[origin], train_rows=version.train_rows)
-        for origin, version in candidates.items()
-    }
+
+    def filled(version: ModelVersion) -> Contest:
+        def said(rows: pa.Table) -> Floats:
+            return _scores(predict, version, rows, candidate.classes)
+
+        own_contest = replace(contest, challenger=said(own), train_rows=version.train_rows)
+        return with_candidate(own_contest, store, model, version, request.id, said)
+
+    return {origin: filled(version) for origin, version in candidates.items()}
+
+
+def _nothing_beside(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
+    raise ValueError(f"nobody said where columns beside the features are: {', '.join(columns)}")
 
 
 def _mean_label(labels: Floats, classes: int) -> float | Floats:

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from incumbent.evaluate import cold_start, gates
 from incumbent.evaluate.contest import Contest
-from incumbent.evaluate.leaks import leaks
-
-Gate = Callable[[Contest], dict[str, Any]]
-CHALLENGER: tuple[tuple[str, Gate], ...] = (
-    ("data", gates.data),
-    ("sample", gates.sample),
-    ("superiority", gates.superiority),
-    ("loss", gates.loss),
-    ("calibration", gates.calibration),
-)
-COLD_START: tuple[tuple[str, Gate], ...] = (
-    ("data", gates.data),
-    ("sample", cold_start.sample),
-    ("chance", cold_start.chance),
-    ("baseline", cold_start.baseline),
-    ("calibration", cold_start.calibration),
-)
-# Last, because the first failure is the verdict's sentence: a leak makes the others pass brilliantly.
-LEAKS: tuple[tuple[str, Gate], ...] = (("leaks", leaks),)
-# Without finite numbers and enough rows, the later gates have nothing to compute with.
-PRECONDITIONS = ("data", "sample")
+from incumbent.evaluate.gates import DECISIVE, PRECONDITIONS, gates_of
 
 
 @dataclass(frozen=True)
@@ -47,8 +25,7 @@ def judge(contest: Contest) -> Verdict:
     """
     results: list[dict[str, Any]] = []
     blocked = ""
-    asked = (COLD_START if contest.champion is None else CHALLENGER) + (() if contest.leaks is None else LEAKS)
-    for name, gate in asked:
+    for name, gate in gates_of(contest):
         if blocked:
             results.append({"gate": name, "passed": None, "sentence": f"not judged: the {blocked} gate comes first"})
             continue
@@ -62,7 +39,8 @@ def judge(contest: Contest) -> Verdict:
 
 
 def _sentence(results: list[dict[str, Any]], stopped_by: list[dict[str, Any]]) -> str:
-    if not stopped_by:
-        decisive = results[len(PRECONDITIONS)]["sentence"]
-        return f"All {len(results)} gates passed: {decisive}."
-    return f"Not promoted: {stopped_by[0]['sentence']}."
+    if stopped_by:
+        return f"Not promoted: {stopped_by[0]['sentence']}."
+    decisive = next(result["sentence"] for result in results if result["gate"] in DECISIVE)
+    judged = [result for result in results if result.get("applies", True)]
+    return f"All {len(judged)} gates passed: {decisive}."

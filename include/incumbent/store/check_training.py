@@ -74,12 +74,14 @@ def check_trial(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Vi
 
 
 def check_gate_report(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
-    """Yield the violations of a gate report: its name, both contenders, its snapshot and its request."""
+    """Yield the violations of a gate report: its name, contenders, snapshot, request, and the text of own gates."""
     yield from _name("a gate report's name is its digest", where, plain)
     report = GateReport.from_json(plain)
     yield from walk.record(ModelVersion.kind, report.candidate, where)
     yield from walk.record(Snapshot.kind, report.snapshot, where)
     yield from walk.record(RetrainRequest.kind, f"{report.request}/open", where)
+    for text in sorted({gate["functions"] for gate in report.gates if gate.get("functions")}):
+        yield from walk.object(text, where, "model.py")
     held = walk.holder(report.champion_generation) if report.champion_generation else ""
     if report.champion != held:
         found = f"generation {report.champion_generation} is not held by champion {report.champion}"

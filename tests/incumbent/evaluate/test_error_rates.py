@@ -47,7 +47,7 @@ def contests(rng: np.random.Generator, gain: float, luck: float, sharing: int = 
     return [one, *(replace(one, challenger=other) for other in others)]
 
 
-def test_equal_challengers_are_promoted_in_at_most_two_of_a_hundred_contests() -> None:
+def test_equal_challengers_are_promoted_in_at_most_one_of_a_hundred_contests() -> None:
     rng = np.random.default_rng(2013)
     promoted = superior = naive = 0
     for _ in range(1200):
@@ -59,24 +59,25 @@ def test_equal_challengers_are_promoted_in_at_most_two_of_a_hundred_contests() -
         naive += iid.lower(0.01) > 0 and iid.estimate >= one.limits.min_improvement
     assert naive / 1200 > 0.10, "the luck of the days must matter, or this proves nothing"
     assert promoted <= superior
-    assert superior / 1200 <= 0.02
+    assert superior / 1200 <= 0.01
 
 
 def test_nor_are_two_equal_challengers_of_one_request() -> None:
+    """Of a degraded champion, whose rate is large enough for 1,200 contests to tell."""
     rng = np.random.default_rng(2014)
     shared = each = 0
     for _ in range(1200):
-        both = contests(rng, gain=0.0, luck=0.6, sharing=2)
+        both = [replace(one, degraded=True) for one in contests(rng, gain=0.0, luck=0.6, sharing=2)]
         shared += any(judge(one).gates[2]["passed"] is True for one in both)
         each += any(judge(replace(one, sharing=1)).gates[2]["passed"] is True for one in both)
-    assert shared / 1200 <= 0.01
+    assert shared / 1200 <= 0.05
     assert shared < each, "sharing must matter, or this proves nothing"
 
 
 def test_clearly_better_challengers_are_promoted_and_worse_ones_never() -> None:
     rng = np.random.default_rng(7)
-    verdicts = [judge(contest(rng, gain=0.5, luck=0.1)).verdict for _ in range(60)]
-    assert verdicts.count("promote") >= 42
+    verdicts = [judge(contest(rng, gain=0.8, luck=0.1)).verdict for _ in range(60)]
+    assert verdicts.count("promote") >= 45
     worse = [judge(contest(rng, gain=-0.5, luck=0.1)).verdict for _ in range(60)]
     assert "promote" not in worse
     assert worse.count("reject") >= 50

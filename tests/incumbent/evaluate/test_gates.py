@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from incumbent.config import Gates
-from incumbent.evaluate import Contest, cold_start, gates, judge
+from incumbent.evaluate import Contest, judge
+from incumbent.evaluate.gates.calibration import calibration, first_calibration
+from incumbent.evaluate.gates.data import data
+from incumbent.evaluate.gates.superiority import superiority
 from incumbent.evaluate.settle import more_clusters
 from incumbent.stats import Difference
 
@@ -60,9 +63,10 @@ def test_a_better_challenger_passes_every_gate() -> None:
         ("superiority", True),
         ("loss", True),
         ("calibration", True),
+        ("chance", True),
     ]
-    assert verdict.sentence.startswith("All 5 gates passed: AUC +0.0")
-    assert verdict.sentence.endswith("over 7 days; better than the champion.")
+    assert verdict.sentence.startswith("All 6 gates passed: +0.0")
+    assert verdict.sentence.endswith("; better than the champion.")
 
 
 @pytest.mark.parametrize(
@@ -80,11 +84,11 @@ def test_the_data_gate_fails_closed(changes: dict[str, Any], words: str) -> None
     verdict = judge(duel(**changes))
     assert verdict.verdict == "reject"
     assert words in verdict.sentence
-    assert [gate["passed"] for gate in verdict.gates] == [False, None, None, None, None]
+    assert [gate["passed"] for gate in verdict.gates] == [False, None, None, None, None, None]
 
 
 def test_training_may_end_exactly_where_the_gate_starts() -> None:
-    assert gates.data(duel(train_until="2013-01-25"))["passed"] is True
+    assert data(duel(train_until="2013-01-25"))["passed"] is True
 
 
 def test_too_few_rows_or_days_are_no_verdict_against_anybody() -> None:
@@ -106,27 +110,28 @@ def test_identical_predictions_are_rejected() -> None:
 
 def test_a_gain_below_what_is_worth_a_change_is_not_promoted() -> None:
     """Certainly better, by less than min_improvement: a change would cost more than it brings."""
-    gain = gates.superiority(duel())["estimate"]
-    above = gates.superiority(duel(limits=Gates(min_improvement=gain - 1e-9)))
-    below = gates.superiority(duel(limits=Gates(min_improvement=gain + 1e-9)))
-    far = gates.superiority(duel(limits=Gates(min_improvement=0.4)))
+    gain = superiority(duel())["estimate"]
+    above = superiority(duel(limits=Gates(min_improvement=gain - 1e-9)))
+    below = superiority(duel(limits=Gates(min_improvement=gain + 1e-9)))
+    far = superiority(duel(limits=Gates(min_improvement=0.4)))
     assert (above["passed"], below["passed"], far["passed"]) == (True, None, False)
 
 
 def test_a_degraded_champion_needs_less_evidence_against_it() -> None:
     contest = duel(challenger=sees(0.72, 3))
-    strict, mild = gates.superiority(contest), gates.superiority(replace(contest, degraded=True))
-    assert (strict["alpha"], mild["alpha"]) == (0.01, 0.05)
+    strict, mild = superiority(contest), superiority(replace(contest, degraded=True))
+    assert (strict["alpha"], mild["alpha"]) == pytest.approx((0.001, 0.045))
+    assert (strict["alpha_later"], mild["alpha_later"]) == pytest.approx((0.009, 0.005))
     assert mild["lower"] > strict["lower"]
 
 
 def test_a_loss_that_may_have_grown_stops_the_challenger() -> None:
     better = duel()
     same_order = better.challenger**3  # ranks as well, and says nonsense
-    assert gates.superiority(replace(better, challenger=same_order))["passed"] is True
+    assert superiority(replace(better, challenger=same_order))["passed"] is True
     verdict = judge(replace(better, challenger=same_order))
     assert verdict.verdict == "reject"
-    assert [gate["passed"] for gate in verdict.gates] == [True, True, True, False, False]
+    assert [gate["passed"] for gate in verdict.gates] == [True, True, True, False, False, True]
     assert "log loss +" in verdict.sentence
 
 
@@ -134,13 +139,13 @@ def test_calibration_is_relative_to_the_champion() -> None:
     """A week with another base rate makes both miss, and keeps no better challenger out."""
     rng = np.random.default_rng(8)
     hard_week = np.maximum(LABELS, rng.random(4200) < 0.3)
-    assert gates.calibration(duel(labels=hard_week))["passed"] is True
-    assert cold_start.calibration(first_model(labels=hard_week))["passed"] is False
+    assert calibration(duel(labels=hard_week))["passed"] is True
+    assert first_calibration(first_model(labels=hard_week))["passed"] is False
     shifted = np.clip(sees(0.95) + 0.1, 0, 1)
-    assert gates.calibration(duel(challenger=shifted))["passed"] is False
+    assert calibration(duel(challenger=shifted))["passed"] is False
     # As far off as the champion, on the other side.
     mirrored = duel(challenger=sees(0.95) - 0.05, champion=sees(0.95) + 0.05)
-    assert gates.calibration(mirrored)["passed"] is True
+    assert calibration(mirrored)["passed"] is True
 
 
 def test_a_first_model_must_beat_chance_and_one_feature() -> None:
@@ -152,7 +157,7 @@ def test_a_first_model_must_beat_chance_and_one_feature() -> None:
     assert judge(first_model(challenger=RNG.permutation(sees(0.95)))).verdict != "promote"
     few = judge(first_model(train_rows=999))
     assert few.verdict == "insufficient_evidence"
-    assert "999 of the 1000 needed" in few.sentence
+    assert "999 of the 1,000 needed" in few.sentence
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -198,3 +203,24 @@ def test_how_much_more_would_settle_it() -> None:
     assert bound(total) > 0 >= bound(total - 1)
     assert more_clusters(replace(open_question, estimate=0.002 - 1e-9), 0.01, 0.002) is None
     assert more_clusters(replace(open_question, error=1e6), 0.01, 0.002) is None
+    # The error shrinks with the root: an estimate of t errors needs about (q / t)² times as much.
+    near, far = (replace(open_question, error=0.01 / t, clusters=1000, df=999) for t in (0.24, 0.22))
+    assert more_clusters(near, 0.01, 0.002) == pytest.approx(1000 * (2.326 / 0.24) ** 2 - 1000, rel=0.01)
+    assert more_clusters(far, 0.01, 0.002) is None, "nobody waits for a hundred times as much"
+
+
+def test_what_is_needed_is_said_in_rows_and_days() -> None:
+    worse = duel(challenger=sees(0.72, 3))
+    by_day = superiority(worse)
+    assert by_day["passed"] is None
+    assert by_day["more_rows"] == 600 * by_day["more_days"] == 600 * by_day["more_needed"]
+    by_row = superiority(replace(worse, clusters=None, unit="rows", days=7, challenger=sees(0.702, 3)))
+    assert by_row["more_rows"] == by_row["more_needed"]
+    assert by_row["more_days"] == round(by_row["more_rows"] / 600)
+    assert f"more labelled rows ({by_row['more_days']} days) would settle it" in by_row["sentence"]
+    nobody_counted = superiority(replace(worse, clusters=None, unit="rows", challenger=sees(0.702, 3)))
+    assert nobody_counted["sentence"].endswith(" more labelled rows would settle it")
+    people = np.arange(4200) // 20
+    by_person = superiority(replace(worse, clusters=people, unit="clusters", challenger=sees(0.702, 3)))
+    assert by_person["more_rows"] == 20 * by_person["more_needed"]
+    assert f" ({by_person['more_needed']:,} clusters) would settle it" in by_person["sentence"]

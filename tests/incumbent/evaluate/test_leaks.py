@@ -57,13 +57,13 @@ def test_a_candidate_whose_training_rows_leak_is_rejected_with_the_features_name
 
 def test_a_team_can_vouch_for_a_feature_by_name() -> None:
     verdict = judge(contest(allow_leaks=["done"]))
-    assert (verdict.verdict, len(verdict.gates)) == ("promote", 6)
+    assert (verdict.verdict, len(verdict.gates)) == ("promote", 7)
     assert "but for done, allowed in gates.allow_leaks" in verdict.gates[-1]["sentence"]
     assert judge(contest(allow_leaks=["x"])).verdict == "reject"
 
 
 def test_nobody_looked_and_too_few_rows_are_two_things() -> None:
-    assert len(judge(replace(contest(), leaks=None)).gates) == 5
+    assert len(judge(replace(contest(), leaks=None)).gates) == 6
     few = look(pa.table({"x": TRUTH[:40], "label": LABELS[:40]}), ("x",), "binary")
     result = leaks(replace(contest(), leaks=few))
     assert (result["passed"], result["sentence"]) == (None, "too few rows to say: 40 with a label of the 50 needed")
