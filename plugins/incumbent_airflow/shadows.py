@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from incumbent.store import ModelStore
 
 INSUFFICIENT = "insufficient_evidence"
-EVIDENCE = "evidence"
 MOST_CHALLENGERS = 2
 GAPS = "gaps"
 
@@ -106,6 +105,7 @@ def ask_for_seat(runtime: Runtime) -> dict[str, Any] | None:
     Returns:
         As `incumbent.retrain.stage.decide_partition` does.
     """
+    from incumbent.evaluate.stage import EVIDENCE
     from incumbent.monitor.shadow import CHALLENGER
     from incumbent.retrain.requests import announce, every, open_request
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -103,10 +104,11 @@ def take_snapshot(runtime: Runtime, request_id: str) -> list[str]:
     Returns:
         Origins of the candidates beside the one from nothing.
     """
+    from incumbent.evaluate.stage import EVIDENCE
     from incumbent.features.build import build_window, serving_definition
     from incumbent.features.known import build_known
     from incumbent.partitions import moment_of
-    from incumbent.records import ModelVersion
+    from incumbent.records import ModelVersion, Snapshot
     from incumbent.retrain.requests import KNOWN_AT, MANUAL
     from incumbent.snapshot import take
     from incumbent.validate import contract_digests
@@ -117,8 +119,10 @@ def take_snapshot(runtime: Runtime, request_id: str) -> list[str]:
             return [each.origin for each in _candidates(runtime, request_id)[1:]]
         request = _request(runtime, request_id)
         if request.candidate:  # it has its training set already
-            known = store.records.get(ModelVersion, request.candidate).snapshot
-            store.records.claim(PINS, _snapshot_pin(request_id), {"snapshot": known, "request": request_id})
+            known = store.records.get(Snapshot, store.records.get(ModelVersion, request.candidate).snapshot)
+            if request.reason == EVIDENCE:
+                known = _shadow_rows(runtime, request, known)
+            store.records.claim(PINS, _snapshot_pin(request_id), {"snapshot": known.id, "request": request_id})
             return []
         definition = _folder_definition(runtime)
         # The champion's first: a batch is judged by the definition that serves.
@@ -131,6 +135,21 @@ def take_snapshot(runtime: Runtime, request_id: str) -> list[str]:
         contracts = contract_digests(runtime.folder.contract_path, model)
         take(store, model, definition, request.partition, request_id, contracts, known_at)
         return [each.origin for each in _candidates(runtime, request_id)[1:]]
+
+
+def _shadow_rows(runtime: Runtime, request: RetrainRequest, known: Snapshot) -> Snapshot:
+    """Record what a candidate from shadow is gated on: the partitions that it was compared on, and none of before."""
+    from incumbent.features.build import build_window
+    from incumbent.partitions import end_of
+    from incumbent.snapshot.take import compose
+
+    store, model = runtime.store, runtime.model
+    build_window(store, model, known.definition, request.partition)
+    whole = compose(store, model, known.definition, request.partition, known.contracts)
+    first = end_of(known.partition, model.grain).date().isoformat()
+    snapshot = replace(whole, train_until=known.train_until, gate_from=first)
+    store.records.put(snapshot.id, snapshot)
+    return snapshot
 
 
 def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:

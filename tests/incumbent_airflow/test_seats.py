@@ -15,14 +15,14 @@ from incumbent.errors import ModelError
 from incumbent.monitor.shadow import ShadowVerdict
 from incumbent.partitions import Grain, end_of, start_of
 from incumbent.records import GateReport, ModelVersion, Promotion
-from incumbent.retrain.requests import open_request
+from incumbent.retrain.requests import open_request, unanswered
 from incumbent.store import generation_name
 from incumbent.store.check import check_model
 from incumbent.verdict_names import VERDICTS
 from incumbent_airflow import seats, stages, training
 from incumbent_airflow.judging import judge
 from incumbent_airflow.runtime import Runtime
-from incumbent_airflow.shadows import probation_of, shadows_of
+from incumbent_airflow.shadows import ask_for_seat, probation_of, shadows_of
 
 pytestmark = pytest.mark.unit
 SQL = 'SELECT "row", "at", x, y, kind FROM batch'
@@ -77,18 +77,21 @@ def scored(runtime: Runtime, key: str) -> int:
     return seats.score_batch(runtime, key, None, f"run-{key}").generation
 
 
-@pytest.fixture
-def runtime(tmp_path: Path) -> Runtime:
+def started(folder: Path, **train: Any) -> Runtime:
     """Return a runtime whose first champion has learned from January."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    (folder / "features.sql").write_text(SQL)
-    (folder / "contract.yaml").write_text(CONTRACT)
-    model = small_model(rounds=15, checkpoint_every=15, params={"max_depth": 3})
-    runtime = Runtime(ModelFolder(path=folder, model=model), small_settings(tmp_path))
+    (folder / "small").mkdir()
+    (folder / "small" / "features.sql").write_text(SQL)
+    (folder / "small" / "contract.yaml").write_text(CONTRACT)
+    model = small_model(**{"rounds": 15, "checkpoint_every": 15, "params": {"max_depth": 3}, **train})
+    runtime = Runtime(ModelFolder(path=folder / "small", model=model), small_settings(folder))
     deliver(runtime, JANUARY)
     assert fitted(runtime, JANUARY).verdict == "promote"
     return runtime
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    return started(tmp_path)
 
 
 @pytest.fixture
@@ -187,3 +190,36 @@ def test_who_is_in_shadow(worse: Runtime) -> None:
     scored(worse, MARCH)
     judge(worse, FEBRUARY)
     assert [name for name in store.records.names(VERDICTS) if "/shadow-" in name] == []
+
+
+def test_a_challenger_with_too_little_evidence_gathers_more_in_shadow(tmp_path: Path) -> None:
+    weak = started(tmp_path, rounds=8, params={"max_depth": 2})
+    model = small_model(rounds=40, checkpoint_every=40, params={"max_depth": 3})
+    better = Runtime(weak.folder.model_copy(update={"model": model}), weak.settings)
+    deliver(better, FEBRUARY)
+    report = fitted(better, FEBRUARY)
+    assert report.verdict == "insufficient_evidence", report.sentence
+    assert [(each.role, each.since) for each in shadows_of(better.store)] == [("challenger", FEBRUARY)]
+    asked = None
+    for month in (MARCH, APRIL, MAY):
+        deliver(better, month)
+        assert scored(better, month) == 1
+        said = judge(better, month)["shadows"]
+        assert f"{month}: the challenger is better by +0." in said[0]
+        asked = ask_for_seat(better)
+        if asked:
+            break
+    assert asked is not None
+    assert ask_for_seat(better) is None, "it is asked for once"
+    request = unanswered(better.store)[0]
+    assert (request.id, request.reason, request.candidate) == (asked["request"], "evidence", report.candidate)
+    stages.take_snapshot(better, request.id)
+    assert training.begin_training(better, request.id).training["version"] == report.candidate  # type: ignore[index]
+    stages.evaluate_candidate(better, request.id)
+    assert stages.promote_candidate(better, request.id, None)["kind"] == "promoted"
+    final = better.store.records.get(GateReport, better.store.promotion(2).gate_report)
+    assert final.sentence.startswith("All ")
+    evidence = next(gate for gate in final.gates if gate["gate"] == "evidence")
+    assert evidence["e"] == pytest.approx(request.evidence["e"])
+    assert evidence["e"] >= evidence["needed"]
+    assert [each for each in check_model(better.store) if "accepted rows" not in each.promise] == []

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from incumbent.config import Gates
 from incumbent.evaluate.budget import Spent
 from incumbent.leaks import LeakReport
-from incumbent.stats import Difference, auc, class_losses, paired_auc_difference, relative_difference
+from incumbent.stats import Difference, Evidence, advantage, auc, row_losses
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 LOSS_ALPHA = 0.05
-CERTAIN = 1e-7
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,23 @@ class Probe:
 
     before: Floats
     after: Floats
+
+
+@dataclass(frozen=True)
+class Shadowed:
+    """What was gathered about a candidate while it was in shadow.
+
+    Attributes:
+        evidence: For "it is better than the champion".
+        needed: Evidence that is enough.
+        verdicts: Names of the verdicts behind it.
+        is_champions: Whether the champion that it was compared with still is one.
+    """
+
+    evidence: Evidence
+    needed: float
+    verdicts: tuple[str, ...]
+    is_champions: bool
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,8 @@ class Contest:
         rows: The gate rows themselves: keys, features, `label` and `local_date`; for gates of the folder's own.
         own: The folder's own gates, by name.
         own_text: Digest of the text that has them.
+        shadow: What was gathered in shadow, which decides then; None of a candidate that comes from a training.
+        barred: Generation whose seat this candidate lost to a rollback; 0 if it did not.
     """
 
     task: str
@@ -118,6 +136,8 @@ class Contest:
     rows: pa.Table | None = None
     own: Mapping[str, Callable[[Contest], Any]] = field(default_factory=dict)
     own_text: str = ""
+    shadow: Shadowed | None = None
+    barred: int = 0
 
     @property
     def alpha(self) -> float:
@@ -151,22 +171,11 @@ class Contest:
 
         AUC points for a binary task; else the share of the loss that the candidate saves.
         """
-        if self.task == "binary":
-            return paired_auc_difference(self.labels, self.challenger, other, self.clusters)
-        more = relative_difference(self.losses(self.challenger), self.losses(other), self.clusters)
-        return Difference(-more.estimate, more.error, more.clusters, more.df)
+        return advantage(self.task, self.labels, self.challenger, other, self.clusters)
 
     def losses(self, scores: Floats) -> Floats:
         """Return each row's loss: squared error for a regression, else log loss, of several classes of the true one."""
-        if self.task == "binary":
-            # A single certain and wrong score would cost infinity and hide everything else.
-            p = np.clip(scores, CERTAIN, 1.0 - CERTAIN)
-            losses: Floats = -(self.labels * np.log(p) + (1.0 - self.labels) * np.log1p(-p))
-            return losses
-        if self.task == "multiclass":
-            return class_losses(self.labels, scores)
-        squared: Floats = (scores - self.labels) ** 2
-        return squared
+        return row_losses(self.task, self.labels, scores)
 
     def metric_of(self, scores: Floats) -> float:
         """Return the compared figure of one contender: AUC, or the mean loss."""

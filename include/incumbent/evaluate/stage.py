@@ -19,11 +19,12 @@ from incumbent.evaluate.asked import own_gates, with_candidate
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.budget import judged_day, spent_before
 from incumbent.evaluate.columns import Asked, Beside, check_columns
-from incumbent.evaluate.contest import Contest
+from incumbent.evaluate.contest import Contest, Shadowed
 from incumbent.evaluate.gates import DECISIVE
 from incumbent.evaluate.leaks import look, looked
 from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
+from incumbent.stats import Measured, gathered
 from incumbent.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ Codes = npt.NDArray[np.int64]
 Predict = Callable[[ModelVersion, pa.Table], npt.NDArray[np.floating]]
 Rows = Callable[[str], pa.Table]
 PINS = "pins"
+EVIDENCE = "evidence"  # reason of a request that brings a candidate from shadow
 VERDICTS = ("reject", "insufficient_evidence", "promote")  # the better, the later
 
 
@@ -217,17 +219,34 @@ def _contests(
         slices=asked.slices() if incumbent else None,
         groups=asked.fairness(),
         rows=own,
+        shadow=_shadowed(store, request, champion),
         **own_gates(store, model),
     )
+
+    barred = store.barred()
 
     def filled(version: ModelVersion) -> Contest:
         def said(rows: pa.Table) -> Floats:
             return _scores(predict, version, rows, candidate.classes)
 
-        own_contest = replace(contest, challenger=said(own), train_rows=version.train_rows)
+        own_contest = replace(
+            contest, challenger=said(own), train_rows=version.train_rows, barred=barred.get(version.digest, 0)
+        )
         return with_candidate(own_contest, store, model, version, request.id, said)
 
     return {origin: filled(version) for origin, version in candidates.items()}
+
+
+def _shadowed(store: ModelStore, request: RetrainRequest, champion: Promotion | None) -> Shadowed | None:
+    """Return what was gathered in shadow about the candidate that a request brings, from the verdicts that it names."""
+    if request.reason != EVIDENCE:
+        return None
+    names = tuple(request.evidence["verdicts"])
+    found = [store.records.get_plain("verdicts", name) for name in names]
+    each = [Measured(one["advantage"], one["error"], one["rows"], one["df"]) for one in found]
+    generation = 0 if champion is None else champion.generation
+    is_champions = all(one["generation"] == generation for one in found)
+    return Shadowed(gathered(each), request.evidence["needed"], names, is_champions)
 
 
 def _nothing_beside(rows: pa.Table, columns: Sequence[str]) -> pa.Table:

@@ -18,7 +18,7 @@ from incumbent.stats import Evidence, Measured, gathered
 
 REGRESSION_SCALE = 5.0  # a mean's gap in standard deviations, where probabilities have points
 GAP_ERRORS = 3.0
-PROMOTE, ROLLBACK = "promote", "rollback"
+PROMOTE = "promote"
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,6 @@ def probation(
     decides = bool(previous) and evidence.e >= needed
     said = _sentence(head.generation, previous, is_open, keys, evidence, needed, fault)
     return Probation(head.generation, previous, is_open or decides, tuple(keys), evidence, needed, fault, said)
-
-
-def barred(ledger: Sequence[Promotion]) -> dict[str, int]:
-    """Return the versions that lost their seat to a rollback, each with the generation that it lost.
-
-    Trained on the same rows again, it would be the same version: only new rows make another one.
-    """
-    lost = {entry.previous: entry.version for entry in ledger if entry.action == ROLLBACK}
-    seats = {entry.generation: entry.version for entry in ledger}
-    return {seats[generation]: generation for generation, now in lost.items() if seats[generation] != now}
 
 
 def _measured(verdict: Mapping[str, Any]) -> Measured:

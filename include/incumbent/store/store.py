@@ -93,6 +93,15 @@ class ModelStore:
         """Return one entry of the ledger."""
         return self.records.get(Promotion, generation_name(generation))
 
+    def barred(self) -> dict[str, int]:
+        """Return the versions that lost their seat to a rollback, each with the generation that it lost.
+
+        Trained on the same rows again, one would be the same version: only other rows make another one.
+        """
+        entries = {entry.generation: entry for entry in self.ledger()}
+        lost = [(entry, entries[entry.previous]) for entry in entries.values() if entry.action == "rollback"]
+        return {before.version: before.generation for entry, before in lost if before.version != entry.version}
+
     def champion(self) -> Promotion | None:
         """Return the newest entry of the ledger: who holds the seat."""
         names = self.records.names(Promotion.kind)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from incumbent.config import Rollback
-from incumbent.promote.probation import Probation, barred, probation
+from incumbent.promote.probation import Probation, probation
 from incumbent.records import Promotion
 
 pytestmark = pytest.mark.unit
@@ -97,15 +97,6 @@ def test_there_must_be_somebody_to_go_back_to() -> None:
         alone = probation(ledger, {"001": verdict(5.0, gap=0.9)}, {}, SETTINGS, "binary")
         assert alone is not None
         assert (alone.open, alone.rolls_back) == (False, False), "a rollback is not rolled back"
-
-
-def test_a_version_that_lost_its_seat_is_barred() -> None:
-    assert barred(LEDGER) == {}
-    back = [*LEDGER, entry(3, "a", 2, "rollback")]
-    assert barred(back) == {"b": 2}
-    assert barred([*back, entry(4, "c", 3)]) == {"b": 2}
-    by_hand = [*back, entry(4, "b", 3, "rollback")]
-    assert barred(by_hand) == {"b": 2, "a": 3} or barred(by_hand) == {"a": 3}
 
 
 def test_days_are_looked_at_five_at_a_time() -> None:

@@ -16,6 +16,7 @@ from incumbent.evaluate.gates.calibration import calibration, first_calibration
 from incumbent.evaluate.gates.cost import cost
 from incumbent.evaluate.gates.data import data
 from incumbent.evaluate.gates.error_budget import error_budget
+from incumbent.evaluate.gates.evidence import evidence
 from incumbent.evaluate.gates.fairness import fairness
 from incumbent.evaluate.gates.loss import loss
 from incumbent.evaluate.gates.own import own_gates
@@ -54,7 +55,11 @@ OTHERS: tuple[tuple[str, Gate, Asked], ...] = (
 )
 # Without finite numbers, enough rows and a budget, the later gates have nothing to compute with, or must not.
 PRECONDITIONS = ("data", "sample", "error_budget")
-DECISIVE = ("superiority", "chance")  # gates whose estimate says how good a candidate is; the first that there is
+DECISIVE = (
+    "evidence",
+    "superiority",
+    "chance",
+)  # gates whose estimate says how good a candidate is; the first that there is
 
 
 def gates_of(contest: Contest) -> list[tuple[str, Gate]]:
@@ -64,8 +69,11 @@ def gates_of(contest: Contest) -> list[tuple[str, Gate]]:
     """
     cold = contest.champion is None
     first: list[tuple[str, Gate]] = [("data", data), ("sample", first_sample if cold else sample)]
-    if contest.day and not cold:
+    decisive = CHALLENGER
+    if contest.shadow is not None:  # its error rate was kept for this when it was judged first
+        decisive = (("evidence", evidence), *CHALLENGER[1:])
+    elif contest.day and not cold:
         first.append(("error_budget", error_budget))
     others = [(name, gate) for name, gate, asked in OTHERS if asked(contest)]
     last: list[tuple[str, Gate]] = [] if contest.leaks is None else [("leaks", leaks)]
-    return [*first, *(COLD_START if cold else CHALLENGER), *others, *own_gates(contest), *last]
+    return [*first, *(COLD_START if cold else decisive), *others, *own_gates(contest), *last]

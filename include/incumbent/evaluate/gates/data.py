@@ -16,7 +16,11 @@ def data(contest: Contest) -> Result:
     seen = [day for day in (contest.train_until, contest.champion_train_until) if day]
     newer = bool(contest.train_until) and all(day <= contest.gate_from for day in seen)
     bad, strange = not_finite(contest), strange_labels(contest)
-    if not newer:
+    if contest.barred:
+        sentence = (
+            f"this version lost the seat of generation {contest.barred} to a rollback: other rows make another one"
+        )
+    elif not newer:
         sentence = f"the gate rows start at {contest.gate_from}, but training rows reach up to {max(seen, default='?')}"
     elif bad:
         sentence = "not finite: " + ", ".join(f"{count(number)} {name}s" for name, number in bad.items())
@@ -26,12 +30,13 @@ def data(contest: Contest) -> Result:
         sentence = "the gate rows are newer than all training rows"
     return {
         "gate": "data",
-        "passed": newer and not bad and not strange,
+        "passed": newer and not bad and not strange and not contest.barred,
         "gate_from": contest.gate_from,
         "train_until": contest.train_until,
         "champion_train_until": contest.champion_train_until,
         "not_finite": bad,
         **({"strange_labels": strange} if strange else {}),
+        **({"barred": contest.barred} if contest.barred else {}),
         "sentence": sentence,
     }
 
