@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import TriggerRule
 from airflow.serialization.serialized_objects import DagSerialization
 
 from incumbent.config import load_model
@@ -102,6 +103,13 @@ def test_the_chain_is_tied_as_the_architecture_says(bag: DagBag) -> None:
     assert outlets(bag, f"{name}.monitor") == {f"{name}.request", f"{name}.champion"}
     assert outlets(bag, f"{name}.train") == {f"{name}.champion"}
     assert outlets(bag, f"{name}.rollback") == {f"{name}.champion", f"{name}.predictions"}
+
+
+def test_mlflow_is_told_of_a_candidate_that_was_not_promoted_and_of_none_that_was_not_judged(bag: DagBag) -> None:
+    """None failed, one succeeded: `promote` may be skipped, but not with `evaluate` or after a failure of either."""
+    register = bag.dags["flights_delay.train"].get_task("register")
+    assert register.upstream_task_ids == {"evaluate", "promote"}
+    assert register.trigger_rule == TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
 
 
 def parse(tmp_models: Path | None, code: str) -> str:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 from tests.integration.conftest import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
@@ -39,7 +40,10 @@ def test_nobody_takes_the_seat_without_a_yes(running: Stack) -> None:
     running.settler(NAME).wait("the refusal")
     assert running.store(NAME).champion() is None
     states = {task["task_id"]: task["state"] for task in running.api.tasks(run)}
-    assert (states["evaluate"], states["promote"]) == ("success", "skipped")
+    assert (states["evaluate"], states["promote"], states["register"]) == ("success", "skipped", "success")
+    client = MlflowClient(running.settings.mlflow_uri)
+    experiment = client.get_experiment_by_name(f"incumbent/{NAME}")
+    assert [found.info.status for found in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
 
 
 def test_a_yes_promotes_and_is_recorded(running: Stack) -> None:

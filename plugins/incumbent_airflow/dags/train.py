@@ -5,7 +5,8 @@ report and, when the gates passed, the ledger and MLflow. **Emits** CHAMPION.
 
 **Normal:** `train_others` skipped: a request has one candidate, unless `train.warm_rounds` or the run's parameter
 `since` asks for more, which then share its error rate. `promote` skipped with the gate's sentence: a challenger
-that brings no evidence does not get the seat. **Worry** when `train` fails: the message names the remedy.
+that brings no evidence does not get the seat; `register` tells MLflow of it all the same. **Worry** when `train` fails:
+the message names the remedy.
 **Re-run:** safe; the snapshot is pinned by the request, a finished training is found and not repeated, and a killed one
 goes on from its last checkpoint. An answered request keeps its answer, a person's "no" too: to have a
 challenger judged again, trigger the DAG with a reason. With a moment as well, its snapshot holds what was known then.
@@ -86,7 +87,8 @@ def train_dag(model: Model, pool: str) -> DAG:
         emit(context, assets.champion, partition_of(context, model), generation=outcome["generation"])
         return outcome
 
-    @task(task_id="register")
+    # Also of a candidate that was not promoted: else its run in MLflow would look as if it were still going on.
+    @task(task_id="register", trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
     def register() -> str:
         from incumbent_airflow.stages import register_champion
 
@@ -96,9 +98,9 @@ def train_dag(model: Model, pool: str) -> DAG:
         request = claim()
         others = snapshot(request)
         approve = [ApproveOperator.for_model(model)] if model.approvals.required else []
-        chain(
-            others, _trainings(model, pool, request, others), evaluate(request), *approve, promote(request), register()
-        )
+        evaluation, registered = evaluate(request), register()
+        chain(others, _trainings(model, pool, request, others), evaluation, *approve, promote(request), registered)
+        evaluation >> registered
     return dag
 
 
