@@ -26,6 +26,7 @@ from incumbent.estimators.intercept import logit_to_mean, of_class
 from incumbent.estimators.own_functions import METRIC, gradients_of, score_of, truths
 from incumbent.estimators.rounds import Given, GroupBroken
 from incumbent.estimators.shards import Shard
+from incumbent.estimators.xgboost_names import check_names
 
 OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
 METRICS = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
@@ -42,6 +43,8 @@ class XgboostRounds:
         params = parameters(given.task, given.params, given.device, given.threads, len(train.encoder.classes))
         check_constraints(given.params, train.encoder.features)
         self._own = given.params
+        with _said(self._own):
+            check_names(self._own, params)
         self._sampled = any(float(params.get(name, 1)) < 1 for name in SAMPLING)
         params |= {"seed": given.seed, "seed_per_iteration": self._sampled}
         self.exact = True

@@ -274,6 +274,38 @@ def test_a_parameter_that_is_refused_is_shown(tmp_path: Path) -> None:
     assert caught.value.where == "train.params in model.yaml: eta 'fast', max_depth 3"
 
 
+@pytest.mark.parametrize(
+    ("params", "named", "meant"),
+    [
+        ({"max_dept": 3, "eta": 0.1}, "max_dept", "max_depth"),
+        ({"lamda": 1, "sub_sample": 0.5}, "lamda, sub_sample", "lambda, subsample"),
+        ({"rate_drop": 0.1}, "rate_drop", ""),
+        ({"n_estimators": 100}, "n_estimators", ""),
+    ],
+)
+def test_a_parameter_that_nothing_reads_is_named_with_those_that_may_be_meant(
+    tmp_path: Path, params: dict[str, Any], named: str, meant: str
+) -> None:
+    with pytest.raises(TrainingError) as caught:
+        run(tmp_path, params, rounds=1)
+    assert (caught.value.what, caught.value.found) == ("a parameter cannot be taken", named)
+    assert str(caught.value.expected).partition(": ")[2] == (f"{meant}?" if meant else "")
+
+
+TAKEN = {
+    "eta": 0.1, "reg_lambda": 1, "alpha": 0.1, "min_split_loss": 0, "max_leaves": 5, "grow_policy": "lossguide",
+    "validate_parameters": True, "max_cat_to_onehot": 4, "num_parallel_tree": 2, "sampling_method": "uniform",
+    "verbosity": 0, "n_jobs": 1,
+    "monotone_constraints": {"a": 1}, "interaction_constraints": [["a", "b"]], "huber_slope": 1.5,
+    "disable_default_eval_metric": True, "scale_pos_weight": 2, "base_score": 0.4, "eval_metric": ["auc", "mphe"],
+}  # fmt: skip
+
+
+def test_each_parameter_that_xgboost_reads_is_taken_under_any_alias(tmp_path: Path) -> None:
+    run(tmp_path / "tree", TAKEN, rounds=1)
+    run(tmp_path / "dart", {"booster": "dart", "rate_drop": 0.1, "learning_rate": 0.1, "lambda": 1}, rounds=1)
+
+
 def test_progress_names_the_process_the_speed_and_the_score(tmp_path: Path) -> None:
     seen: list[Progress] = []
     run(tmp_path, PLAIN, tell=seen.append, patience=40)
