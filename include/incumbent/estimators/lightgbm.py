@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from incumbent.errors import ModelError, TrainingError
 from incumbent.estimators import lightgbm_first_parse
 from incumbent.estimators.encoding import Encoder, Matrix
 from incumbent.estimators.lightgbm_rounds import LightgbmRounds
 from incumbent.estimators.model_file import SEAL, check_digest, check_seal, seal_of, survive
 from incumbent.estimators.rounds import Given, Rounds
 from incumbent.estimators.shards import Shard
-from incumbent.records import ModelVersion
+from incumbent.records import ModelVersion, digest_of
 
 BATCH_ROWS = 262_144
 MARK = f"\n{SEAL}:".encode()  # on the last line, where LightGBM's parser has long found all that it looks for
@@ -28,8 +29,23 @@ def fit(given: Given, train: Shard, validation: Shard | None, start: bytes | Non
 
 
 def save(model: bytes, encoder: Encoder, definition: str, snapshot: str) -> bytes:
-    """Return a booster file that says what its numbers mean."""
-    return model + MARK + seal_of(encoder, definition, snapshot).encode() + b"\n"
+    """Return a booster file that says what its numbers mean.
+
+    Raises:
+        TrainingError: LightGBM wrote what it cannot read: it takes some parameters without a look at them.
+    """
+    data = model + MARK + seal_of(encoder, definition, snapshot).encode() + b"\n"
+    try:
+        verify(data, digest_of(data))
+    except ModelError as error:
+        raise TrainingError(
+            "what was learned cannot be read again",
+            where="train.params in model.yaml",
+            expected=error.expected,
+            found=error.found,
+            next_step="correct train.params: one that is a text, or has texts in it, is the usual reason",
+        ) from error
+    return data
 
 
 def verify(data: bytes, expected_digest: str) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from incumbent.errors import ModelError
+from incumbent.errors import ModelError, TrainingError
 from incumbent.estimators import lightgbm as estimator
 from incumbent.estimators.encoding import Encoder
 from incumbent.estimators.rounds import Given
@@ -88,6 +88,9 @@ def malformed(data: bytes) -> dict[str, bytes]:
         "a circle": circle,
         "a circle in one tree": re.sub(rb"left_child=\S+", b"left_child=0", data, count=1),
         "children that are not there": re.sub(rb"(left|right)_child=\S+", rb"\1_child=99999999", data),
+        "parameters that are no JSON": re.sub(
+            rb"\[interaction_constraints: .*\]", b"[interaction_constraints: [a,b]]", data
+        ),
         "another number of leaves": data.replace(b"num_leaves=5", b"num_leaves=50000", 1),
     }
 
@@ -98,6 +101,15 @@ def test_a_malformed_file_is_an_error_and_kills_no_one(fitted: Any, how: str, mo
     data = malformed(fitted[0])[how]
     with pytest.raises(ModelError, match="model unreadable"):
         estimator.verify(data, digest_of(data))
+
+
+def test_a_file_that_cannot_be_read_again_is_not_saved(fitted: Any) -> None:
+    encoder = Encoder(fitted[1].features, fitted[1].categories)
+    unreadable = malformed(fitted[0])["parameters that are no JSON"]
+    assert unreadable != fitted[0]
+    with pytest.raises(TrainingError, match="cannot be read again") as caught:
+        estimator.save(unreadable, encoder, "d", "s")
+    assert "train.params" in caught.value.where
 
 
 def test_other_bytes_are_refused_before_they_are_parsed(fitted: Any) -> None:
