@@ -1,0 +1,181 @@
+"""The production decisions, called as production calls them: the one place of the bench that knows their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from benchmarks.decisions.world import SCORE, Floats
+from incumbent.config import Model
+from incumbent.evaluate.contest import Contest
+from incumbent.evaluate.verdict import judge
+from incumbent.features.integrity import findings
+from incumbent.features.profile import Profile, profile
+from incumbent.monitor import baseline, drift_verdict, performance_verdict
+from incumbent.retrain.policy import History, cusum
+
+Codes = npt.NDArray[np.int64]
+INTEGRITY_HISTORY = 24  # as the features stage takes them
+QUIET = ("none", "info")  # tiers of which nobody is told
+MODEL = Model.model_validate(
+    {
+        "name": "bench",
+        "owner": "bench",
+        "task": "binary",
+        "grain": "day",
+        "start": "2026-01-01",
+        "keys": ["id"],
+        "time": "at",
+        "sources": {
+            "rows": {"role": "batch", "path": "r/{partition}"},
+            "labels": {"role": "outcomes", "path": "l/{partition}"},
+        },
+        "label": {"sql": "y"},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What is decided about a batch before its labels are in.
+
+    Attributes:
+        warned: Somebody reads of it.
+        asked: It asks for a retraining.
+        held: It is held: not scored, not trained on, and its owner is paged.
+        columns: Columns that are named.
+    """
+
+    warned: bool
+    asked: bool
+    held: bool
+    columns: tuple[str, ...] = ()
+
+    @property
+    def paged(self) -> bool:
+        """Whether somebody has to act."""
+        return self.asked or self.held
+
+
+def profile_of(rows: pa.Table) -> Profile:
+    """Return the profile of a batch's features and scores."""
+    return profile(rows, rows.column_names)
+
+
+def alarm_of(batch: Profile, past: Sequence[Profile], importance: Mapping[str, float], model: Model = MODEL) -> Alarm:
+    """Return what is decided about a batch: first whether it is broken, then whether it has drifted.
+
+    Args:
+        batch: Its profile.
+        past: Profiles of the good batches that the champion was trained on, oldest first.
+        importance: Feature to its share of gain.
+        model: Settings; the shipped ones.
+    """
+    features = _features(batch)
+    broken = findings(features, [_features(each) for each in past[-INTEGRITY_HISTORY:]], importance, model.integrity)
+    held = any(finding["holds"] for finding in broken)
+    if held:  # a held batch is not scored, and so never judged for drift
+        return Alarm(True, False, True, tuple(str(finding["column"]) for finding in broken if finding["holds"]))
+    verdict = drift_verdict("2026-01-01", 1, "bench", batch, past, importance, model.monitor, (SCORE,))
+    warned = verdict.tier not in QUIET or bool(broken)
+    asked = verdict.tier in ("drift", "retrain_candidate", "critical")
+    return Alarm(
+        warned, asked, verdict.tier == "quarantine", tuple(str(found["feature"]) for found in verdict.features)
+    )
+
+
+def _features(batch: Profile) -> Profile:
+    return Profile({name: found for name, found in batch.columns.items() if name != SCORE})
+
+
+class LabelledMonitor:
+    """Watches a champion's performance batch by batch, as labels come in.
+
+    Args:
+        labels, predictions: Of the rows that the champion was gated on.
+        model: Settings; the shipped ones.
+    """
+
+    def __init__(self, labels: Floats, predictions: Floats, model: Model = MODEL) -> None:
+        self.model = model
+        self.reference = baseline("binary", labels, predictions, None)
+        self.verdicts: dict[str, dict[str, Any]] = {}
+
+    def alarm(self, labels: Floats, predictions: Floats, coverage: float = 1.0) -> bool:
+        """Return whether a labelled alarm holds after this batch."""
+        partition = partition_of(len(self.verdicts))
+        found = performance_verdict(
+            partition, 1, "bench", "binary", labels, predictions, None, coverage, self.reference, self.model.monitor
+        )
+        self.verdicts[partition] = {"judged": found.judged, "z": dict(found.z)}
+        if not found.judged:
+            return False
+        alarms, _ = cusum(self.model, partition, History(1, "", performance=self.verdicts))
+        return bool(alarms)
+
+
+def partition_of(number: int) -> str:
+    """Return the partition key of the n-th batch.
+
+    >>> partition_of(0), partition_of(31)
+    ('2026-01-01', '2026-02-01')
+    """
+    return str(np.datetime64("2026-01-01") + number)
+
+
+def gate_verdict(
+    labels: Floats,
+    champion: Floats,
+    challenger: Floats,
+    *,
+    clusters: Codes | None = None,
+    sharing: int = 1,
+    degraded: bool = False,
+    model: Model = MODEL,
+) -> str:
+    """Return what the gates say of a challenger: `promote`, `reject` or `insufficient_evidence`."""
+    contest = Contest(
+        task="binary",
+        labels=labels,
+        challenger=challenger,
+        champion=champion,
+        clusters=clusters,
+        unit="rows" if clusters is None else "days",
+        train_rows=100_000,
+        train_until="2025-12-01",
+        champion_train_until="2025-11-01",
+        gate_from="2025-12-01",
+        degraded=degraded,
+        limits=model.gates,
+        sharing=sharing,
+    )
+    return judge(contest).verdict
+
+
+def promoted_after(batches: Sequence[tuple[Floats, Floats, Floats]], model: Model = MODEL) -> int | None:
+    """Return after how many batches a challenger is promoted; None for not within these.
+
+    What the gates cannot decide on the first batch stays undecided: nothing accumulates over later ones.
+
+    Args:
+        batches: Labels, champion's and challenger's scores of the same rows.
+        model: Settings; the shipped ones.
+    """
+    labels, champion, challenger = batches[0]
+    return 1 if gate_verdict(labels, champion, challenger, model=model) == "promote" else None
+
+
+def rolled_back_after(batches: Sequence[tuple[Floats, Floats, Floats]]) -> int | None:
+    """Return after how many batches a promotion is taken back; None for not within these.
+
+    Only a person rolls back: nothing compares the previous champion with the new one.
+
+    Args:
+        batches: Labels, the previous champion's and the new one's scores of the same rows.
+    """
+    return None
