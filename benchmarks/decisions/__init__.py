@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.decisions import drift, promotion
+from benchmarks.decisions import beside, closed_loop, curves, drift, labelled, promotion, rollback
 from benchmarks.decisions.report import Page
 from benchmarks.decisions.seeds import commit_id
 from benchmarks.harness import Figure
@@ -23,7 +23,7 @@ def measure() -> Iterator[Figure]:
     """Yield each figure as it is known, after its table; the tables are kept as `decisions.md` in the bench folder."""
     commit = commit_id()
     home = Settings.from_env(os.environ, Path.cwd()).home
-    page = Page(home / "bench" / "decisions.md", f"# The decision bench\n\nDraws of commit `{commit}`.")
+    page = Page(home / "bench", f"# The decision bench\n\nDraws of commit `{commit}`.")
     wanted = os.environ.get(PARTS, "").split(",") if os.environ.get(PARTS) else list(SECTIONS)
     for name in wanted:
         yield from SECTIONS[name](commit, page)
@@ -53,4 +53,47 @@ def _promotion(commit: str, page: Page) -> Iterator[Figure]:
     yield from promotion.promotion_figures(commit, found, over)
 
 
-SECTIONS = {"drift": _drift, "faults": _faults, "promotion": _promotion}
+def _labelled(commit: str, page: Page) -> Iterator[Figure]:
+    found = labelled.all_streams(commit)
+    page.add(labelled.labelled_table(commit, found))
+    yield from labelled.labelled_figures(commit, found)
+
+
+def _rollback(commit: str, page: Page) -> Iterator[Figure]:
+    found = rollback.probations(commit)
+    page.add(rollback.rollback_table(commit, found))
+    yield from rollback.rollback_figures(commit, found)
+
+
+def _closed_loop(commit: str, page: Page) -> Iterator[Figure]:
+    found = closed_loop.loops(commit)
+    page.add(closed_loop.loop_table(found))
+    yield from closed_loop.loop_figures(found)
+
+
+def _curves(commit: str, page: Page) -> Iterator[Figure]:
+    points = curves.curve(commit)
+    page.add(curves.curve_table(points))
+    for path in curves.keep(points, page.folder):
+        print(f"kept as {path}")
+    yield from ()
+
+
+def _peers(commit: str, page: Page) -> Iterator[Figure]:
+    given, home = beside.asked(commit), page.folder / "peers"
+    table, agreements = beside.beside_table(given, beside.answers(given, home))
+    page.add(table)
+    page.add(beside.errors_table(commit, home))
+    yield from agreements
+
+
+SECTIONS = {
+    "drift": _drift,
+    "faults": _faults,
+    "promotion": _promotion,
+    "labelled": _labelled,
+    "rollback": _rollback,
+    "closed_loop": _closed_loop,
+    "curves": _curves,
+    "peers": _peers,
+}

@@ -95,7 +95,7 @@ def wobbly(commit: str) -> list[Study]:
     drawn = Draws(commit, "wobble").held_out("size", 0.03, 0.2)
     found = []
     for size in (0.0, 0.05, 0.08, 0.15, drawn):
-        for past in (40, 10):
+        for past in (40, 10) if size >= 0.08 or size is drawn else (40,):
             name = f"wobble {size:.3g}, {past} past batches" + (" (held out)" if size is drawn else "")
             cell = Cell(name, make_world(10), past, 2000, (2000,), wobbling(size))
             found += [Study(cell, wobbling(size)), Study(cell, wobbling(size, 0.4), FALSE_ALARMS // 10)]

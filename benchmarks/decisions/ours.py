@@ -17,10 +17,11 @@ from incumbent.evaluate.verdict import judge
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
 from incumbent.monitor import baseline, drift_verdict, performance_verdict
-from incumbent.retrain.policy import History, cusum
+from incumbent.retrain.policy import History, cusum, decide
 
 Codes = npt.NDArray[np.int64]
 INTEGRITY_HISTORY = 24  # as the features stage takes them
+ROLLS_BACK = False  # whether production takes a promotion back by itself
 QUIET = ("none", "info")  # tiers of which nobody is told
 MODEL = Model.model_validate(
     {
@@ -179,3 +180,79 @@ def rolled_back_after(batches: Sequence[tuple[Floats, Floats, Floats]]) -> int |
         batches: Labels, the previous champion's and the new one's scores of the same rows.
     """
     return None
+
+
+class Policy:
+    """The production policy over one stream of daily batches, fed with verdicts as they are known.
+
+    Args:
+        labels, predictions: Of the rows that the first champion was gated on.
+        past: Profiles of the batches that it was trained on.
+        importance: Its features' share of gain.
+        model: Settings; the shipped ones.
+    """
+
+    def __init__(
+        self,
+        labels: Floats,
+        predictions: Floats,
+        past: Sequence[Profile],
+        importance: Mapping[str, float],
+        model: Model = MODEL,
+    ) -> None:
+        self.model = model
+        self.generation = 0
+        self.labelled: dict[str, int] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.promoted("", labels, predictions, past, importance)
+
+    def promoted(
+        self,
+        partition: str,
+        labels: Floats,
+        predictions: Floats,
+        past: Sequence[Profile],
+        importance: Mapping[str, float],
+    ) -> None:
+        """Begin anew with another champion, promoted with a partition."""
+        self.generation += 1
+        self.partition = partition
+        self.reference = baseline("binary", labels, predictions, None)
+        self.past, self.importance = past, importance
+        self.drift: dict[str, dict[str, Any]] = {}
+        self.performance: dict[str, dict[str, Any]] = {}
+
+    def arrives(self, partition: str, batch: Profile, accepted: Sequence[Profile]) -> bool:
+        """Judge a batch that arrives; return whether it is held.
+
+        Args:
+            partition: Its key.
+            batch: Its profile.
+            accepted: Profiles of the newest batches that were not held.
+        """
+        features = [_features(each) for each in accepted[-INTEGRITY_HISTORY:]]
+        broken = findings(_features(batch), features, self.importance, self.model.integrity)
+        if any(finding["holds"] for finding in broken):
+            return True
+        verdict = drift_verdict(
+            partition, self.generation, "bench", batch, self.past, self.importance, self.model.monitor, (SCORE,)
+        )
+        self.drift[partition] = vars(verdict)
+        return False
+
+    def outcomes(self, partition: str, labels: Floats, predictions: Floats) -> None:
+        """Judge the champion on a batch whose labels are in."""
+        self.labelled[partition] = labels.size
+        found = performance_verdict(
+            partition, self.generation, "bench", "binary", labels, predictions, None, 1.0, self.reference,
+            self.model.monitor,
+        )  # fmt: skip
+        self.performance[partition] = {"judged": found.judged, "z": dict(found.z)}
+
+    def asks(self, partition: str) -> tuple[bool, bool]:
+        """Return whether a training is asked for at a partition, and whether a labelled alarm holds."""
+        history = History(
+            self.generation, self.partition, self.labelled, self.drift, self.performance, tuple(self.requests)
+        )
+        found = decide(self.model, partition, history)
+        return bool(found.reason), found.degraded

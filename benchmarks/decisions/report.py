@@ -41,14 +41,15 @@ class Page:
     """The Markdown page of one run; what is known is on disk at once.
 
     Args:
-        path: Where it is kept.
+        folder: Where it is kept, as `decisions.md`.
         intro: What stands above the tables.
     """
 
-    def __init__(self, path: Path, intro: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(intro + "\n")
-        self._path = path
+    def __init__(self, folder: Path, intro: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._path = folder / "decisions.md"
+        self._path.write_text(intro + "\n")
 
     def add(self, table: Table) -> None:
         """Print a table and put it below the others."""

@@ -17,10 +17,14 @@ def scaled(count: int, least: int = 3) -> int:
     return max(least, round(count * float(os.environ.get(SIZE, "1"))))
 
 
+def processes() -> int:
+    """Return how many processes work at once: `INCUMBENT_BENCH_PROCESSES`, or as many as there are cores."""
+    return int(os.environ.get(PROCESSES) or os.cpu_count() or 1)
+
+
 def spread(work: Callable[[Task], Found], tasks: Iterable[Task]) -> list[Found]:
-    """Return the result of each task, in order, from as many processes as there are cores."""
-    processes = int(os.environ.get(PROCESSES, str(os.cpu_count() or 1)))
-    if processes == 1:
+    """Return the result of each task, in order, from several processes."""
+    if processes() == 1:
         return [work(task) for task in tasks]
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes()) as pool:
         return list(pool.map(work, tasks))
