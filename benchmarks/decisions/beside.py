@@ -97,7 +97,7 @@ def beside_table(given: Sequence[Asked], said: Mapping[str, Answers]) -> tuple[T
     names = [name for name in names if name != "error"]
     rows, agree, at = [], defaultdict[str, list[bool]](list), 0
     for each in given:
-        mine = votes(each.cell.world, each.groups)
+        mine = votes(each.cell.world, each.groups, in_turn=each.cell.in_turn)
         theirs: dict[str, list[bool]] = defaultdict(list)
         for group in each.groups:
             reference = together([batch.rows for batch in group.past])

@@ -38,10 +38,10 @@ def wobble() -> Figure:
 
 def faults() -> Figure:
     """Return how often the fault is held that is held least."""
-    cell = Cell("faults", make_world(COLUMNS), 8, 1000, (1000,), NOTHING)
+    cell = Cell("faults", make_world(COLUMNS), 8, 1000, (1000,), NOTHING, in_turn=False)
     shares = []
     for family in FAULTS:
-        found = votes(cell.world, groups(cell, family, Draws(COMMIT, family.name).rng(0), 20))
+        found = votes(cell.world, groups(cell, family, Draws(COMMIT, family.name).rng(0), 20), in_turn=False)
         shares.append(rate(found[HELD]).share)
     return at_least("faults held", min(shares), "share", 0.95)
 

@@ -21,20 +21,16 @@ class Incumbent(Loop):
 
     def __init__(self, world: World, stream: Sequence[Day]) -> None:
         super().__init__(world, stream)
-        self.profiles = [self._profile(at) for at in range(WINDOW)]
         last = range(WINDOW - GATE, WINDOW)
         labels, scores = self._judged(last)
-        self.policy = ours.Policy(labels, scores, self.profiles, self._importance())
+        self.policy = ours.Policy(self._watch(range(WINDOW), WINDOW), labels, scores)
         self.gate_labels: tuple[Floats, Floats] = (labels, scores)
         self.degraded = False
 
     def arrives(self, at: int) -> None:
         """Hold a batch that is broken."""
-        found = self._profile(at)
-        if self.policy.arrives(ours.partition_of(at), found, self.profiles):
+        if self.policy.arrives(ours.partition_of(at), self._profile(at)):
             self.held.add(at)
-        else:
-            self.profiles.append(found)
 
     def decides(self, at: int) -> None:
         """Judge the labels that came in, roll back or train when the policy says so."""
@@ -68,8 +64,12 @@ class Incumbent(Loop):
                 self._begin(at)
 
     def _begin(self, at: int) -> None:
-        past = [self._profile(each) for each in self.trained]
-        self.policy.promoted(ours.partition_of(at), *self.gate_labels, past, self._importance())
+        self.policy.promoted(ours.partition_of(at), self._watch(self.trained, at + 1), *self.gate_labels)
+
+    def _watch(self, trained: Sequence[int], following: int) -> ours.Watch:
+        """Return a watch of the champion whose next batch has a number."""
+        past = [self._profile(at) for at in trained]
+        return ours.Watch(past, self._importance(), ours.DAILY, first=following - len(past))
 
     def _judged(self, batches: Sequence[int]) -> tuple[Floats, Floats]:
         labels = np.concatenate([self.stream[at].labels for at in batches])

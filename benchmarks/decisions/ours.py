@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,22 @@ from incumbent.evaluate.verdict import judge
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
 from incumbent.monitor import baseline, drift_verdict, performance_verdict
+from incumbent.partitions import Grain
 from incumbent.retrain.policy import History, cusum, decide
 
 Codes = npt.NDArray[np.int64]
 INTEGRITY_HISTORY = 24  # as the features stage takes them
 ROLLS_BACK = False  # whether production takes a promotion back by itself
 QUIET = ("none", "info")  # tiers of which nobody is told
+ASKING = ("drift", "retrain candidate", "critical")  # tiers that ask for a training
+# A grain without a season in what is drawn; cells with seasons, and the closed loop, have grains of their own.
 MODEL = Model.model_validate(
     {
         "name": "bench",
         "owner": "bench",
         "task": "binary",
-        "grain": "day",
-        "start": "2026-01-01",
+        "grain": "week",
+        "start": "2024-01-01",
         "keys": ["id"],
         "time": "at",
         "sources": {
@@ -39,6 +42,8 @@ MODEL = Model.model_validate(
         "label": {"sql": "y"},
     }
 )
+DAILY = MODEL.model_copy(update={"grain": Grain("day")})
+HOURLY = MODEL.model_copy(update={"grain": Grain("hour")})
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,14 @@ class Alarm:
         asked: It asks for a retraining.
         held: It is held: not scored, not trained on, and its owner is paged.
         columns: Columns that are named.
+        verdict: The drift verdict; empty for a held batch, which has none.
     """
 
     warned: bool
     asked: bool
     held: bool
     columns: tuple[str, ...] = ()
+    verdict: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def paged(self) -> bool:
@@ -68,26 +75,44 @@ def profile_of(rows: pa.Table) -> Profile:
     return profile(rows, rows.column_names)
 
 
-def alarm_of(batch: Profile, past: Sequence[Profile], importance: Mapping[str, float], model: Model = MODEL) -> Alarm:
-    """Return what is decided about a batch: first whether it is broken, then whether it has drifted.
+class Watch:
+    """Watches what arrives for one champion: first whether a batch is broken, then whether it has drifted.
 
     Args:
-        batch: Its profile.
         past: Profiles of the good batches that the champion was trained on, oldest first.
         importance: Feature to its share of gain.
         model: Settings; the shipped ones.
+        first: Number of the oldest past batch; the others follow one by one.
     """
-    features = _features(batch)
-    broken = findings(features, [_features(each) for each in past[-INTEGRITY_HISTORY:]], importance, model.integrity)
-    held = any(finding["holds"] for finding in broken)
-    if held:  # a held batch is not scored, and so never judged for drift
-        return Alarm(True, False, True, tuple(str(finding["column"]) for finding in broken if finding["holds"]))
-    verdict = drift_verdict("2026-01-01", 1, "bench", batch, past, importance, model.monitor, (SCORE,))
-    warned = verdict.tier not in QUIET or bool(broken)
-    asked = verdict.tier in ("drift", "retrain_candidate", "critical")
-    return Alarm(
-        warned, asked, verdict.tier == "quarantine", tuple(str(found["feature"]) for found in verdict.features)
-    )
+
+    def __init__(
+        self, past: Sequence[Profile], importance: Mapping[str, float], model: Model = MODEL, first: int = 0
+    ) -> None:
+        self.past, self.importance, self.model = list(past), importance, model
+        self.accepted = [_features(each) for each in past]
+        self.number = first + len(past)
+
+    def alarm(self, batch: Profile, remember: bool = True) -> Alarm:
+        """Return what is decided about the next batch.
+
+        Args:
+            batch: Its profile.
+            remember: Whether it is part of the past from now on; else the next one stands in its place.
+        """
+        features = _features(batch)
+        history = self.accepted[-INTEGRITY_HISTORY:]
+        broken = findings(features, history, self.importance, self.model.integrity)
+        if any(finding["holds"] for finding in broken):  # a held batch is not scored, and so never judged for drift
+            self.number += remember
+            return Alarm(True, False, True, tuple(str(found["column"]) for found in broken if found["holds"]))
+        partition = partition_of(self.number, self.model.grain)
+        verdict = drift_verdict(partition, 1, "bench", batch, self.past, self.importance, self.model.monitor, (SCORE,))
+        if remember:
+            self.number += 1
+            self.accepted.append(features)
+        named = tuple(str(found["feature"]) for found in verdict.features)
+        warned, asked = verdict.tier not in QUIET or bool(broken), verdict.tier in ASKING
+        return Alarm(warned, asked, verdict.tier == "quarantine", named, vars(verdict))
 
 
 def _features(batch: Profile) -> Profile:
@@ -109,7 +134,7 @@ class LabelledMonitor:
 
     def alarm(self, labels: Floats, predictions: Floats, coverage: float = 1.0) -> bool:
         """Return whether a labelled alarm holds after this batch."""
-        partition = partition_of(len(self.verdicts))
+        partition = partition_of(len(self.verdicts), self.model.grain)
         found = performance_verdict(
             partition, 1, "bench", "binary", labels, predictions, None, coverage, self.reference, self.model.monitor
         )
@@ -120,13 +145,15 @@ class LabelledMonitor:
         return bool(alarms)
 
 
-def partition_of(number: int) -> str:
+def partition_of(number: int, grain: str = "day") -> str:
     """Return the partition key of the n-th batch.
 
-    >>> partition_of(0), partition_of(31)
-    ('2026-01-01', '2026-02-01')
+    >>> partition_of(31), partition_of(1, "week"), partition_of(25, "hour")
+    ('2024-02-01', '2024-01-08', '2024-01-02T01')
     """
-    return str(np.datetime64("2026-01-01") + number)
+    start = np.datetime64("2024-01-01", "h")  # a Monday
+    hours = {"hour": 1, "day": 24, "week": 168}[str(grain)]
+    return str((start + hours * number).astype("datetime64[h]" if hours == 1 else "datetime64[D]"))
 
 
 def gate_verdict(
@@ -186,59 +213,31 @@ class Policy:
     """The production policy over one stream of daily batches, fed with verdicts as they are known.
 
     Args:
-        labels, predictions: Of the rows that the first champion was gated on.
-        past: Profiles of the batches that it was trained on.
-        importance: Its features' share of gain.
-        model: Settings; the shipped ones.
+        watch: Of the first champion.
+        labels, predictions: Of the rows that it was gated on.
     """
 
-    def __init__(
-        self,
-        labels: Floats,
-        predictions: Floats,
-        past: Sequence[Profile],
-        importance: Mapping[str, float],
-        model: Model = MODEL,
-    ) -> None:
-        self.model = model
+    def __init__(self, watch: Watch, labels: Floats, predictions: Floats) -> None:
+        self.model = watch.model
         self.generation = 0
         self.labelled: dict[str, int] = {}
         self.requests: list[tuple[str, str]] = []
-        self.promoted("", labels, predictions, past, importance)
+        self.promoted("", watch, labels, predictions)
 
-    def promoted(
-        self,
-        partition: str,
-        labels: Floats,
-        predictions: Floats,
-        past: Sequence[Profile],
-        importance: Mapping[str, float],
-    ) -> None:
+    def promoted(self, partition: str, watch: Watch, labels: Floats, predictions: Floats) -> None:
         """Begin anew with another champion, promoted with a partition."""
         self.generation += 1
-        self.partition = partition
+        self.partition, self.watch = partition, watch
         self.reference = baseline("binary", labels, predictions, None)
-        self.past, self.importance = past, importance
-        self.drift: dict[str, dict[str, Any]] = {}
+        self.drift: dict[str, Mapping[str, Any]] = {}
         self.performance: dict[str, dict[str, Any]] = {}
 
-    def arrives(self, partition: str, batch: Profile, accepted: Sequence[Profile]) -> bool:
-        """Judge a batch that arrives; return whether it is held.
-
-        Args:
-            partition: Its key.
-            batch: Its profile.
-            accepted: Profiles of the newest batches that were not held.
-        """
-        features = [_features(each) for each in accepted[-INTEGRITY_HISTORY:]]
-        broken = findings(_features(batch), features, self.importance, self.model.integrity)
-        if any(finding["holds"] for finding in broken):
-            return True
-        verdict = drift_verdict(
-            partition, self.generation, "bench", batch, self.past, self.importance, self.model.monitor, (SCORE,)
-        )
-        self.drift[partition] = vars(verdict)
-        return False
+    def arrives(self, partition: str, batch: Profile) -> bool:
+        """Judge a batch that arrives; return whether it is held."""
+        found = self.watch.alarm(batch)
+        if not found.held:
+            self.drift[partition] = found.verdict
+        return found.held
 
     def outcomes(self, partition: str, labels: Floats, predictions: Floats) -> None:
         """Judge the champion on a batch whose labels are in."""

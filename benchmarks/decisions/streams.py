@@ -18,10 +18,12 @@ class Group:
     Attributes:
         past: Good batches, oldest first.
         batches: What is judged.
+        first: Number of the oldest past batch.
     """
 
     past: tuple[Batch, ...]
     batches: tuple[Batch, ...]
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Cell:
         rows: Rows of a judged batch; several, for batches of mixed sizes.
         usual: Family of the past batches.
         per_group: Judged batches for each past.
+        in_turn: Whether these follow each other; else each one follows the past.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Cell:
     rows: tuple[int, ...]
     usual: Family
     per_group: int = 50
+    in_turn: bool = True
 
 
 def groups(cell: Cell, family: Family, rng: np.random.Generator, batches: int) -> Iterator[Group]:
@@ -65,15 +69,15 @@ def groups(cell: Cell, family: Family, rng: np.random.Generator, batches: int) -
 
 
 def seasonal_groups(
-    world: World, period: int, rows: int, trend: float, rng: np.random.Generator, batches: int
+    world: World, period: int, past: int, rows: int, trend: float, rng: np.random.Generator, batches: int
 ) -> Iterator[Group]:
-    """Yield a past of two seasons and the season after it, as often as there are batches to judge."""
+    """Yield some past batches and the season after them, as often as there are batches to judge."""
     left = batches
     while left > 0:
         count = min(left, period)
         start = int(rng.integers(period))
-        made = [seasonal(period, start + at, trend).make(world, rng, rows, None) for at in range(2 * period + count)]
-        yield Group(tuple(made[: 2 * period]), tuple(made[2 * period :]))
+        made = [seasonal(period, start + at, trend).make(world, rng, rows, None) for at in range(past + count)]
+        yield Group(tuple(made[:past]), tuple(made[past:]), start)
         left -= count
 
 

@@ -11,24 +11,29 @@ from benchmarks.decisions import ours, rules
 from benchmarks.decisions.families import Batch
 from benchmarks.decisions.streams import Group
 from benchmarks.decisions.world import Rows, World
+from incumbent.config import Model
 from incumbent.features.profile import Profile
 
 Votes = Mapping[str, Sequence[Sequence[bool]]]
 ANY, ASKED, HELD, PAGED = "ours: any", "ours: retrain", "ours: held", "ours: page"
 
 
-def votes(world: World, given: Iterable[Group], by_rules: int = 0) -> Votes:
+def votes(
+    world: World, given: Iterable[Group], by_rules: int = 0, in_turn: bool = True, model: Model = ours.MODEL
+) -> Votes:
     """Return what is said of each batch: by us of all, by the other rules of the first ones.
 
     Args:
         world: Columns and champion.
         given: Groups of batches.
         by_rules: Batches that the other rules judge as well; they are slow.
+        in_turn: Whether the batches of a group follow each other; else each one follows the past.
+        model: Settings, and the grain of the batches.
     """
     found: dict[str, list[list[bool]]] = defaultdict(list)
     for group in given:
-        past = [profile_of(world, batch) for batch in group.past]
-        alarms = [ours.alarm_of(profile_of(world, batch), past, world.importance) for batch in group.batches]
+        watch = ours.Watch([profile_of(world, batch) for batch in group.past], world.importance, model, group.first)
+        alarms = [watch.alarm(profile_of(world, batch), remember=in_turn) for batch in group.batches]
         found[ANY].append([alarm.warned for alarm in alarms])
         found[ASKED].append([alarm.asked for alarm in alarms])
         found[HELD].append([alarm.held for alarm in alarms])
