@@ -1,5 +1,7 @@
 """What is promised of decisions holds in eight small cells, and the bench itself measures what it says."""
 
+import json
+
 import numpy as np
 import pytest
 from benchmarks.decisions import ci, ours
@@ -8,10 +10,12 @@ from benchmarks.decisions.families import NOTHING, concept, fixed, held_out, shi
 from benchmarks.decisions.intervals import rate, wilson
 from benchmarks.decisions.labelled import QUIET, Change, draw
 from benchmarks.decisions.peers import DRIFT, HERE, LABELLED, Question, ask
+from benchmarks.decisions.promotion import OURS, duels, promotion_figures
 from benchmarks.decisions.rules import decisions
 from benchmarks.decisions.seeds import Draws
 from benchmarks.decisions.story import days, fit, stories
 from benchmarks.decisions.world import BASE_RATE, make_world, wobble
+from benchmarks.harness import at_least, figure, run
 
 from incumbent.stats import auc
 
@@ -117,3 +121,16 @@ def test_every_peer_is_locked_and_a_missing_one_is_said(tmp_path, monkeypatch) -
     rows = make_world(5).draw(np.random.default_rng(0), 10).table()
     found = ask("evidently", [Question(rows, [rows])], tmp_path)
     assert "could not be installed" in found.missing and found.said == ()
+
+
+def test_a_goal_may_be_the_least_and_a_promise_is_about_all_its_cells(tmp_path, capsys) -> None:
+    figures = [at_least("held", 0.98, "share", 0.99, (0.9, 1.0)), figure("wrong", 0.0, "share", 0.01)]
+    assert [found.metric for found in run("decisions", lambda: figures, tmp_path)] == ["held"]
+    assert "(0.9 to 1) goal ≥ 0.99 MISSED" in capsys.readouterr().out
+    lines = [json.loads(line) for line in (tmp_path / "decisions.jsonl").read_text().splitlines()]
+    assert [line["at_least"] for line in lines] == [True, False]
+    half, none = rate([[True], [False]] * 50), rate([[False]] * 100)
+    cells = [half if duel.name.startswith("best") else none for duel in duels("a")]
+    said = {each.metric: each for each in promotion_figures("a", [{OURS: cell} for cell in cells], {})}
+    assert not said["promoted: equal challenger, best of 10"].holds
+    assert said["promoted: equal challenger"].holds and said["promoted: worse challenger"].holds
