@@ -5,6 +5,7 @@ from __future__ import annotations
 from incumbent.records import Part, digest_of
 
 VERDICTS = "verdicts"
+ESTIMATES, DIAGNOSES = "estimates", "diagnoses"
 
 
 def drift_name(partition: str, predictions: Part | None, version: str) -> str:
@@ -21,3 +22,14 @@ def shadow_name(partition: str, predictions: Part | None, outcomes: Part | None,
 def performance_name(partition: str, predictions: Part | None, outcomes: Part) -> str:
     """Return the name of the verdict about exactly these predictions and outcomes."""
     return f"{partition}/performance-{digest_of([predictions and predictions.digest, outcomes.digest])[:16]}"
+
+
+def diagnosis_name(partition: str, drift: str, performance: str) -> str:
+    """Return the name of the diagnosis that was made from exactly these verdicts.
+
+    Args:
+        partition: Partition key.
+        drift: Name of the drift verdict.
+        performance: Name of the performance verdict; empty without outcomes.
+    """
+    return f"{partition}/{digest_of([drift, performance])[:16]}"

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
-    """Record the drift verdict of a scored partition, with outcomes the performance verdict, and those of shadows."""
+    """Record the drift verdict of a scored partition, with outcomes the performance verdict, and those of shadows.
+
+    What explains them comes last: an estimate before outcomes are in, and why the partition alarms.
+    """
+    from incumbent_airflow.diagnosing import explain
     from incumbent_airflow.shadows import judge_shadows
 
     scored = scored_by(runtime, partition)
@@ -29,6 +33,7 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
         "drift": _judge_drift(runtime, features, promotion, version),
         "performance": _judge_performance(runtime, partition, promotion, version),
         "shadows": judge_shadows(runtime, partition),
+        **explain(runtime, features, promotion, version),
     }
 
 
@@ -76,6 +81,7 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     from incumbent.classes import score_names
     from incumbent.features.profile import Profile, profile
     from incumbent.monitor import DriftVerdict, drift_verdict
+    from incumbent.monitor.diversity import output_diversity, with_diversity
 
     store, partition = runtime.store, features.partition
     name = drift_name(partition, store.predictions.part(partition), version.digest)
@@ -85,16 +91,19 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     scores = predictions_of(store.predictions.read([partition], [predicted(version)]), version)
     batch = _feature_profile(runtime, version.definition, features)
     batch = Profile({**batch.columns, **profile(_score_columns(scores, version), names).columns})
+    reference = _reference(runtime, version)
     verdict = drift_verdict(
-        partition, promotion.generation, version.digest, batch, _reference(runtime, version), version.importance,
-        runtime.model.monitor, names,
+        partition, promotion.generation, version.digest, batch, reference, version.importance, runtime.model.monitor,
+        names,
     )  # fmt: skip
+    now, *past = ({name: each.columns[name].counts for name in names} for each in (batch, *reference))
+    verdict = with_diversity(verdict, output_diversity(now, past))
     store.records.put(name, verdict)
     return verdict.sentence
 
 
 def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:
-    from incumbent.monitor import PerformanceVerdict, metric_rows
+    from incumbent.monitor import PerformanceVerdict
 
     store = runtime.store
     outcomes = store.outcomes(runtime.model.outcome_source).part(partition)
@@ -103,10 +112,7 @@ def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, v
     name = performance_name(partition, store.predictions.part(partition), outcomes)
     if not store.records.has(VERDICTS, name):
         store.records.put(name, _performance(runtime, partition, promotion, version))
-    verdict = store.records.get(PerformanceVerdict, name)
-    if verdict.judged:
-        store.metrics.replace(partition, metric_rows(verdict))
-    return verdict.sentence
+    return store.records.get(PerformanceVerdict, name).sentence
 
 
 def _performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> PerformanceVerdict:

@@ -77,11 +77,16 @@ def why_unclaimed(runtime: Runtime, partition: str) -> str:
 
 
 def build_features(runtime: Runtime, partition: str) -> FeatureBuild:
-    """Build a partition's features under the definition that serves."""
+    """Build a partition's features under the definition that serves; of one that is held, the diagnosis is recorded."""
     from incumbent.features.build import build, serving_definition
 
     serving = serving_definition(runtime.store, lambda: _folder_definition(runtime))
-    return build(runtime.store, runtime.model, serving, partition)
+    built = build(runtime.store, runtime.model, serving, partition)
+    if built.hold is not None:
+        from incumbent_airflow.diagnosing import diagnose_hold
+
+        diagnose_hold(runtime, built.hold)
+    return built
 
 
 def build_challenger_features(runtime: Runtime, partition: str) -> str:

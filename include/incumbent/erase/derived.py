@@ -16,7 +16,14 @@ from incumbent.features.inputs import PINS, PROFILES, Inputs, inputs_of, pin_nam
 from incumbent.records import Hold, ModelVersion, Part
 from incumbent.store import ModelStore
 from incumbent.store.removals import chain, kept
-from incumbent.verdict_names import VERDICTS, drift_name, performance_name
+from incumbent.verdict_names import (
+    DIAGNOSES,
+    ESTIMATES,
+    VERDICTS,
+    diagnosis_name,
+    drift_name,
+    performance_name,
+)
 
 INPUTS = "inputs/"
 
@@ -98,10 +105,17 @@ def _verdicts(store: ModelStore, model: Model) -> None:
     versions = store.records.names(ModelVersion.kind)
     for key, part in store.predictions.parts().items():
         left = kept(store.records, store.predictions.name, part)
-        pairs = [(drift_name(key, part, version), drift_name(key, left, version)) for version in versions]
+        drift = [(drift_name(key, part, version), drift_name(key, left, version)) for version in versions]
+        performance = [("", "")]
         if key in truths:
             truth = kept(store.records, outcomes.name, truths[key])
-            pairs.append((performance_name(key, part, truths[key]), performance_name(key, left, truth)))
-        for old, new in pairs:
-            if old != new and store.records.has(VERDICTS, old):
-                store.records.claim(VERDICTS, new, store.records.get_plain(VERDICTS, old))
+            performance.append((performance_name(key, part, truths[key]), performance_name(key, left, truth)))
+        pairs = [(VERDICTS, *pair) for pair in (*drift, *performance[1:])] + [(ESTIMATES, *pair) for pair in drift]
+        pairs += [
+            (DIAGNOSES, diagnosis_name(key, old, was), diagnosis_name(key, new, now))
+            for old, new in drift
+            for was, now in performance
+        ]
+        for kind, old, new in pairs:
+            if old != new and store.records.has(kind, old):
+                store.records.claim(kind, new, store.records.get_plain(kind, old))

@@ -9,7 +9,7 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from incumbent.config import Label, Model
+from incumbent.config import LOCAL_DATE, Label, Model
 from incumbent.features.build import rows_beside
 from incumbent.features.compute import open_duckdb, quoted
 from incumbent.features.labels import check_classes, label_query, told_of_label, two_labels
@@ -114,6 +114,17 @@ def join_labels(model: Model, rows: pa.Table, labels: pa.Table) -> pa.Table:
             f"FROM rows JOIN labels USING ({quoted(model.keys)}) ORDER BY {quoted(model.keys)}"
         )
         return connection.sql(query).to_arrow_table()
+    finally:
+        connection.close()
+
+
+def with_local_date(model: Model, rows: pa.Table) -> pa.Table:
+    """Return rows with `local_date`, the day of their time in the model's zone, in their order."""
+    connection = open_duckdb()
+    try:
+        connection.register("rows", rows.select([model.time]))  # a projection keeps the order
+        query = f"SELECT ({quoted([model.time])} AT TIME ZONE '{model.timezone}')::DATE AS day FROM rows"
+        return rows.append_column(LOCAL_DATE, connection.sql(query).to_arrow_table()["day"])
     finally:
         connection.close()
 

@@ -22,6 +22,8 @@ class DriftVerdict(Record):
         score: Effect, p-value and threshold of the score's test; of several classes also the `column` that it is of.
         features: The features that alarm, most important first, with effect and importance.
         sentence: The verdict for a person.
+        diversity: Whether the outputs have collapsed to few values, see `incumbent.monitor.diversity`; empty if nobody
+            asked.
     """
 
     kind: ClassVar[str] = "verdicts"
@@ -34,6 +36,7 @@ class DriftVerdict(Record):
     score: Mapping[str, Any]
     features: tuple[Mapping[str, Any], ...]
     sentence: str
+    diversity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from incumbent.store.check_training import (
     check_trial,
     check_version,
 )
-from incumbent.store.check_verdicts import check_baseline, check_reference, check_verdict
+from incumbent.store.check_verdicts import check_baseline, check_diagnosis, check_reference, check_verdict
 from incumbent.store.check_walk import Walk
 from incumbent.store.removals import Removal
 from incumbent.store.violation import Violation, guarded
@@ -41,9 +41,12 @@ CANONICAL = "a record is canonical JSON"
 KINDS: Mapping[str, Check] = {
     "baselines": check_baseline,
     "decisions": check_decision,
+    "diagnoses": check_diagnosis,
     "erasures": check_erasure,
+    "estimates": check_verdict,
     "pins": check_pin,
     "profiles": check_profile,
+    "recalibrations": check_baseline,
     "references": check_reference,
     "verdicts": check_verdict,
     GateReport.kind: check_gate_report,

@@ -20,6 +20,12 @@ def check_verdict(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
         yield Violation(THERE, where, f"no predictions of {partition}")
 
 
+def check_diagnosis(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a diagnosis: those of a verdict; a batch that was held has no predictions."""
+    if not where.rpartition("/")[2].startswith("hold-"):
+        yield from check_verdict(walk, where, plain)
+
+
 def check_reference(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield the violations of a version's reference: the version, and a profile of each training partition."""
     yield from walk.record(ModelVersion.kind, where.split("/", 1)[1], where)

@@ -1,0 +1,332 @@
+"""What MONITOR says beyond its verdicts: an estimate before outcomes are in, and why a batch alarms.
+
+Only after an alarm rows are looked at again, and then a sample of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from incumbent.verdict_names import (
+    DIAGNOSES,
+    ESTIMATES,
+    VERDICTS,
+    diagnosis_name,
+    drift_name,
+    performance_name,
+)
+from incumbent_airflow.judging import _baseline, _training_parts, predicted, predictions_of
+from incumbent_airflow.runtime import Runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from incumbent.diagnosis import Diagnosis
+    from incumbent.monitor.domain import Domain
+    from incumbent.monitor.estimate import Estimate, Known, Recalibration
+    from incumbent.records import Hold, ModelVersion, Part, Promotion
+
+    Floats = npt.NDArray[np.float64]
+
+RECALIBRATIONS = "recalibrations"
+SAMPLE = 50_000  # rows of each side that are looked at again
+ESTIMATED = 200_000  # predictions that an estimate is made from
+SEED = 7
+LOSS, CODE = "#loss", "#code"  # no feature has such a name
+
+
+def diagnosis(runtime: Runtime, partition: str, version: str) -> dict[str, Any] | None:
+    """Return the diagnosis of what the tables hold now, as recorded; None if there is none.
+
+    Args:
+        runtime: The model.
+        partition: Partition key.
+        version: Version digest of the champion that scored it.
+    """
+    records = runtime.store.records
+    name = diagnosis_name(partition, *_names(runtime, partition, version))
+    return records.get_plain(DIAGNOSES, name) if records.has(DIAGNOSES, name) else None
+
+
+def diagnose_hold(runtime: Runtime, hold: Hold) -> str:
+    """Record that a batch was held for its data, so that a page about causes misses none; return the sentence."""
+    from incumbent.diagnosis import Evidence, diagnose
+    from incumbent.records import digest_of
+
+    champion = runtime.store.champion()
+    found = diagnose(
+        Evidence(
+            hold.partition, champion.generation if champion else 0, champion.version if champion else "", 0,
+            integrity=tuple(hold.findings),
+        )
+    )  # fmt: skip
+    name = f"{hold.partition}/hold-{digest_of([hold.batch_digest, hold.definition])[:16]}"
+    runtime.store.records.claim(DIAGNOSES, name, found.to_json())
+    return found.sentence
+
+
+def explain(runtime: Runtime, features: Part, promotion: Promotion, version: ModelVersion) -> dict[str, str]:
+    """Record an estimate of a judged partition and why it alarms, and write its metrics; return the sentences.
+
+    Args:
+        runtime: The model.
+        features: What it was scored from.
+        promotion: Generation that scored it.
+        version: Its version.
+    """
+    from incumbent.diagnosis import Diagnosis
+    from incumbent.monitor.estimate import Estimate
+
+    records, partition = runtime.store.records, features.partition
+    drift, performance = _names(runtime, partition, version.digest)
+    if not records.has(ESTIMATES, drift):
+        verdict = records.get_plain(VERDICTS, drift)
+        records.claim(ESTIMATES, drift, _estimate(runtime, features, promotion, version, verdict).to_json())
+    name = diagnosis_name(partition, drift, performance)
+    if not records.has(DIAGNOSES, name):
+        records.claim(DIAGNOSES, name, _diagnosis(runtime, features, promotion, version).to_json())
+    _write_metrics(runtime, partition, drift, performance)
+    return {
+        "estimate": records.get(Estimate, drift).sentence,
+        "diagnosis": records.get(Diagnosis, name).sentence,
+    }
+
+
+def _write_metrics(runtime: Runtime, partition: str, drift: str, performance: str) -> None:
+    """Put all that is on record of a partition's quality into the table, in one commit."""
+    import pyarrow as pa
+
+    from incumbent.monitor import PerformanceVerdict, metric_rows
+    from incumbent.monitor.estimate import Estimate, estimate_rows
+
+    records = runtime.store.records
+    rows = [estimate_rows(records.get(Estimate, drift))]
+    if performance and (verdict := records.get(PerformanceVerdict, performance)).judged:
+        rows.insert(0, metric_rows(verdict))
+    found = pa.concat_tables(rows)
+    if found.num_rows:
+        runtime.store.metrics.replace(partition, found)
+
+
+def _names(runtime: Runtime, partition: str, version: str) -> tuple[str, str]:
+    """Return the names of the verdicts about what the tables hold now; of performance empty while there is none."""
+    store = runtime.store
+    predictions = store.predictions.part(partition)
+    outcomes = store.outcomes(runtime.model.outcome_source).part(partition)
+    performance = performance_name(partition, predictions, outcomes) if outcomes else ""
+    is_there = performance and store.records.has(VERDICTS, performance)
+    return drift_name(partition, predictions, version), performance if is_there else ""
+
+
+def _diagnosis(runtime: Runtime, features: Part, promotion: Promotion, version: ModelVersion) -> Diagnosis:
+    from dataclasses import replace
+
+    from incumbent.diagnosis import MOVED, Evidence, diagnose
+    from incumbent.features.definition import stored_text
+    from incumbent.features.lineage import sources_of
+
+    store, partition = runtime.store, features.partition
+    drift, performance = _names(runtime, partition, version.digest)
+    said = {name: store.records.get_plain(VERDICTS, name) for name in (drift, performance) if name}
+    estimate = store.records.get_plain(ESTIMATES, drift) if store.records.has(ESTIMATES, drift) else {}
+    part = store.predictions.part(partition)
+    evidence = Evidence(
+        partition=partition,
+        generation=promotion.generation,
+        version=version.digest,
+        rows=part.rows if part else 0,
+        drift=said.get(drift, {}),
+        integrity=tuple(said.get(drift, {}).get("integrity", ())),
+        performance=said.get(performance, {}),
+        estimate=estimate if estimate.get("value") is not None else {},
+        sources=sources_of(stored_text(store, version.definition), version.features),
+    )
+    if evidence.judged:
+        gated = _baseline(runtime, promotion, version)
+        evidence = replace(evidence, reference={"value": gated["value"], "error": gated["error"]})
+        evidence = replace(evidence, labels=_label_facts(runtime, partition, version, gated))
+    if evidence.tier in MOVED:
+        domain, segments = _moved_inputs(runtime, features, version)
+        evidence = replace(evidence, domain=domain.finding, segments=tuple(segments))
+    if evidence.channels:
+        segments = _moved_losses(runtime, features, promotion, version)
+        evidence = replace(evidence, segments=(*evidence.segments, *segments))
+    return diagnose(evidence)
+
+
+def _label_facts(runtime: Runtime, partition: str, version: ModelVersion, gated: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    from incumbent.classes import aligned
+    from incumbent.evaluate.stage import cluster_codes
+    from incumbent.monitor.recentred import label_facts
+
+    model = runtime.model
+    rows = _labelled_predictions(runtime, partition, version)
+    codes, _ = cluster_codes(rows, model.evaluate.cluster)
+    scores, classes = predictions_of(rows, version), model.label.classes
+    said = aligned(scores, version.classes, classes) if classes else scores
+    return label_facts(model.task, np.asarray(rows["label"], dtype=np.float64), said, codes, gated)
+
+
+def _labelled_predictions(runtime: Runtime, partition: str, version: ModelVersion) -> pa.Table:
+    from incumbent.features.rows import join_labels, label_rows
+
+    store, model = runtime.store, runtime.model
+    predictions = store.predictions.read([partition], [*model.keys, model.time, predicted(version)])
+    return join_labels(model, predictions, label_rows(store, model, [partition]))
+
+
+def _moved_inputs(runtime: Runtime, features: Part, version: ModelVersion) -> tuple[Domain, list[dict[str, Any]]]:
+    """Return what tells the batch from the training rows, and the levels that it lies in."""
+    import pyarrow as pa
+
+    from incumbent.features.sample import sampled_rows
+    from incumbent.monitor.domain import tell_apart
+    from incumbent.monitor.segments import Side, moved_segments
+
+    store, names = runtime.store, list(version.features)
+    reference = sampled_rows(store, version.definition, _training_parts(runtime, version), names, SAMPLE, SEED)
+    batch = sampled_rows(store, version.definition, [features], names, SAMPLE, SEED)
+    domain = tell_apart(reference, batch, names, 2 * SAMPLE, SEED)
+    if domain.finding["state"] != "told apart":
+        return domain, []
+    before = Side(reference.take(pa.array(domain.reference_rows)), domain.reference_scores)
+    after = Side(batch.take(pa.array(domain.batch_rows)), domain.batch_scores)
+    return domain, [{**found, "by": "inputs"} for found in moved_segments(before, after, names)]
+
+
+def _moved_losses(
+    runtime: Runtime, features: Part, promotion: Promotion, version: ModelVersion
+) -> list[dict[str, Any]]:
+    """Return the levels in which the champion's losses moved against its gate rows."""
+    import numpy as np
+    import pyarrow as pa
+
+    from incumbent.classes import aligned
+    from incumbent.evaluate.stage import cluster_codes
+    from incumbent.features.sample import sampled_rows
+    from incumbent.monitor.segments import Side, moved_segments
+
+    store, model, names = runtime.store, runtime.model, list(version.features)
+    labelled = _labelled_predictions(runtime, features.partition, version)
+    said, classes = predictions_of(labelled, version), model.label.classes
+    losses = _losses(model.task, labelled, aligned(said, version.classes, classes) if classes else said)
+    beside = labelled.select(model.keys).append_column(LOSS, pa.array(losses))
+    codes, _ = cluster_codes(labelled, model.evaluate.cluster)
+    beside = beside if codes is None else beside.append_column(CODE, pa.array(codes))
+    rows = sampled_rows(store, version.definition, [features], [*model.keys, *names], SAMPLE, SEED)
+    batch = beside.join(rows, list(model.keys), join_type="inner")
+    known, scores = _gate_rows(runtime, promotion, version)
+    before = Side(known, _losses(model.task, known, scores), cluster_codes(known, model.evaluate.cluster)[0])
+    after = Side(batch, np.asarray(batch[LOSS]), None if codes is None else np.asarray(batch[CODE]))
+    return [{**found, "by": "losses"} for found in moved_segments(before, after, names)]
+
+
+def _losses(task: str, rows: pa.Table, scores: Floats) -> Floats:
+    import numpy as np
+
+    from incumbent.stats import class_losses
+
+    labels = np.asarray(rows["label"], dtype=np.float64)
+    if task == "regression":
+        return np.square(labels - scores)
+    return class_losses(labels, scores if scores.ndim == 2 else np.column_stack([1 - scores, scores]))
+
+
+def _estimate(
+    runtime: Runtime, features: Part, promotion: Promotion, version: ModelVersion, drift: dict[str, Any]
+) -> Estimate:
+    import numpy as np
+    import pyarrow as pa
+
+    from incumbent.diagnosis import MOVED
+    from incumbent.evaluate.stage import cluster_codes
+    from incumbent.features.rows import with_local_date
+    from incumbent.monitor.estimate import estimate
+
+    store, model, partition = runtime.store, runtime.model, features.partition
+    predictions = store.predictions.read([partition], [*model.keys, model.time, predicted(version)])
+    if predictions.num_rows > ESTIMATED:
+        chosen = np.random.default_rng(SEED).choice(predictions.num_rows, ESTIMATED, replace=False)
+        predictions = predictions.take(pa.array(np.sort(chosen)))
+    codes, _ = cluster_codes(with_local_date(model, predictions), model.evaluate.cluster)
+    moved = drift.get("tier") in MOVED
+    return estimate(
+        partition, promotion.generation, version.digest, model.task, predictions_of(predictions, version),
+        _recalibration(runtime, features if moved else None, promotion, version),
+        _baseline(runtime, promotion, version), codes, quarantined=drift.get("tier") == "quarantine",
+    )  # fmt: skip
+
+
+def _recalibration(runtime: Runtime, moved: Part | None, promotion: Promotion, version: ModelVersion) -> Recalibration:
+    """Return how the champion's probabilities are corrected; that of rows that did not move is kept once made.
+
+    Args:
+        runtime: The model.
+        moved: Features of a batch that the gate rows are to look like; None for the gate rows as they are.
+        promotion: Generation that scored it.
+        version: Its version.
+    """
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from incumbent.monitor.estimate import Known, Recalibration, recalibrate
+
+    records, task = runtime.store.records, runtime.model.task
+    if task == "regression":
+        return recalibrate(task, Known(np.empty(0), np.empty(0)))
+    if moved is not None:
+        return recalibrate(task, _known(runtime, moved, promotion, version))
+    if not records.has(RECALIBRATIONS, promotion.gate_report):
+        made = recalibrate(task, _known(runtime, None, promotion, version))
+        records.claim(RECALIBRATIONS, promotion.gate_report, asdict(made))
+    return Recalibration.from_plain(records.get_plain(RECALIBRATIONS, promotion.gate_report))
+
+
+def _known(runtime: Runtime, moved: Part | None, promotion: Promotion, version: ModelVersion) -> Known:
+    """Return the champion's gate rows, weighted by how much they look like a batch that moved."""
+    import numpy as np
+
+    from incumbent.evaluate.stage import cluster_codes
+    from incumbent.features.sample import sampled_rows
+    from incumbent.monitor.domain import tell_apart
+    from incumbent.monitor.estimate import Known
+
+    rows, scores = _gate_rows(runtime, promotion, version)
+    labels = np.asarray(rows["label"], dtype=np.float64)
+    codes, _ = cluster_codes(rows, runtime.model.evaluate.cluster)
+    if moved is None:
+        return Known(labels, scores, codes)
+    names = list(version.features)
+    batch = sampled_rows(runtime.store, version.definition, [moved], names, SAMPLE, SEED)
+    domain = tell_apart(rows, batch, names, 2 * SAMPLE, SEED)
+    if domain.finding["state"] != "told apart":
+        return Known(labels, scores, codes)
+    at = domain.reference_rows
+    return Known(labels[at], scores[at], None if codes is None else codes[at], domain.weights)
+
+
+def _gate_rows(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> tuple[pa.Table, Floats]:
+    """Return a sample of the rows that the champion was gated on, with labels, and what it predicts for them."""
+    from datetime import date
+
+    import numpy as np
+    import pyarrow as pa
+
+    from incumbent.estimators import predictor
+    from incumbent.features.rows import as_kept, labelled_rows
+    from incumbent.records import GateReport, Snapshot
+
+    store, model = runtime.store, runtime.model
+    report = store.records.get(GateReport, promotion.gate_report)
+    snapshot = as_kept(store, model, store.records.get(Snapshot, report.snapshot))
+    first, until = date.fromisoformat(snapshot.gate_from), date.fromisoformat(snapshot.gate_until)
+    rows = labelled_rows(store, model, snapshot, first, until, version.definition)
+    if rows.num_rows > SAMPLE:
+        chosen = np.random.default_rng(SEED).choice(rows.num_rows, SAMPLE, replace=False)
+        rows = rows.take(pa.array(np.sort(chosen)))
+    return rows, np.asarray(predictor(store)(version, rows), dtype=np.float64)

@@ -1,0 +1,181 @@
+"""MONITOR says why a batch alarms: for three worlds that change in three ways, and for one that is held."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_training import small_model, small_settings
+
+from incumbent.config import Model, ModelFolder
+from incumbent.erase import erase
+from incumbent.estimators import predictor
+from incumbent.features.rows import with_local_date
+from incumbent.features.sample import sampled_rows
+from incumbent.partitions import Grain, end_of, start_of
+from incumbent.records import ModelVersion
+from incumbent.retrain.requests import open_request
+from incumbent.score import score
+from incumbent.store.check import check_model
+from incumbent_airflow import stages, training
+from incumbent_airflow.diagnosing import diagnosis
+from incumbent_airflow.judging import judge
+from incumbent_airflow.runtime import Runtime
+
+pytestmark = pytest.mark.unit
+ROWS = 6000
+SQL = 'SELECT "row", "at", x, y, kind FROM batch'
+CONTRACT = """
+sources:
+  events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}}}
+  truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
+"""
+JANUARY, FEBRUARY = "2020-01", "2020-02"
+WITHOUT_RECORDS = "accepted rows are named by the record of their delivery"
+
+
+def clustered() -> Model:
+    plain = small_model(rounds=40, params={"max_depth": 3}).model_dump(mode="json")
+    return Model.model_validate({**plain, "evaluate": {"cluster": ["local_date"]}, "timezone": "America/New_York"})
+
+
+def deliver(runtime: Runtime, key: str, cause: str = "", outcomes: bool = True) -> None:
+    rng = np.random.default_rng(int(key[-2:]))
+    x, y = rng.normal(size=(2, ROWS))
+    kind = rng.choice(["a", "b", "c", "d"], ROWS)
+    if cause == "moved":
+        x = 0.3 * x + 1.0
+    weight = -0.2 if cause == "concept" else 1.5
+    late = rng.random(ROWS) < 1 / (1 + np.exp(-(weight * x - y + (kind == "c") - 1)))
+    if cause == "kind b":
+        x, y = np.where(kind == "b", x + 3, x), np.where(kind == "b", y - 3, y)
+    if cause == "unit":
+        x = x * 1000
+    start, end = start_of(key, Grain.MONTH), end_of(key, Grain.MONTH)
+    first, length = np.datetime64(start.replace(tzinfo=None), "us"), np.timedelta64(end - start)
+    at = pa.array(first + np.arange(ROWS) * (length // ROWS)).cast(pa.timestamp("us", "UTC"))
+    row = np.arange(ROWS) + 10_000 * int(key[-2:])
+    runtime.store.batches("events").replace(
+        key, pa.table({"row": row, "at": at, "x": x, "y": y, "kind": kind.tolist()})
+    )
+    if outcomes:
+        runtime.store.outcomes("truth").replace(key, pa.table({"row": row, "late": late}))
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "features.sql").write_text(SQL)
+    (folder / "contract.yaml").write_text(CONTRACT)
+    runtime = Runtime(ModelFolder(path=folder, model=clustered()), small_settings(tmp_path))
+    deliver(runtime, JANUARY)
+    assert stages.build_features(runtime, JANUARY).part is not None
+    request = open_request(runtime.store, JANUARY, "cold_start", {}, degraded=False, message="the first")[0].id
+    stages.take_snapshot(runtime, request)
+    training.begin_training(runtime, request)
+    stages.evaluate_candidate(runtime, request)
+    assert stages.promote_candidate(runtime, request, None)["kind"] == "promoted"
+    return runtime
+
+
+def monitored(runtime: Runtime, cause: str, outcomes: bool = True) -> dict[str, Any]:
+    deliver(runtime, FEBRUARY, cause, outcomes)
+    assert stages.build_features(runtime, FEBRUARY).part is not None
+    assert score(runtime.store, runtime.model, FEBRUARY, predictor(runtime.store)).changed
+    return judge(runtime, FEBRUARY)
+
+
+def recorded(runtime: Runtime) -> dict[str, Any]:
+    champion = runtime.store.champion()
+    assert champion is not None
+    found = diagnosis(runtime, FEBRUARY, champion.version)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cause", "outcomes", "expected"),
+    [
+        ("", True, "none"),
+        ("", False, "none"),
+        ("moved", False, "covariate_shift"),
+        ("concept", True, "concept_drift"),
+        ("kind b", False, "upstream_change"),
+    ],
+)
+def test_the_cause_is_recorded_and_said(runtime: Runtime, cause: str, outcomes: bool, expected: str) -> None:
+    said = monitored(runtime, cause, outcomes)
+    found = recorded(runtime)
+    assert found["cause"] == expected, found["sentence"]
+    assert said["diagnosis"] == found["sentence"]
+    assert judge(runtime, FEBRUARY) == said, "again, it says the same"
+    assert {each.promise for each in check_model(runtime.store)} <= {WITHOUT_RECORDS}
+    if cause == "concept":
+        assert any(each["by"] == "losses" and each["column"] == "x" for each in found["segments"])
+    if cause == "kind b":
+        assert (found["segments"][0]["column"], found["segments"][0]["level"]) == ("kind", "b")
+        assert [column["sources"] for column in found["columns"]][:2] == [["batch"], ["batch"]]
+
+
+def test_the_estimate_is_among_the_metrics_before_and_after_outcomes_are_in(runtime: Runtime) -> None:
+    said = monitored(runtime, "", outcomes=False)
+    assert "auc is probably 0." in said["estimate"]
+
+    def metrics() -> dict[str, float]:
+        rows = runtime.store.metrics.read([FEBRUARY]).to_pylist()
+        return {row["metric"]: row["value"] for row in rows}
+
+    before = metrics()
+    assert list(before) == ["estimated_auc"]
+    deliver(runtime, FEBRUARY)
+    judge(runtime, FEBRUARY)
+    after = metrics()
+    assert set(after) == {"auc", "trivial_auc", "estimated_auc"}
+    assert after["estimated_auc"] == before["estimated_auc"] == pytest.approx(after["auc"], abs=0.03)
+    version = runtime.store.metrics.log.newest()
+    judge(runtime, FEBRUARY)
+    assert runtime.store.metrics.log.newest() == version, "nothing is committed twice"
+
+
+def test_a_batch_that_is_held_has_a_diagnosis_too(runtime: Runtime) -> None:
+    deliver(runtime, FEBRUARY, "unit")
+    assert stages.build_features(runtime, FEBRUARY).hold is not None
+    (name,) = runtime.store.records.names("diagnoses", f"{FEBRUARY}/")
+    found = runtime.store.records.get_plain("diagnoses", name)
+    assert (found["cause"], found["notify"], found["generation"]) == ("bad_data", "data owner", 1)
+    assert stages.build_features(runtime, FEBRUARY).hold is not None, "again"
+    assert {each.promise for each in check_model(runtime.store)} <= {WITHOUT_RECORDS}
+
+
+def test_an_erasure_leaves_the_diagnosis_and_the_estimate(runtime: Runtime) -> None:
+    monitored(runtime, "")
+    before = recorded(runtime)
+    erase(runtime.store, runtime.model, runtime.folder.contract_path, ["row=20000"], "asked for")
+    assert recorded(runtime) == before
+    assert judge(runtime, FEBRUARY)["diagnosis"] == before["sentence"]
+
+
+def test_a_sample_is_of_equal_chances_and_the_same_again(runtime: Runtime) -> None:
+    store = runtime.store
+    champion = store.champion()
+    assert champion is not None
+    version = store.records.get(ModelVersion, champion.version)
+    parts = [store.features(version.definition).part(JANUARY)] * 2
+    found = sampled_rows(store, version.definition, parts, ["row", "gone"], 1000)  # type: ignore[arg-type]
+    assert found.column_names == ["row"]
+    row = np.asarray(found["row"])
+    assert 3000 - 4 * 65 < np.mean(row - 10_000) < 3000 + 4 * 65
+    assert len(row) == 1000
+    assert found.equals(sampled_rows(store, version.definition, parts, ["row"], 1000))  # type: ignore[arg-type]
+    assert sampled_rows(store, version.definition, parts, ["row"], 12_000).num_rows == 12_000  # type: ignore[arg-type]
+    assert sampled_rows(store, version.definition, parts, ["row"], 10**9).num_rows == 12_000  # type: ignore[arg-type]
+
+
+def test_a_day_is_that_of_the_models_zone(runtime: Runtime) -> None:
+    times = pa.array(np.array(["2020-01-02T03:00", "2020-01-02T06:00"], "datetime64[us]")).cast(
+        pa.timestamp("us", "UTC")
+    )
+    days = with_local_date(runtime.model, pa.table({"at": times}))["local_date"]
+    assert [str(day) for day in days.to_pylist()] == ["2020-01-01", "2020-01-02"]
