@@ -34,6 +34,7 @@ SECTIONS = {
     "gates.cost": config.Cost,
     "gates.behaviour": config.Behaviour,
     "gates.behaviour.change": config.Change,
+    "gates.kpi.NAME": config.Guard,
     "integrity": config.Integrity,
     "monitor": config.Monitor,
     "retrain": config.Retrain,

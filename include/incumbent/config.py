@@ -173,6 +173,24 @@ class Evaluate(Strict):
     cluster: tuple[str, ...] = ()
 
 
+class Guard(Strict):
+    """How far a KPI of kpi.sql may be behind the champion's, in its own unit; see docs/kpi.md.
+
+    Attributes:
+        max_decrease: Of a KPI that should be large: by how much it may be smaller.
+        max_increase: Of a KPI that should be small: by how much it may be larger.
+    """
+
+    max_decrease: float | None = Field(None, ge=0, allow_inf_nan=False)
+    max_increase: float | None = Field(None, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _is_one_side(self) -> Guard:
+        if (self.max_decrease is None) == (self.max_increase is None):
+            raise ValueError("a KPI has one of `max_decrease` and `max_increase`")
+        return self
+
+
 class Fairness(Strict):
     """A gap between groups of rows that must not be too large.
 
@@ -297,6 +315,7 @@ class Gates(Strict):
             machine of the task; no limit when absent.
         behaviour: Tests of what the candidate says of changed rows; see `gates.behaviour`.
         allow_leaks: Features that a person vouches for: they pass the gate against leaks whatever it finds.
+        kpi: KPI of kpi.sql to how far it may be behind the champion's.
     """
 
     alpha: float = Field(0.01, gt=0, lt=0.5)
@@ -318,6 +337,7 @@ class Gates(Strict):
     max_ms_per_1000_rows: float | None = Field(None, gt=0)
     behaviour: tuple[Behaviour, ...] = ()
     allow_leaks: tuple[str, ...] = ()
+    kpi: dict[str, Guard] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Gates:
@@ -840,6 +860,12 @@ class ModelFolder(Strict):
     def features_sql(self) -> str:
         """Text of `features.sql`."""
         return read_text(self.path / "features.sql")
+
+    @property
+    def kpi_sql(self) -> str:
+        """Text of `kpi.sql`; empty without one."""
+        path = self.path / "kpi.sql"
+        return read_text(path) if path.exists() else ""
 
     @property
     def definition_text(self) -> str:

@@ -100,11 +100,13 @@ def _write_metrics(runtime: Runtime, partition: str, drift: str, performance: st
 
     from incumbent.monitor import PerformanceVerdict, metric_rows
     from incumbent.monitor.estimate import Estimate, estimate_rows
+    from incumbent_airflow.measuring import kpi_metrics, measure
 
     records = runtime.store.records
     rows = [estimate_rows(records.get(Estimate, drift))]
     if performance and (verdict := records.get(PerformanceVerdict, performance)).judged:
-        rows.insert(0, metric_rows(verdict))
+        plain = records.get_plain(VERDICTS, performance)
+        rows += [metric_rows(verdict), kpi_metrics(measure(runtime, partition, plain, performance), plain)]
     found = pa.concat_tables(rows)
     if found.num_rows:
         runtime.store.metrics.replace(partition, found)

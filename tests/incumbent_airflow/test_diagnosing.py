@@ -139,6 +139,44 @@ def test_the_estimate_is_among_the_metrics_before_and_after_outcomes_are_in(runt
     assert runtime.store.metrics.log.newest() == version, "nothing is committed twice"
 
 
+def test_kpis_are_written_when_outcomes_are_in_and_again_when_their_sql_changes(runtime: Runtime) -> None:
+    file = runtime.folder.path / "kpi.sql"
+    file.write_text('SELECT "row", prediction > 0.5 AS warned, prediction > 0.5 AND late AS found FROM rows')
+    monitored(runtime, "", outcomes=False)
+    assert runtime.store.records.names("kpis") == [], "nothing is known yet"
+    deliver(runtime, FEBRUARY)
+    judge(runtime, FEBRUARY)
+
+    def metrics() -> dict[str, tuple[float, float]]:
+        rows = runtime.store.metrics.read([FEBRUARY]).to_pylist()
+        return {row["metric"]: (row["value"], row["error"]) for row in rows}
+
+    found = metrics()
+    said = np.asarray(runtime.store.predictions.read([FEBRUARY])["prediction"])
+    assert found["kpi_warned"][0] == pytest.approx(np.mean(said > 0.5))
+    assert 0 < found["kpi_found"][0] < found["kpi_warned"][0]
+    assert 0 < found["kpi_warned"][1] < 0.05
+    (name,) = runtime.store.records.names("kpis")
+    record = runtime.store.records.get_plain("kpis", name)
+    assert runtime.store.objects.get(record["definition"]) == file.read_bytes()
+    assert record["values"][0]["clusters"] == 30, "days in New York"
+    file.write_text('SELECT "row", 1 AS one FROM rows')
+    judge(runtime, FEBRUARY)
+    assert metrics()["kpi_one"] == (1.0, 0.0)
+    assert "kpi_warned" not in metrics()
+    assert len(runtime.store.records.names("kpis")) == 2
+    assert {each.promise for each in check_model(runtime.store)} <= {WITHOUT_RECORDS}
+
+
+def test_kpis_that_cannot_be_computed_stop_no_verdict(runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+    (runtime.folder.path / "kpi.sql").write_text('SELECT "row", gone AS p FROM rows')
+    said = monitored(runtime, "")
+    assert said["performance"].startswith("2020-02: auc")
+    assert "the KPIs are refused" in caplog.text
+    assert "gone" in caplog.text
+    assert runtime.store.records.names("kpis") == []
+
+
 def test_a_batch_that_is_held_has_a_diagnosis_too(runtime: Runtime) -> None:
     deliver(runtime, FEBRUARY, "unit")
     assert stages.build_features(runtime, FEBRUARY).hold is not None

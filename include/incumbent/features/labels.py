@@ -15,7 +15,7 @@ from incumbent.sensitive import MASK, quotable
 SHOWN = 5
 
 
-def label_query(model: Model, outcomes: str) -> str:
+def label_query(model: Model, outcomes: str, columns: Sequence[str] = ()) -> str:
     """Return the query of keys and `label` (DOUBLE) of the outcomes that have a label.
 
     A class is its position among the model's classes; see `check_classes` for what is none of them.
@@ -23,12 +23,13 @@ def label_query(model: Model, outcomes: str) -> str:
     Args:
         model: Its `label.sql`, `label.where` and `label.classes` say what the truth is.
         outcomes: A table, a view, or a query in brackets.
+        columns: Columns of the outcomes that come before the label; the keys if there are none.
     """
     label = model.label.sql
     if classes := model.label.classes:
         label = f"list_position([{', '.join(map(literal, classes))}], ({label})::VARCHAR) - 1"
     return (
-        f"SELECT * FROM (SELECT {quoted(model.keys)}, ({label})::DOUBLE AS label "
+        f"SELECT * FROM (SELECT {quoted(list(columns or model.keys))}, ({label})::DOUBLE AS label "
         f"FROM {outcomes} WHERE {model.label.where}) WHERE label IS NOT NULL"
     )
 

@@ -6,7 +6,7 @@ surely wrong is refused; what cannot be shown to be right is a warning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from incumbent.config import Model
@@ -74,7 +74,7 @@ def lint(sql: str, model: Model) -> Verdict:
     except NoSelect as error:
         return Verdict((Finding(1, f"it is not one SELECT: {' '.join(str(error).split())[:300]}", SELECT_ONE),), ())
     refused = [finding for rule in RULES for finding in rule(syntax)]
-    refused += _tables(syntax, model)
+    refused += tables(syntax, {"batch", *(name.lower() for name in model.context_sources)})
     refused += [Finding(*found) for found in joins_on_the_future(syntax, model)]
     return Verdict(
         tuple(sorted(dict.fromkeys(refused), key=lambda finding: finding.line)),
@@ -204,9 +204,8 @@ def _line_of_query(syntax: Syntax, query: Node) -> int:
 RULES: tuple[Callable[[Syntax], Iterator[Finding]], ...] = (_chance, _aggregates_without_order, _cuts_without_order)
 
 
-def _tables(syntax: Syntax, model: Model) -> Iterator[Finding]:
-    """Find what is read besides the batch and the context sources."""
-    known = {"batch", *(name.lower() for name in model.context_sources)}
+def tables(syntax: Syntax, known: Collection[str]) -> Iterator[Finding]:
+    """Find what is read besides some tables, named in small letters."""
     named = {entry["key"].lower() for node in walk(syntax.root) for entry in (node.get("cte_map") or {}).get("map", ())}
     advice = f"read only {', '.join(sorted(known))}"
     for node in walk(syntax.root):
@@ -214,8 +213,8 @@ def _tables(syntax: Syntax, model: Model) -> Iterator[Finding]:
         if kind == "BASE_TABLE":
             name = str(node["table_name"])
             is_elsewhere = bool(node["schema_name"] or node["catalog_name"])
-            if is_elsewhere or name.lower() not in known | named:
-                what = f"it reads {name}, which is no source that features may look at"
+            if is_elsewhere or name.lower() not in {*known, *named}:
+                what = f"it reads {name}, which is nothing that it may look at"
                 yield Finding(syntax.line(node), what, advice)
         elif kind == "TABLE_FUNCTION" and (name := _name(node["function"])) not in TABLE_FUNCTIONS:
             yield Finding(syntax.line(node), f"it reads {name}(…), which is no source of the model", advice)

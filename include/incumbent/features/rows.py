@@ -34,6 +34,26 @@ def label_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequ
     return _labels(model, _outcomes(store, model, partitions))
 
 
+def outcome_rows(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
+    """Return the outcomes that have a label, with all their columns, and `label`: of several classes its name.
+
+    Args:
+        store: The model's store.
+        model: Its configuration.
+        partitions: Outcome partition keys, or exact contents.
+
+    Raises:
+        ConfigError: As of `label_rows`.
+    """
+    outcomes = _outcomes(store, model, partitions)
+    others = [name for name in outcomes.column_names if name not in {*model.keys, "label", PARTITION}]
+    found = _labels(model, outcomes, [*model.keys, *others])
+    if not (classes := model.label.classes):
+        return found
+    names = pa.array(classes, pa.string()).take(found["label"].combine_chunks().cast(pa.int64()))
+    return found.set_column(found.column_names.index("label"), "label", names)
+
+
 def outcome_keys(store: ModelStore, model: Model, partitions: Sequence[str] | Sequence[Part]) -> pa.Table:
     """Return each key whose outcome is in once, labelled or not (a cancelled flight counts).
 
@@ -151,13 +171,13 @@ def _outcomes(store: ModelStore, model: Model, partitions: Sequence[str] | Seque
     return _read(store.outcomes(model.outcome_source), partitions)
 
 
-def _labels(model: Model, outcomes: pa.Table) -> pa.Table:
+def _labels(model: Model, outcomes: pa.Table, columns: Sequence[str] = ()) -> pa.Table:
     connection = open_duckdb()
     try:
         connection.register("outcomes", outcomes)
         with told_of_label(model, outcomes.column_names):
             check_classes(connection, model, "outcomes")
-            labels = connection.sql(label_query(model, "outcomes")).to_arrow_table()
+            labels = connection.sql(label_query(model, "outcomes", columns)).to_arrow_table()
             _check_keys(connection, model, labels)
         return labels
     finally:

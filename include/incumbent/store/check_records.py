@@ -31,7 +31,7 @@ from incumbent.store.check_training import (
     check_trial,
     check_version,
 )
-from incumbent.store.check_verdicts import check_baseline, check_diagnosis, check_reference, check_verdict
+from incumbent.store.check_verdicts import check_baseline, check_diagnosis, check_kpis, check_reference, check_verdict
 from incumbent.store.check_walk import Walk
 from incumbent.store.removals import Removal
 from incumbent.store.violation import Violation, guarded
@@ -44,6 +44,7 @@ KINDS: Mapping[str, Check] = {
     "diagnoses": check_diagnosis,
     "erasures": check_erasure,
     "estimates": check_verdict,
+    "kpis": check_kpis,
     "pins": check_pin,
     "profiles": check_profile,
     "recalibrations": check_baseline,

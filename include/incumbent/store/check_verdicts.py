@@ -26,6 +26,12 @@ def check_diagnosis(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterato
         yield from check_verdict(walk, where, plain)
 
 
+def check_kpis(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a partition's KPIs: those of a verdict, and the SQL that says what they are."""
+    yield from check_verdict(walk, where, plain)
+    yield from walk.object(plain["definition"], where, "the SQL")
+
+
 def check_reference(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield the violations of a version's reference: the version, and a profile of each training partition."""
     yield from walk.record(ModelVersion.kind, where.split("/", 1)[1], where)
