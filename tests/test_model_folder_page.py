@@ -37,6 +37,7 @@ SECTIONS = {
     "gates.kpi.NAME": config.Guard,
     "integrity": config.Integrity,
     "monitor": config.Monitor,
+    "monitor.evidently": config.EvidentlyEngine,
     "retrain": config.Retrain,
     "retrain.budget": config.Budget,
     "rollback": config.Rollback,

@@ -580,6 +580,24 @@ class Integrity(Strict):
     alpha: float = Field(0.0025, gt=0, lt=0.5)
 
 
+class EvidentlyEngine(Strict):
+    """Drift as Evidently's preset decides it; of use with `monitor.engine: evidently` only.
+
+    Attributes:
+        drift_share: Share of the columns that have to drift before the whole batch has.
+        rows: Rows of each sample.
+        num_method, cat_method: How numbers, and how categories are compared; Evidently chooses when absent.
+        num_threshold, cat_threshold: From which value on a column has drifted; the method's own when absent.
+    """
+
+    drift_share: float = Field(0.5, gt=0, le=1)
+    rows: int = Field(10_000, ge=100)
+    num_method: str | None = None
+    cat_method: str | None = None
+    num_threshold: float | None = Field(None, ge=0)
+    cat_threshold: float | None = Field(None, ge=0)
+
+
 class Monitor(Strict):
     """Drift and performance: what an alarm means.
 
@@ -590,6 +608,8 @@ class Monitor(Strict):
         report_rows: Rows of the sample that the Evidently report is drawn from.
         coverage: Share of predictions whose outcome must be in before performance is judged.
         alarm_z: Standardised change for the worse of ranking or calibration from which on a labelled alarm holds.
+        engine: Who decides about drift: `incumbent`, or `evidently` for a team that keeps what it has.
+        evidently: Parameters of that.
     """
 
     alpha: float = Field(0.01, gt=0, lt=0.5)
@@ -598,6 +618,8 @@ class Monitor(Strict):
     report_rows: int = Field(2000, ge=100)
     coverage: float = Field(0.95, gt=0, le=1)
     alarm_z: float = Field(3.6, gt=0)
+    engine: Literal["incumbent", "evidently"] = "incumbent"
+    evidently: EvidentlyEngine = EvidentlyEngine()
 
 
 class Budget(Strict):

@@ -27,7 +27,7 @@ MOVED = ("warning", *STRONG)
 MIN_ROWS = 30
 RANKING = {"rank", "ranking"}  # as a verdict and as the policy call it
 CALIBRATION = {"cal_high", "cal_low", "more than predicted", "less than predicted"}
-ALARM = 3.7  # standardised loss of one batch, as of `monitor.shewhart_limit`
+ALARM = 3.6  # standardised loss of one batch, as of `monitor.alarm_z`
 KEPT = 2.0  # errors by which a metric that is as before may lie below what it was
 SLOPE = 0.01  # below, a new intercept does not explain the misses
 MOST = 0.6  # share of a change that one level or one source has to explain
@@ -56,6 +56,7 @@ class Evidence:
         domain: What the domain classifier says; empty if it was not asked.
         segments: Levels that moved most, with `by`: `inputs` or `losses`.
         sources: Column to the sources that it is made of.
+        alarm_z: Standardised loss from which on a channel of one batch alarms.
         batch_source: Name by which a definition calls the population itself.
     """
 
@@ -73,6 +74,7 @@ class Evidence:
     domain: Mapping[str, Any] = field(default_factory=dict)
     segments: tuple[Mapping[str, Any], ...] = ()
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    alarm_z: float = ALARM
     batch_source: str = "batch"
 
     @property
@@ -92,7 +94,7 @@ class Evidence:
             return dict(self.alarms)
         z = self.performance.get("z") or {}
         said = {"rank": "ranking", "cal_high": "outcomes above the predictions", "cal_low": "outcomes below"}
-        return {name: f"{said.get(name, name)}: {loss:.1f} errors" for name, loss in z.items() if loss > ALARM}
+        return {name: f"{said.get(name, name)}: {loss:.1f} errors" for name, loss in z.items() if loss > self.alarm_z}
 
 
 @dataclass(frozen=True)
@@ -244,10 +246,10 @@ def _label_shift(evidence: Evidence) -> _Cause | None:
     if not evidence.judged or not facts or not channels:
         return None
     ranks = bool(RANKING & channels.keys())
-    kept = float(facts["corrected_z"]) < (KEPT if ranks else ALARM)
+    kept = float(facts["corrected_z"]) < (KEPT if ranks else evidence.alarm_z)
     if ranks and facts["metric"] == "auc":
         kept = False  # an intercept moves no rank
-    if abs(float(facts["gap_z"])) <= ALARM and not CALIBRATION & channels.keys():
+    if abs(float(facts["gap_z"])) <= evidence.alarm_z and not CALIBRATION & channels.keys():
         return None
     if not kept or float(facts["slope_p"]) < SLOPE:
         return None

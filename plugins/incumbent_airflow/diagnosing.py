@@ -143,6 +143,7 @@ def _diagnosis(runtime: Runtime, features: Part, promotion: Promotion, version: 
         integrity=tuple(said.get(drift, {}).get("integrity", ())),
         performance=said.get(performance, {}),
         estimate=estimate if estimate.get("value") is not None else {},
+        alarm_z=runtime.model.monitor.alarm_z,
         sources=sources_of(stored_text(store, version.definition), version.features),
     )
     if evidence.judged:

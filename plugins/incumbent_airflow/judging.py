@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from incumbent.features.profile import Profile
-    from incumbent.monitor import PerformanceVerdict
+    from incumbent.monitor import DriftVerdict, PerformanceVerdict
     from incumbent.records import ModelVersion, Part, Promotion
 
 
@@ -92,14 +92,38 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     batch = _feature_profile(runtime, version.definition, features)
     batch = Profile({**batch.columns, **profile(_score_columns(scores, version), names).columns})
     reference = _reference(runtime, version)
-    verdict = drift_verdict(
-        partition, promotion.generation, version.digest, batch, reference, version.importance, runtime.model.monitor,
-        names,
-    )  # fmt: skip
+    if runtime.model.monitor.engine == "evidently":
+        verdict = _by_evidently(runtime, features, promotion, version)
+    else:
+        verdict = drift_verdict(
+            partition, promotion.generation, version.digest, batch, reference, version.importance,
+            runtime.model.monitor, names,
+        )  # fmt: skip
     now, *past = ({name: each.columns[name].counts for name in names} for each in (batch, *reference))
     verdict = with_diversity(verdict, output_diversity(now, past))
     store.records.put(name, verdict)
     return verdict.sentence
+
+
+def _by_evidently(runtime: Runtime, features: Part, promotion: Promotion, version: ModelVersion) -> DriftVerdict:
+    """Return what Evidently says of samples of the batch and of the training rows."""
+    import numpy as np
+
+    from incumbent.classes import score_names
+    from incumbent.estimators import predictor
+    from incumbent.features.sample import sampled_rows
+    from incumbent.monitor.evidently_engine import evidently_verdict, with_scores
+
+    store, settings, trained = runtime.store, runtime.model.monitor.evidently, _training_parts(runtime, version)
+    names, scores, predict = list(version.features), score_names(version.classes), predictor(store)
+    sides = []
+    for parts in ([features], trained):
+        rows = sampled_rows(store, version.definition, parts, names, settings.rows)
+        sides.append(with_scores(rows, np.asarray(predict(version, rows), dtype=np.float64), scores))
+    return evidently_verdict(
+        features.partition, promotion.generation, version.digest, sides[0], sides[1], len(trained),
+        version.importance, settings, scores,
+    )  # fmt: skip
 
 
 def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:

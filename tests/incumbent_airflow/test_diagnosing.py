@@ -1,5 +1,6 @@
 """MONITOR says why a batch alarms: for three worlds that change in three ways, and for one that is held."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 from small_training import small_model, small_settings
 
-from incumbent.config import Model, ModelFolder
+from incumbent.config import Model, ModelFolder, Monitor
 from incumbent.erase import erase
 from incumbent.estimators import predictor
 from incumbent.features.rows import with_local_date
@@ -175,6 +176,21 @@ def test_kpis_that_cannot_be_computed_stop_no_verdict(runtime: Runtime, caplog: 
     assert "the KPIs are refused" in caplog.text
     assert "gone" in caplog.text
     assert runtime.store.records.names("kpis") == []
+
+
+def test_a_team_may_keep_evidently(runtime: Runtime) -> None:
+    model = runtime.model.model_copy(update={"monitor": Monitor.model_validate({"engine": "evidently"})})
+    kept = replace(runtime, folder=runtime.folder.model_copy(update={"model": model}))
+    said = monitored(kept, "moved", outcomes=False)
+    assert "Evidently says that" in said["drift"]
+    champion = runtime.store.champion()
+    assert champion is not None
+    (name,) = [each for each in runtime.store.records.names("verdicts", f"{FEBRUARY}/") if "/drift-" in each]
+    verdict = runtime.store.records.get_plain("verdicts", name)
+    assert verdict["engine"] == "evidently"
+    assert [each["feature"] for each in verdict["features"]] == ["x"]
+    assert verdict["score"]["column"] == "score"
+    assert recorded(kept)["cause"] == "covariate_shift"
 
 
 def test_a_batch_that_is_held_has_a_diagnosis_too(runtime: Runtime) -> None:

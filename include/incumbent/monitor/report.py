@@ -81,14 +81,18 @@ def _harmless(rows: pa.Table) -> pa.Table:
 
 def _head(verdict: Mapping[str, Any], max_rows: int, left_out: Sequence[str], sensitive: Sequence[str]) -> str:
     score = verdict.get("score") or {}
+    decided = (
+        "Evidently decided the verdict above, on other samples."
+        if verdict.get("engine") == "evidently"
+        else "The verdict above was decided on all rows; Evidently's own tests below decide nothing."
+    )
     lines = [
         f"Verdict: {verdict['tier']}. {verdict['sentence']}",
         f"Score{score.get('column', SCORE).removeprefix(SCORE)}: effect {score.get('effect')}, p {score.get('p')}, "
         f"threshold {score.get('alpha')}, "
         f"ordinary {score.get('ordinary')}; reference: {verdict['batches']} training partition(s) of "
         f"generation {verdict['generation']}.",
-        f"Drawn from samples of at most {max_rows} rows. The verdict above was decided on all rows; Evidently's own "
-        "tests below decide nothing.",
+        f"Drawn from samples of at most {max_rows} rows. {decided}",
     ]
     if sensitive:
         lines[-1] = f"Nothing is drawn: features may be made of the sensitive columns {', '.join(sensitive)}."

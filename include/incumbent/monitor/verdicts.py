@@ -24,6 +24,10 @@ class DriftVerdict(Record):
         sentence: The verdict for a person.
         diversity: Whether the outputs have collapsed to few values, see `incumbent.monitor.diversity`; empty if nobody
             asked.
+        basis: What the verdict rests on, or why on nothing.
+        engine: Who has decided: `incumbent` or `evidently`.
+        left_out: Columns that were not judged: they have no value, or are of another type now.
+        settings: What it was judged by.
     """
 
     kind: ClassVar[str] = "verdicts"
@@ -37,6 +41,10 @@ class DriftVerdict(Record):
     features: tuple[Mapping[str, Any], ...]
     sentence: str
     diversity: Mapping[str, Any] = field(default_factory=dict)
+    basis: str = ""
+    engine: str = "incumbent"
+    left_out: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
