@@ -23,7 +23,7 @@ CHANGES = (
     Change("base rate +0.5 logit", shift=0.5),
 )
 LEVELS: Mapping[str, Sequence[float]] = {
-    "ours": (1.5, 2.5, 4.0, 6.2, 9.0, 13.0),
+    "ours": (2.0, 2.6, 3.1, 3.6, 4.2, 5.0),
     "AUC drop": (0.01, 0.02, 0.03, 0.05, 0.07, 0.1),
     "mean ± k sd of 10 chunks*": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
 }
@@ -67,9 +67,7 @@ def _watch(rule: str, level: float, gate: tuple[Floats, Floats], past: tuple[Flo
         return Drop(*gate, level)
     if rule != "ours":
         return Chunks(*past, level)
-    # The limit of one loss moves with that of the sum, as the shipped two stand to each other.
-    single = ours.MODEL.monitor.shewhart_limit * np.sqrt(level / ours.MODEL.monitor.cusum_limit)
-    limits = ours.MODEL.monitor.model_copy(update={"cusum_limit": level, "shewhart_limit": float(single)})
+    limits = ours.MODEL.monitor.model_copy(update={"alarm_z": level})
     return ours.LabelledMonitor(*gate, ours.MODEL.model_copy(update={"monitor": limits})).alarm
 
 

@@ -41,7 +41,7 @@ class Incumbent(Loop):
             asked, self.degraded = self.policy.asks(ours.partition_of(partition))
             if asked:
                 answer = self.retrain(at, GATE)
-                self.policy.requests.append((ours.partition_of(partition), answer))
+                self.policy.answered(ours.partition_of(partition), answer)
                 if answer == "promote":
                     self._begin(at)
                 return

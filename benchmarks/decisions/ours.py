@@ -11,18 +11,23 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benchmarks.decisions.world import SCORE, Floats
-from incumbent.config import Model
+from incumbent.config import Model, Rollback
 from incumbent.evaluate.contest import Contest
-from incumbent.evaluate.verdict import judge
+from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
 from incumbent.monitor import baseline, drift_verdict, performance_verdict
 from incumbent.partitions import Grain
-from incumbent.retrain.policy import History, cusum, decide
+from incumbent.promote.probation import probation
+from incumbent.records import Promotion
+from incumbent.retrain import History, PastRequest, decide
+from incumbent.retrain.channels import channels
+from incumbent.stats import Measured, gathered, measured_advantage
 
 Codes = npt.NDArray[np.int64]
+PROBATION = Rollback().partitions
 INTEGRITY_HISTORY = 24  # as the features stage takes them
-ROLLS_BACK = False  # whether production takes a promotion back by itself
+ROLLS_BACK = True  # whether production takes a promotion back by itself
 QUIET = ("none", "info")  # tiers of which nobody is told
 ASKING = ("drift", "retrain candidate", "critical")  # tiers that ask for a training
 # A grain without a season in what is drawn; cells with seasons, and the closed loop, have grains of their own.
@@ -138,11 +143,9 @@ class LabelledMonitor:
         found = performance_verdict(
             partition, 1, "bench", "binary", labels, predictions, None, coverage, self.reference, self.model.monitor
         )
-        self.verdicts[partition] = {"judged": found.judged, "z": dict(found.z)}
-        if not found.judged:
-            return False
-        alarms, _ = cusum(self.model, partition, History(1, "", performance=self.verdicts))
-        return bool(alarms)
+        self.verdicts[partition] = vars(found)
+        said = channels(History(1, "", performance=self.verdicts), partition, self.model.monitor.alarm_z)
+        return any(channel.fired for channel in said)
 
 
 def partition_of(number: int, grain: str = "day") -> str:
@@ -167,6 +170,18 @@ def gate_verdict(
     model: Model = MODEL,
 ) -> str:
     """Return what the gates say of a challenger: `promote`, `reject` or `insufficient_evidence`."""
+    return _judged(labels, champion, challenger, clusters, sharing, degraded, model).verdict
+
+
+def _judged(
+    labels: Floats,
+    champion: Floats,
+    challenger: Floats,
+    clusters: Codes | None,
+    sharing: int,
+    degraded: bool,
+    model: Model,
+) -> Verdict:
     contest = Contest(
         task="binary",
         labels=labels,
@@ -182,30 +197,48 @@ def gate_verdict(
         limits=model.gates,
         sharing=sharing,
     )
-    return judge(contest).verdict
+    return judge(contest)
 
 
 def promoted_after(batches: Sequence[tuple[Floats, Floats, Floats]], model: Model = MODEL) -> int | None:
     """Return after how many batches a challenger is promoted; None for not within these.
 
-    What the gates cannot decide on the first batch stays undecided: nothing accumulates over later ones.
+    What the gates cannot decide on the first batch is gathered over the later ones; all other gates are asked again.
 
     Args:
         batches: Labels, champion's and challenger's scores of the same rows.
         model: Settings; the shipped ones.
     """
-    labels, champion, challenger = batches[0]
-    return 1 if gate_verdict(labels, champion, challenger, model=model) == "promote" else None
+    first = _judged(*batches[0], None, 1, False, model)
+    if first.verdict != "insufficient_evidence":
+        return 1 if first.verdict == "promote" else None
+    needed = next((1 / float(gate["alpha_later"]) for gate in first.gates if "alpha_later" in gate), np.inf)
+    series: list[Measured] = []
+    for at, (labels, champion, challenger) in enumerate(batches[1:], start=2):
+        series.append(measured_advantage("binary", labels, challenger, champion, None))
+        found = gathered(series)
+        if found.e >= needed and found.estimate >= model.gates.min_improvement:
+            return at
+    return None
 
 
 def rolled_back_after(batches: Sequence[tuple[Floats, Floats, Floats]]) -> int | None:
     """Return after how many batches a promotion is taken back; None for not within these.
 
-    Only a person rolls back: nothing compares the previous champion with the new one.
-
     Args:
         batches: Labels, the previous champion's and the new one's scores of the same rows.
     """
+    ledger = [Promotion(1, "old", 0, "", "promote", ""), Promotion(2, "new", 1, "", "promote", "")]
+    verdicts: dict[str, dict[str, Any]] = {}
+    for at, (labels, previous, newer) in enumerate(batches, start=1):
+        found = measured_advantage("binary", labels, previous, newer, None)
+        verdicts[partition_of(at)] = {
+            "judged": True, "advantage": found.value, "error": found.error, "rows": found.rows, "df": found.df,
+            "gaps": {},
+        }  # fmt: skip
+        said = probation(ledger, verdicts, {}, MODEL.rollback, "binary")
+        if said is not None and said.rolls_back:
+            return at
     return None
 
 
@@ -221,7 +254,7 @@ class Policy:
         self.model = watch.model
         self.generation = 0
         self.labelled: dict[str, int] = {}
-        self.requests: list[tuple[str, str]] = []
+        self.requests: list[PastRequest] = []
         self.promoted("", watch, labels, predictions)
 
     def promoted(self, partition: str, watch: Watch, labels: Floats, predictions: Floats) -> None:
@@ -246,12 +279,17 @@ class Policy:
             partition, self.generation, "bench", "binary", labels, predictions, None, 1.0, self.reference,
             self.model.monitor,
         )  # fmt: skip
-        self.performance[partition] = {"judged": found.judged, "z": dict(found.z)}
+        self.performance[partition] = vars(found)
+
+    def answered(self, partition: str, verdict: str) -> None:
+        """Remember what answered a request."""
+        self.requests.append(PastRequest(partition, verdict))
 
     def asks(self, partition: str) -> tuple[bool, bool]:
         """Return whether a training is asked for at a partition, and whether a labelled alarm holds."""
         history = History(
-            self.generation, self.partition, self.labelled, self.drift, self.performance, tuple(self.requests)
-        )
+            self.generation, self.partition, self.labelled, drift=self.drift, performance=self.performance,
+            requests=tuple(self.requests), probation=self.generation > 1 and len(self.performance) < PROBATION,
+        )  # fmt: skip
         found = decide(self.model, partition, history)
         return bool(found.reason), found.degraded
