@@ -13,6 +13,7 @@ import pyarrow as pa
 from benchmarks.decisions.world import SCORE, Floats
 from incumbent.config import Model, Rollback
 from incumbent.evaluate.contest import Contest
+from incumbent.evaluate.kept import kept_for_later
 from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
@@ -22,7 +23,7 @@ from incumbent.promote.probation import probation
 from incumbent.records import Promotion
 from incumbent.retrain import History, PastRequest, decide
 from incumbent.retrain.channels import channels
-from incumbent.stats import Measured, gathered, measured_advantage
+from incumbent.stats import gathered, measured_advantage
 
 Codes = npt.NDArray[np.int64]
 PROBATION = Rollback().partitions
@@ -212,12 +213,13 @@ def promoted_after(batches: Sequence[tuple[Floats, Floats, Floats]], model: Mode
     first = _judged(*batches[0], None, 1, False, model)
     if first.verdict != "insufficient_evidence":
         return 1 if first.verdict == "promote" else None
-    needed = next((1 / float(gate["alpha_later"]) for gate in first.gates if "alpha_later" in gate), np.inf)
-    series: list[Measured] = []
+    if (left := kept_for_later(first.gates)) is None:
+        return None
+    series = [left[1]]
     for at, (labels, champion, challenger) in enumerate(batches[1:], start=2):
         series.append(measured_advantage("binary", labels, challenger, champion, None))
         found = gathered(series)
-        if found.e >= needed and found.estimate >= model.gates.min_improvement:
+        if found.e >= 1 / left[0] and found.estimate >= model.gates.min_improvement:
             return at
     return None
 

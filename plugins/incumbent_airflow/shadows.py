@@ -127,17 +127,18 @@ def ask_for_seat(runtime: Runtime) -> dict[str, Any] | None:
 
 def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any] | None:
     """Return the evidence for a challenger so far, with the names of the verdicts behind it; None without any."""
+    from incumbent.evaluate.kept import kept_for_later
     from incumbent.stats import Measured, gathered
 
-    gate = next((each for each in shadow.report.gates if "alpha_later" in each), None) if shadow.report else None
+    left = kept_for_later(shadow.report.gates) if shadow.report else None
     names = _names(runtime, shadow)
     verdicts = {key: runtime.store.records.get_plain(VERDICTS, name) for key, name in names.items()}
     keys = [key for key in sorted(verdicts) if verdicts[key]["judged"]][: runtime.model.rollback.partitions]
-    if gate is None or not keys or shadow.report is None:
+    if left is None or not keys or shadow.report is None:
         return None
     each = (verdicts[key] for key in keys)
-    found = gathered([Measured(one["advantage"], one["error"], one["rows"], one["df"]) for one in each])
-    needed = 1 / float(gate["alpha_later"])
+    found = gathered([left[1], *(Measured(one["advantage"], one["error"], one["rows"], one["df"]) for one in each)])
+    needed = 1 / left[0]
     worth = runtime.model.gates.min_improvement
     return {
         "partition": keys[-1],

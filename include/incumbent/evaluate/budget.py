@@ -70,10 +70,10 @@ def spent_before(reports: Iterable[GateReport], grain: Grain, partition: str, re
         if report.request == request or report.partition > partition:
             continue
         for gate in report.gates:
-            if gate["gate"] != "superiority" or "alpha" not in gate:
+            if "alpha_later" not in gate and (gate["gate"] != "superiority" or "alpha" not in gate):
                 continue  # what was not judged, nobody could promote
             before = found.get(report.request, Spent(report.request, judged_day(report.partition, grain), 0.0))
-            alpha = before.alpha + float(gate["alpha"]) + float(gate.get("alpha_later", 0.0))
+            alpha = before.alpha + float(gate.get("alpha", 0.0)) + float(gate.get("alpha_later", 0.0))
             found[report.request] = Spent(before.request, before.day, alpha)
     return tuple(sorted(found.values(), key=lambda each: (each.day, each.request)))
 

@@ -1,8 +1,9 @@
 """What difference a contest can find, and how much of its error rate is spent on the rows that are there.
 
-The rate is one for all looks at a candidate. A fixed test on the gate rows spends a part of it; the rest is for later
-batches, on which a candidate that was neither shown to be better nor excluded may still prove itself. The parts add up
-to the whole, and neither depends on the estimate: only on its error, which says nothing about who is better.
+The rate is one for all looks at a candidate. A fixed test on the gate rows spends a part of it; the rest is for these
+and later batches together, on which a candidate that was neither shown to be better nor excluded may still prove
+itself. The parts add up to the whole, and neither depends on the estimate: only on its error, which says nothing about
+who is better.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def alpha_split(alpha: float, mde90: float, min_improvement: float, degraded: bo
     """Return how much of an error rate is for the fixed test, and how much for later batches.
 
     Where the gate rows can find what is worth finding, the fixed test has nearly all of it; where they cannot, later
-    batches have. To wait costs most while the champion is known to be wrong: then the fixed test has it in any case.
+    batches have most of it. To wait costs most while the champion is known to be wrong: then the fixed test has it in
+    any case.
 
     Args:
         alpha: The whole.
@@ -42,8 +44,8 @@ def alpha_split(alpha: float, mde90: float, min_improvement: float, degraded: bo
     >>> alpha_split(0.01, mde90=0.008, min_improvement=0.002)
     (0.009, 0.001)
     >>> alpha_split(0.01, mde90=0.03, min_improvement=0.002)
-    (0.001, 0.009)
+    (0.003, 0.007)
     """
     tells = degraded or mde90 <= TELLING * min_improvement
-    larger, smaller = alpha * 9 / 10, alpha / 10
-    return (larger, smaller) if tells else (smaller, larger)
+    tenth, of_fixed = alpha / 10, 9 if tells else 3  # rounded, so that the parts read as what they are
+    return round(of_fixed * tenth, 12), round((10 - of_fixed) * tenth, 12)

@@ -21,6 +21,7 @@ from incumbent.evaluate.budget import judged_day, spent_before
 from incumbent.evaluate.columns import Asked, Beside, check_columns
 from incumbent.evaluate.contest import Contest, Shadowed
 from incumbent.evaluate.gates import DECISIVE
+from incumbent.evaluate.kept import kept_for_later
 from incumbent.evaluate.leaks import look, looked
 from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
@@ -243,10 +244,20 @@ def _shadowed(store: ModelStore, request: RetrainRequest, champion: Promotion | 
         return None
     names = tuple(request.evidence["verdicts"])
     found = [store.records.get_plain("verdicts", name) for name in names]
-    each = [Measured(one["advantage"], one["error"], one["rows"], one["df"]) for one in found]
+    report = store.records.get(GateReport, request.evidence["gate_report"])
+    left = kept_for_later(report.gates)
+    if left is None:
+        raise ModelError(
+            "nothing was kept of a challenger's error rate",
+            where=f"gate report {report.id}",
+            expected="a report of a challenger that was in shadow",
+            found=f"verdict {report.verdict}",
+            next_step="open a new request for a challenger",
+        )
+    each = [left[1], *(Measured(one["advantage"], one["error"], one["rows"], one["df"]) for one in found)]
     generation = 0 if champion is None else champion.generation
     is_champions = all(one["generation"] == generation for one in found)
-    return Shadowed(gathered(each), request.evidence["needed"], names, is_champions)
+    return Shadowed(gathered(each), 1 / left[0], names, is_champions)
 
 
 def _nothing_beside(rows: pa.Table, columns: Sequence[str]) -> pa.Table:

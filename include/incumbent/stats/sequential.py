@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from incumbent.stats.change import Measured, normal_z, pooled
 
-RATES = (0.25, 0.5, 1.0, 2.0)
+RATES = (0.5, 1.0, 1.5, 2.0, 3.0)
 MIN_CLUSTERS = 5  # with fewer, their own spread says too little
 
 
@@ -42,7 +42,7 @@ def e_value(z: Sequence[float]) -> float:
     """Return the evidence of independent looks, each standardised.
 
     >>> e_value([]), round(e_value([2.0, 2.0, 2.0]), 1), e_value([-1.0, -2.0]) < 1
-    (1.0, 127.8, True)
+    (1.0, 174.9, True)
     """
     total = math.fsum(z)
     each = [rate * total - len(z) * rate**2 / 2 for rate in RATES]

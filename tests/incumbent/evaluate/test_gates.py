@@ -120,8 +120,8 @@ def test_a_gain_below_what_is_worth_a_change_is_not_promoted() -> None:
 def test_a_degraded_champion_needs_less_evidence_against_it() -> None:
     contest = duel(challenger=sees(0.72, 3))
     strict, mild = superiority(contest), superiority(replace(contest, degraded=True))
-    assert (strict["alpha"], mild["alpha"]) == pytest.approx((0.001, 0.045))
-    assert (strict["alpha_later"], mild["alpha_later"]) == pytest.approx((0.009, 0.005))
+    assert (strict["alpha"], mild["alpha"]) == pytest.approx((0.003, 0.045))
+    assert (strict["alpha_later"], mild["alpha_later"]) == pytest.approx((0.007, 0.005))
     assert mild["lower"] > strict["lower"]
 
 

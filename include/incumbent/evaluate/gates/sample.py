@@ -7,6 +7,7 @@ import numpy as np
 from incumbent.evaluate.contest import Contest
 from incumbent.evaluate.error_rate import detectable
 from incumbent.evaluate.gates.result import Result
+from incumbent.evaluate.kept import LATER
 from incumbent.evaluate.words import count, figure, of
 
 
@@ -44,11 +45,21 @@ def sample(contest: Contest) -> Result:
         "min_positives": limits.min_positives,
         "min_clusters": limits.min_clusters,
         **({} if contest.champion is None else {"detectable": found}),
+        **(_gain_so_far(contest) if lacks else {}),
         "sentence": "too few gate rows: " + " and ".join(lacks) + "; the next partition brings others, a longer "
         "evaluate.holdout_days takes more"
         if lacks
         else there,
     }
+
+
+def _gain_so_far(contest: Contest) -> Result:
+    """Return the gain on rows that are too few to be tested by themselves: they are the first that shadow adds to."""
+    try:
+        gain = contest.gain
+    except ValueError:  # a first model, one class, one cluster, or nothing to gain on
+        return {}
+    return {"estimate": gain.estimate, "error": gain.error, LATER: contest.alpha}
 
 
 def found_with(contest: Contest) -> float | None:

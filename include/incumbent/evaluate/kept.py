@@ -1,0 +1,33 @@
+"""What a gate report keeps for later batches: a part of the error rate, and the gate rows as the first look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from incumbent.stats import Measured
+
+LATER = "alpha_later"
+
+
+def kept_for_later(gates: Sequence[Mapping[str, Any]]) -> tuple[float, Measured] | None:
+    """Return the error rate that is left for a challenger in shadow, and its difference on the gate rows.
+
+    The gate rows are looked at twice, by the fixed test at its part of the rate and as the first batch of the e-process
+    at the other: the chance of a wrong promotion is at most the sum of both.
+
+    Args:
+        gates: Of a gate report.
+
+    Returns:
+        None where nothing was left: a first model, no finite scores, or a budget that was spent.
+    """
+    gate = next((each for each in gates if LATER in each), None)
+    if gate is None:
+        return None
+    rows = next(each for each in gates if each["gate"] == "sample")
+    positives = rows.get("positives")
+    df = gate["clusters"] - 1
+    if rows["unit"] == "rows" and positives is not None:
+        df = min(positives, rows["rows"] - positives) - 1  # as `incumbent.stats.measured_advantage` has it
+    return float(gate[LATER]), Measured(gate["estimate"], gate["error"], rows["rows"], df)
