@@ -110,9 +110,9 @@ def beside_table(given: Sequence[Asked], said: Mapping[str, Answers]) -> tuple[T
                             agree[rule].append(yes == own[SAME_RULE[rule]])
             at += 1
         count = rate(mine[ANY]).count
-        own_cells = [f"{rate(mine[name]).share:.2f}" for name in (ANY, PAGED, HELD)]
+        own_cells = [rate(mine[name]).text() for name in (ANY, PAGED, HELD)]
         rows.append([each.name, *own_cells, *(_share(theirs.get(name, [])) for name in names), str(count)])
-    says = "Share of the same batches flagged by us and by the packages themselves. " + " ".join(
+    says = "Share of the same batches flagged, with 95 % interval, by us and by the packages. " + " ".join(
         f"{peer}: {one.missing}."
         if one.missing
         else f"{peer}: {one.seconds:.2f} s a batch, {one.errors} errors (an "
@@ -167,7 +167,7 @@ def _flat(each: Answers) -> Iterator[Mapping[str, bool]]:
 
 
 def _share(flags: Sequence[bool]) -> str:
-    return f"{_mean(flags):.2f}" if flags else NOTHING
+    return rate([[flag] for flag in flags]).text() if flags else NOTHING
 
 
 def _mean(flags: Sequence[bool]) -> float:

@@ -192,12 +192,13 @@ def fault_table(commit: str, found: Sequence[Votes]) -> Table:
     """Return what is said of each family, beside what it does and what is right."""
     rows = []
     for study, each, does in zip(faulty(commit), found, truths(commit), strict=True):
-        said = [f"{rate(each[name]).share:.2f}" for name in (ANY, ASKED, HELD, *RULES)]
-        rows.append([study.family.name, f"{does.auc:+.3f} / {does.loss:+.3f}", study.family.right, *said, _count(each)])
+        said = [rate(each[name]).text() for name in (ANY, ASKED, HELD, *RULES)]
+        harm = f"{does.auc:+.3f} / {does.loss:+.3f}"
+        rows.append([study.family.name, harm, study.family.right, *said, _count(each)])
     head = ["family", "AUC / log loss", "right", "ours: any", "ours: retrain", "ours: held", *RULES, "N ours / rules"]
     says = (
-        "Share of batches of 2,000 rows flagged, 20 past batches of 2,000, 20 columns of which the champion uses four. "
-        "Change of the AUC and of the log loss is against the best possible on the same rows."
+        "Share of batches of 2,000 rows flagged with 95 % interval, 20 past batches of 2,000, 20 columns of which the "
+        "champion uses four. Change of the AUC and of the log loss is against the best possible on the same rows."
     )
     return Table("Changes and faults", says, head, rows)
 

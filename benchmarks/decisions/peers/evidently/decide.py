@@ -9,7 +9,7 @@ import pandas as pd
 from evidently import DataDefinition, Dataset, Report
 from evidently.metrics import DriftedColumnsCount, MissingValueCount, OutListValueCount, OutRangeValueCount
 
-MORE = 0.01  # share of nulls, of values out of range or of new levels that a careful user lets pass
+MORE, ROWS = 0.01, 3  # share (and rows) of nulls, of values out of range or of new levels that a careful user lets pass
 
 
 def drift(question: dict[str, Any]) -> list[dict[str, bool]]:
@@ -57,5 +57,6 @@ def _tuned(
     first, *shares = Report(checks).run(current, known).dict()["metrics"]
     usual = [float(reference[name].isna().mean()) for name in used] + [0.0] * (len(numbers) + len(levels))
     return first["value"]["count"] > 0 or any(
-        float(share["value"]["share"]) > before + MORE for share, before in zip(shares, usual, strict=True)
+        float(share["value"]["share"]) > before + max(MORE, ROWS / len(batch))
+        for share, before in zip(shares, usual, strict=True)
     )
