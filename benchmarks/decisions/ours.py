@@ -17,7 +17,7 @@ from incumbent.evaluate.kept import kept_for_later
 from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
-from incumbent.monitor import baseline, drift_verdict, performance_verdict
+from incumbent.monitor import Judged, baseline, drift_verdict, performance_verdict, reference_of
 from incumbent.partitions import Grain
 from incumbent.promote.probation import probation
 from incumbent.records import Promotion
@@ -94,7 +94,9 @@ class Watch:
     def __init__(
         self, past: Sequence[Profile], importance: Mapping[str, float], model: Model = MODEL, first: int = 0
     ) -> None:
-        self.past, self.importance, self.model = list(past), importance, model
+        self.importance, self.model = importance, model
+        self.reference = reference_of(past, [partition_of(first + at, model.grain) for at in range(len(past))])
+        self.judged: list[Judged] = []
         self.accepted = [_features(each) for each in past]
         self.number = first + len(past)
 
@@ -112,9 +114,13 @@ class Watch:
             self.number += remember
             return Alarm(True, False, True, tuple(str(found["column"]) for found in broken if found["holds"]))
         partition = partition_of(self.number, self.model.grain)
-        verdict = drift_verdict(partition, 1, "bench", batch, self.past, self.importance, self.model.monitor, (SCORE,))
+        verdict = drift_verdict(
+            partition, 1, "bench", batch, self.reference, self.importance, self.model.monitor, (SCORE,), self.judged,
+            self.model.grain,
+        )  # fmt: skip
         if remember:
             self.number += 1
+            self.judged.append(Judged(partition, verdict.tier, self.reference.count(batch)))
             self.accepted.append(features)
         named = tuple(str(found["feature"]) for found in verdict.features)
         warned, asked = verdict.tier not in QUIET or bool(broken), verdict.tier in ASKING

@@ -566,17 +566,18 @@ class Integrity(Strict):
         importance: Least share of the champion's gain that makes a column important.
         whole: Share of its rows above which a column counts as a whole one, as in another unit or type: it holds the
             batch however little the champion makes of it, for the next model is trained on it too. 1 is never.
-        null_increase: Share of new nulls that is tolerated.
-        out_of_range: Share of values far outside the reference range that is tolerated.
-        unseen: Share of unseen levels that is tolerated.
+        null_increase: Share of new nulls that is tolerated beyond the largest of past batches; by default, as past
+            batches have varied, and 3 % more (see docs/drift.md).
+        out_of_range: Share of values far outside the reference range that is tolerated; by default so, and 0.7 % more.
+        unseen: Share of unseen levels that is tolerated; by default as past batches have had, and 3 % more.
         alpha: Error rate over all tests of one batch.
     """
 
     importance: float = Field(0.02, ge=0, le=1)
     whole: float = Field(0.5, ge=0, le=1)
-    null_increase: float = Field(0.10, ge=0, le=1)
-    out_of_range: float = Field(0.005, ge=0, le=1)
-    unseen: float = Field(0.05, ge=0, le=1)
+    null_increase: float | None = Field(None, ge=0, le=1)
+    out_of_range: float | None = Field(None, ge=0, le=1)
+    unseen: float | None = Field(None, ge=0, le=1)
     alpha: float = Field(0.0025, gt=0, lt=0.5)
 
 
@@ -603,8 +604,10 @@ class Monitor(Strict):
 
     Attributes:
         alpha: Family-wise error rate of one batch's shape tests.
-        tolerance: Shape change of a feature that is ordinary (about PSI).
-        score_tolerance: Shape change of the score that is ordinary.
+        tolerance: Shape change of a feature (about PSI) above which it counts for a retraining.
+        score_tolerance: The same of the score.
+        warn_tolerance: Shape change of a feature above which it is warned of.
+        warn_score_tolerance: The same of the score.
         report_rows: Rows of the sample that the Evidently report is drawn from.
         coverage: Share of predictions whose outcome must be in before performance is judged.
         alarm_z: Standardised change for the worse of ranking or calibration from which on a labelled alarm holds.
@@ -612,9 +615,11 @@ class Monitor(Strict):
         evidently: Parameters of that.
     """
 
-    alpha: float = Field(0.01, gt=0, lt=0.5)
+    alpha: float = Field(0.005, gt=0, lt=0.5)
     tolerance: float = Field(0.10, ge=0)
     score_tolerance: float = Field(0.03, ge=0)
+    warn_tolerance: float = Field(0.02, ge=0)
+    warn_score_tolerance: float = Field(0.005, ge=0)
     report_rows: int = Field(2000, ge=100)
     coverage: float = Field(0.95, gt=0, le=1)
     alarm_z: float = Field(3.6, gt=0)

@@ -6,6 +6,7 @@ from incumbent.records import Part, digest_of
 
 VERDICTS = "verdicts"
 ESTIMATES, DIAGNOSES = "estimates", "diagnoses"
+DRIFT_COUNTS = "drift_counts"  # what a drift verdict was made from, by the same name
 
 
 def drift_name(partition: str, predictions: Part | None, version: str) -> str:

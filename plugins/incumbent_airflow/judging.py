@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from incumbent.verdict_names import VERDICTS, drift_name, performance_name
+from incumbent.verdict_names import DRIFT_COUNTS, VERDICTS, drift_name, performance_name
 from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from incumbent.features.profile import Profile
-    from incumbent.monitor import DriftVerdict, PerformanceVerdict
+    from incumbent.monitor import DriftVerdict, Judged, PerformanceVerdict, Reference
     from incumbent.records import ModelVersion, Part, Promotion
+
+REFERENCES, REFERENCE_FORMAT = "references", 2  # what 1 has kept is 5 % wide, and no comparison of shapes
 
 
 def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     from incumbent.monitor import DriftVerdict, drift_verdict
     from incumbent.monitor.diversity import output_diversity, with_diversity
 
-    store, partition = runtime.store, features.partition
+    store, partition, model = runtime.store, features.partition, runtime.model
     name = drift_name(partition, store.predictions.part(partition), version.digest)
     if store.records.has(VERDICTS, name):
         return store.records.get(DriftVerdict, name).sentence
@@ -91,15 +94,20 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     scores = predictions_of(store.predictions.read([partition], [predicted(version)]), version)
     batch = _feature_profile(runtime, version.definition, features)
     batch = Profile({**batch.columns, **profile(_score_columns(scores, version), names).columns})
-    reference = _reference(runtime, version)
-    if runtime.model.monitor.engine == "evidently":
+    reference, later = _reference(runtime, version), _judged_before(runtime, partition, version)
+    counts = reference.count(batch)
+    held = _was_held(runtime, partition)
+    about = {"partition": partition, "version": version.digest, "counts": counts, "held": held}
+    store.records.claim(DRIFT_COUNTS, name, about)
+    if model.monitor.engine == "evidently":
         verdict = _by_evidently(runtime, features, promotion, version)
     else:
         verdict = drift_verdict(
-            partition, promotion.generation, version.digest, batch, reference, version.importance,
-            runtime.model.monitor, names,
+            partition, promotion.generation, version.digest, batch, reference, version.importance, model.monitor,
+            names, later, model.grain,
         )  # fmt: skip
-    now, *past = ({name: each.columns[name].counts for name in names} for each in (batch, *reference))
+    past = [{each: _cells(reference.counts[each][at]) for each in names} for at in range(len(reference.partitions))]
+    now = {each: _cells(counts.get(each, ())) for each in names}
     verdict = with_diversity(verdict, output_diversity(now, past))
     store.records.put(name, verdict)
     return verdict.sentence
@@ -124,6 +132,38 @@ def _by_evidently(runtime: Runtime, features: Part, promotion: Promotion, versio
         features.partition, promotion.generation, version.digest, sides[0], sides[1], len(trained),
         version.importance, settings, scores,
     )  # fmt: skip
+
+
+def _judged_before(runtime: Runtime, partition: str, version: ModelVersion) -> list[Judged]:
+    """Return what this version has scored and MONITOR has judged before a partition, without what had been held.
+
+    Of what the tables hold now: a partition that was scored again counts as it was last judged.
+    """
+    from incumbent.monitor.reference import NEWEST, Judged
+
+    records, found = runtime.store.records, []
+    earlier = sorted((key, part) for key, part in runtime.store.predictions.parts().items() if key < partition)
+    for key, part in earlier[-2 * NEWEST :]:
+        name = drift_name(key, part, version.digest)
+        if records.has(VERDICTS, name) and records.has(DRIFT_COUNTS, name):
+            counted = records.get_plain(DRIFT_COUNTS, name)
+            if not counted["held"]:
+                found.append(Judged(key, records.get_plain(VERDICTS, name)["tier"], counted["counts"]))
+    return found
+
+
+def _was_held(runtime: Runtime, partition: str) -> bool:
+    """Return whether the batch behind a partition's predictions was held before a person released it."""
+    from incumbent.records import Hold
+
+    first = runtime.store.predictions.read([partition], ["batch_digest"]).slice(0, 1).to_pylist()[0]
+    holds = runtime.store.records.all(Hold, f"{partition}-")
+    return any(hold.batch_digest == first["batch_digest"] for hold in holds)
+
+
+def _cells(counts: Sequence[float]) -> dict[str, int]:
+    """Return a column's counts by cell, as the test of diversity takes them."""
+    return {str(at): int(count) for at, count in enumerate(counts) if count}
 
 
 def _judge_performance(runtime: Runtime, partition: str, promotion: Promotion, version: ModelVersion) -> str:
@@ -192,7 +232,7 @@ def _feature_profile(runtime: Runtime, definition: str, part: Part) -> Profile:
     from incumbent.features.rows import feature_rows
 
     found = stored_profile(runtime.store, definition, part.partition, part.digest)
-    if found is not None:
+    if found is not None and found.exact:
         return found
     rows = feature_rows(runtime.store, definition, [part])
     return profile(rows, feature_columns(runtime.model, rows))
@@ -206,29 +246,47 @@ def _training_parts(runtime: Runtime, version: ModelVersion) -> list[Any]:
     return [Part(**part) for part in snapshot.features]
 
 
-def _reference(runtime: Runtime, version: ModelVersion) -> list[Profile]:
-    """Return the profile of each training partition with the champion's own scores of it, kept once made."""
+def _reference(runtime: Runtime, version: ModelVersion) -> Reference:
+    """Return what a champion's batches are compared with, kept once made; an empty one of a version without training.
+
+    In the cells that its trees tell apart: these are part of what is kept, for MONITOR reads no model.
+    """
     import json
 
+    from incumbent.estimators import splits
+    from incumbent.monitor import Reference, reference_of
+    from incumbent.records import Snapshot, canonical_json
+
+    store, name = runtime.store, f"{version.digest}/{REFERENCE_FORMAT}"
+    if store.records.has(REFERENCES, name):
+        plain = store.records.get_plain(REFERENCES, name)
+        return Reference.from_json(json.loads(store.objects.get(plain["counts"])))
+    if not version.snapshot or not store.records.has(
+        Snapshot.kind, version.snapshot
+    ):  # it was adopted: nobody knows its training rows
+        return reference_of([])
+    parts = [part for part in _training_parts(runtime, version) if part.rows]
+    profiles = _reference_profiles(runtime, version, parts)
+    made = reference_of(profiles, [part.partition for part in parts], splits(store, version))
+    counts = store.objects.put(canonical_json(made.to_json()))
+    digests = [store.objects.put(canonical_json(found.to_json())) for found in profiles]
+    store.records.claim(REFERENCES, name, {"profiles": digests, "counts": counts})
+    return made
+
+
+def _reference_profiles(runtime: Runtime, version: ModelVersion, parts: Sequence[Part]) -> list[Profile]:
+    """Return the profile of each training partition with the champion's own scores of it."""
     from incumbent.estimators import predictor
     from incumbent.features.build import feature_columns
     from incumbent.features.profile import Profile, profile
     from incumbent.features.rows import feature_rows
-    from incumbent.records import canonical_json
 
-    store = runtime.store
-    if store.records.has("references", version.digest):
-        objects = store.records.get_plain("references", version.digest)["profiles"]
-        return [Profile.from_json(json.loads(store.objects.get(digest))) for digest in objects]
-    predict = predictor(store)
-    made = []
-    for part in _training_parts(runtime, version):
-        rows = feature_rows(store, version.definition, [part])
+    predict, made = predictor(runtime.store), []
+    for part in parts:
+        rows = feature_rows(runtime.store, version.definition, [part])
         scores = _score_columns(predict(version, rows), version)
         features = profile(rows, feature_columns(runtime.model, rows))
         made.append(Profile({**features.columns, **profile(scores, scores.column_names).columns}))
-    digests = [store.objects.put(canonical_json(found.to_json())) for found in made]
-    store.records.claim("references", version.digest, {"profiles": digests})
     return made
 
 

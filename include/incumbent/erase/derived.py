@@ -18,6 +18,7 @@ from incumbent.store import ModelStore
 from incumbent.store.removals import chain, kept
 from incumbent.verdict_names import (
     DIAGNOSES,
+    DRIFT_COUNTS,
     ESTIMATES,
     VERDICTS,
     diagnosis_name,
@@ -110,7 +111,9 @@ def _verdicts(store: ModelStore, model: Model) -> None:
         if key in truths:
             truth = kept(store.records, outcomes.name, truths[key])
             performance.append((performance_name(key, part, truths[key]), performance_name(key, left, truth)))
-        pairs = [(VERDICTS, *pair) for pair in (*drift, *performance[1:])] + [(ESTIMATES, *pair) for pair in drift]
+        pairs = [(VERDICTS, *pair) for pair in (*drift, *performance[1:])] + [
+            (kind, *pair) for pair in drift for kind in (DRIFT_COUNTS, ESTIMATES)
+        ]
         pairs += [
             (DIAGNOSES, diagnosis_name(key, old, was), diagnosis_name(key, new, now))
             for old, new in drift

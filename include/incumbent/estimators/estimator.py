@@ -1,4 +1,4 @@
-"""What an estimator has to be able to do: one module of six functions for each."""
+"""What an estimator has to be able to do: one module of seven functions for each."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ class Estimator(Protocol):
         Returns:
             Shape (n_rows, n_features + 1); for a multiclass task (n_rows, n_classes, n_features + 1): each class has a
             margin of its own.
+        """
+
+    def splits(self, loaded: Any, version: ModelVersion) -> dict[str, list[tuple[float, float]]]:
+        """Return where a model tells the values of each quantity apart; nothing of one that has no trees.
+
+        Returns:
+            Feature to its splits: the smallest number of the upper side, and what the split has gained.
         """
 
 

@@ -88,6 +88,21 @@ def explain(booster: lgb.Booster, version: ModelVersion, rows: pa.Table) -> npt.
     return np.concatenate([np.empty((0, *shape)), *(each.reshape(-1, *shape) for each in found)])
 
 
+def splits(booster: lgb.Booster, version: ModelVersion) -> dict[str, list[tuple[float, float]]]:
+    """Return where the trees split each quantity, and what each split has gained; see `Estimator.splits`."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    nodes = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
+    while nodes:
+        node = nodes.pop()
+        if "split_feature" not in node:
+            continue
+        nodes += [node["left_child"], node["right_child"]]
+        if node["decision_type"] == "<=":  # the threshold itself goes left
+            beyond = float(np.nextafter(node["threshold"], np.inf))
+            found.setdefault(version.features[node["split_feature"]], []).append((beyond, float(node["split_gain"])))
+    return found
+
+
 def _batches(version: ModelVersion, rows: pa.Table) -> Iterator[Matrix]:
     encoder = Encoder(version.features, version.categories)
     for start in range(0, rows.num_rows, BATCH_ROWS):

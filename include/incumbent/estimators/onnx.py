@@ -94,6 +94,11 @@ def explain(session: Any, version: ModelVersion, rows: pa.Table) -> npt.NDArray[
     )
 
 
+def splits(session: Any, version: ModelVersion) -> dict[str, list[tuple[float, float]]]:
+    """Return nothing: of what is inside nothing is known."""
+    return {}
+
+
 def _batches(version: ModelVersion, rows: pa.Table) -> Iterator[Matrix]:
     encoder = Encoder(version.features, version.categories)
     for start in range(0, rows.num_rows, BATCH_ROWS):

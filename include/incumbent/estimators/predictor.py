@@ -1,4 +1,4 @@
-"""Predictions of a stored version, loaded once per process."""
+"""Predictions of a stored version, loaded once per process, and what they look at."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def predictor(store: ModelStore) -> Callable[[ModelVersion, pa.Table], npt.NDArr
         return kind.predict(loaded[version.digest], version, rows)
 
     return predict
+
+
+def splits(store: ModelStore, version: ModelVersion) -> dict[str, list[tuple[float, float]]]:
+    """Return where a stored version tells the values of each feature apart; see `Estimator.splits`."""
+    kind = estimator(version.estimator)
+    return kind.splits(kind.load(store.objects.get(version.digest), version), version)

@@ -102,6 +102,17 @@ def _batches(version: ModelVersion, rows: pa.Table) -> Iterator[xgb.DMatrix]:
         )
 
 
+def splits(booster: xgb.Booster, version: ModelVersion) -> dict[str, list[tuple[float, float]]]:
+    """Return where the trees split each quantity, and what each split has gained; see `Estimator.splits`."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for tree in json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]:
+        names = ("left_children", "split_type", "split_indices", "split_conditions", "loss_changes")
+        for left, kind, feature, condition, gain in zip(*(tree[name] for name in names), strict=True):
+            if left != LEAF and kind == QUANTITY:
+                found.setdefault(version.features[feature], []).append((float(condition), float(gain)))
+    return found
+
+
 def thresholds(model: bytes, features: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
     """Return where the trees split each feature that is a quantity, in order; one that they never split is absent."""
     found: dict[int, set[float]] = {}

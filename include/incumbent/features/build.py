@@ -25,7 +25,7 @@ from incumbent.records import Hold, ModelVersion, Part, canonical_json
 from incumbent.store import ModelStore
 from incumbent.store.log import PARTITION
 
-HISTORY = 24  # newest earlier partitions that integrity is judged against
+HISTORY = 60  # newest earlier partitions that integrity is judged against
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ def build(store: ModelStore, model: Model, definition: str, partition: str) -> F
         if made.is_own and not store.features(definition).parts():  # once for a definition: it takes as long again
             check_hindsight(store, model, text, inputs, made.staged.file)
         if not accepted:
-            failed = findings(made.profile, _history(store, definition, partition), _importance(store), model.integrity)
+            history = _history(store, definition, partition)
+            failed = findings(
+                made.profile, list(history.values()), _importance(store), model.integrity, list(history)
+            )  # fmt: skip
             if any(finding["holds"] for finding in failed):
                 return FeatureBuild(definition, None, hold(store, model, inputs, definition, failed), changed=False)
         return _commit(store, model, definition, inputs, made)
@@ -242,10 +245,13 @@ def _write_down(store: ModelStore, definition: str, inputs: Inputs, made: Made) 
     return part, str(plain["profile"])
 
 
-def _history(store: ModelStore, definition: str, partition: str) -> list[Profile]:
-    earlier = [part for key, part in store.features(definition).parts().items() if key < partition]
-    profiles = [stored_profile(store, definition, part.partition, part.digest) for part in earlier[-HISTORY:]]
-    return [found for found in profiles if found is not None]
+def _history(store: ModelStore, definition: str, partition: str) -> dict[str, Profile]:
+    parts = store.features(definition).parts()
+    earlier = [parts[key] for key in sorted(parts) if key < partition and parts[key].rows]
+    found = {
+        each.partition: stored_profile(store, definition, each.partition, each.digest) for each in earlier[-HISTORY:]
+    }
+    return {key: profile for key, profile in found.items() if profile is not None}
 
 
 def _importance(store: ModelStore) -> dict[str, float] | None:

@@ -1,6 +1,6 @@
 """The additive profile of a batch: counts that need no reference and can be summed over partitions.
 
-Numbers are counted in fixed bins, logarithmic in the magnitude, a few per cent wide: a profile made
+Numbers are counted in bins as fine as there is room for (`incumbent.features.bins`), texts by level: a profile made
 last year adds to one made today, and any quantile is known to within a bin.
 """
 
@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-WIDTH = 0.05  # natural-log width of a bin: values in one bin differ by at most 5 %
-TINY = 1e-9
-LAST_BIN = 14_700  # beyond the bin of the largest float64
+from incumbent.features.bins import BinCounting, Bins, together
+from incumbent.features.profile_1 import bins_of
+
 CHUNK_ROWS = 65_536
 MAX_LEVELS = 1000
 OTHER = "\x00other"
+SCHEMA = "incumbent.profile/2"
+NO_BINS = Bins()
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class ColumnProfile:
         rows: Number of rows.
         nulls: Rows without a value (NaN counts).
         low, high: Smallest and largest number; None for text or when there is none.
-        counts: Bin number or level to its count.
+        counts: Level of a text column to its count.
+        bins: Counts of a number column.
     """
 
     rows: int
@@ -40,6 +43,7 @@ class ColumnProfile:
     low: float | None
     high: float | None
     counts: Mapping[str, int] = field(default_factory=dict)
+    bins: Bins = NO_BINS
 
     @property
     def values(self) -> int:
@@ -48,52 +52,79 @@ class ColumnProfile:
 
     @property
     def is_text(self) -> bool:
-        """Whether the counts are of levels: numbers that are there have a smallest one."""
-        return bool(self.counts) and self.low is None
+        """Whether the counts are of levels."""
+        return bool(self.counts)
+
+    @property
+    def distinct(self) -> int:
+        """How many levels or bins have a value: of a column with few different values, how many these are."""
+        return len(self.counts) or len(self.bins.codes)
 
     def quantile(self, share: float) -> float:
         """Return a quantile of a number column, to within a bin; NaN when there are no values."""
-        target, seen = share * self.values, 0
-        for key in sorted(self.counts, key=_middle):
-            seen += self.counts[key]
-            if seen >= target:
-                return _middle(key)
-        return math.nan
+        if not self.bins.codes:
+            return math.nan
+        seen = np.cumsum(self.bins.tallies)
+        at = int(np.searchsorted(seen, share * self.values))
+        return float(self.bins.middles()[min(at, len(seen) - 1)])
 
     def numbers(self) -> list[tuple[float, int]]:
         """Return the middle of each bin of a number column with its count, in order."""
-        return [(_middle(key), self.counts[key]) for key in sorted(self.counts, key=_middle)]
+        return list(zip(self.bins.middles().tolist(), self.bins.tallies, strict=True))
 
     def outside(self, low: float, high: float) -> int:
         """Return how many values surely lie outside an interval: a bin counts when all of it does."""
-        return sum(count for key, count in self.counts.items() if _upper(key) < low or _lower(key) > high)
+        if self.low is None or self.high is None or (low <= self.low and self.high <= high):
+            return 0
+        out = (self.bins.highest() < low) | (self.bins.lowest() > high)
+        return int(np.array(self.bins.tallies, np.int64)[out].sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for storage."""
+        plain = {"rows": self.rows, "nulls": self.nulls, "low": self.low, "high": self.high}
+        return {**plain, "counts": dict(self.counts)} if self.is_text else {**plain, **self.bins.to_json()}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The profile of a batch, by column."""
+    """The profile of a batch, by column.
+
+    Attributes:
+        columns: The profile of each column.
+        exact: Whether all was counted as it is counted today. What an earlier release has stored is right to within
+            5 %: enough to tell what is broken, and too little to say how the shape of a column has moved.
+    """
 
     columns: Mapping[str, ColumnProfile]
+    exact: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for storage."""
-        return {
-            "schema": "incumbent.profile/1",
-            "columns": {name: asdict(found) for name, found in self.columns.items()},
-        }
+        inexact = {} if self.exact else {"exact": False}
+        return {"schema": SCHEMA, **inexact, "columns": {name: each.to_json() for name, each in self.columns.items()}}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Profile:
-        """Rebuild a stored profile."""
-        return cls({name: ColumnProfile(**found) for name, found in plain["columns"].items()})
+        """Rebuild a stored profile, also one of an earlier release."""
+        exact = plain["schema"] == SCHEMA and plain.get("exact", True)
+        return cls({name: _column(found) for name, found in plain["columns"].items()}, exact)
+
+
+def _column(plain: Mapping[str, Any]) -> ColumnProfile:
+    whole = (plain["rows"], plain["nulls"], plain["low"], plain["high"])
+    if "codes" in plain:
+        return ColumnProfile(*whole, {}, Bins.from_json(plain["shift"], plain["codes"], plain["tallies"]))
+    if plain["low"] is None:
+        return ColumnProfile(*whole, plain["counts"])
+    return ColumnProfile(*whole, {}, bins_of(plain["counts"], plain["low"], plain["high"]))
 
 
 def profile(rows: pa.Table, columns: Sequence[str]) -> Profile:
     """Count a batch's columns in one pass each.
 
     >>> found = profile(pa.table({"x": [1.0, 2.0, None], "s": ["a", "a", "b"]}), ["x", "s"])
-    >>> found.columns["x"].nulls, found.columns["x"].high, dict(found.columns["s"].counts)
-    (1, 2.0, {'a': 2, 'b': 1})
+    >>> found.columns["x"].nulls, found.columns["x"].numbers(), dict(found.columns["s"].counts)
+    (1, [(1.0, 1), (2.0, 1)], {'a': 2, 'b': 1})
     """
     counting = Counting(rows.schema, columns)
     for batch in rows.to_batches(max_chunksize=CHUNK_ROWS):
@@ -111,7 +142,7 @@ class Counting:
 
     def __init__(self, schema: pa.Schema, columns: Sequence[str]) -> None:
         kinds = {name: schema.field(name).type for name in columns}
-        self._columns = {name: _Levels() if pa.types.is_string(kind) else _Bins() for name, kind in kinds.items()}
+        self._columns = {name: _Levels() if pa.types.is_string(kind) else _Numbers() for name, kind in kinds.items()}
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count some more rows."""
@@ -158,77 +189,56 @@ class _Levels:
         return self.waiting[0]
 
 
-class _Bins:
-    """The bins of a number column."""
+class _Numbers:
+    """The numbers of a column."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.rows = self.values = 0
         self.low, self.high = math.inf, -math.inf
-        self.tallies = np.zeros(2 * LAST_BIN + 1, dtype=np.int64)
+        self.counting = BinCounting()
 
     def add(self, values: pa.Array) -> None:
         self.rows += len(values)
         numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
         found = numbers[np.isfinite(numbers)]
         if len(found):
+            self.values += len(found)
             self.low = min(self.low, float(found.min()))
             self.high = max(self.high, float(found.max()))
-            self.tallies += np.bincount(_bins(found) + LAST_BIN, minlength=len(self.tallies))
+            self.counting.add(found)
 
     def profile(self) -> ColumnProfile:
-        count = int(self.tallies.sum())
-        if not count:
-            return ColumnProfile(self.rows, self.rows, None, None, {})
-        counts = {f"#{at - LAST_BIN}": int(self.tallies[at]) for at in np.flatnonzero(self.tallies)}
-        return ColumnProfile(self.rows, self.rows - count, self.low, self.high, counts)
+        if not self.values:
+            return ColumnProfile(self.rows, self.rows, None, None)
+        return ColumnProfile(self.rows, self.rows - self.values, self.low, self.high, {}, self.counting.bins())
 
 
 def add(first: Profile, second: Profile) -> Profile:
     """Return the profile of two batches together."""
-    return Profile({name: _add(found, second.columns[name]) for name, found in first.columns.items()})
+    return added([first, second])
 
 
-def _bins(values: np.ndarray) -> np.ndarray:
-    """Number bins by sign and magnitude; 0 is a bin of its own, and numbers grow with values."""
-    size = np.abs(values)
-    is_zero = size < TINY
-    np.maximum(size, TINY, out=size)
-    np.log(size, out=size)  # in place, here and below: a column is counted several times faster than it is copied
-    size -= math.log(TINY)
-    size /= WIDTH
-    np.floor(size, out=size)
-    size += 1
-    steps: np.ndarray = np.copysign(size, values, out=size).astype(np.int64)
-    steps[is_zero] = 0
-    return steps
+def added(profiles: Sequence[Profile]) -> Profile:
+    """Return the profile of several batches together.
+
+    A column that one of them lacks is left out.
+    """
+    names = [name for name in profiles[0].columns if all(name in each.columns for each in profiles)]
+    columns = {name: _added([each.columns[name] for each in profiles]) for name in names}
+    return Profile(columns, all(each.exact for each in profiles))
 
 
-def _middle(key: str) -> float:
-    number = int(key.removeprefix("#"))
-    return math.copysign(TINY * math.exp((abs(number) - 0.5) * WIDTH), number) if number else 0.0
-
-
-def _lower(key: str) -> float:
-    """Return the smallest number of a bin."""
-    middle = _middle(key)
-    return middle * math.exp(-math.copysign(WIDTH / 2, middle))
-
-
-def _upper(key: str) -> float:
-    """Return the largest number of a bin."""
-    middle = _middle(key)
-    return middle * math.exp(math.copysign(WIDTH / 2, middle))
-
-
-def _add(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
-    lows = [found for found in (first.low, second.low) if found is not None]
-    highs = [found for found in (first.high, second.high) if found is not None]
-    counts = Counter(first.counts)
-    counts.update(second.counts)
+def _added(parts: Sequence[ColumnProfile]) -> ColumnProfile:
+    lows = [part.low for part in parts if part.low is not None]
+    highs = [part.high for part in parts if part.high is not None]
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part.counts)
     return ColumnProfile(
-        first.rows + second.rows,
-        first.nulls + second.nulls,
+        sum(part.rows for part in parts),
+        sum(part.nulls for part in parts),
         min(lows) if lows else None,
         max(highs) if highs else None,
         dict(sorted(counts.items())),
+        together([part.bins for part in parts]),
     )

@@ -3,6 +3,17 @@
 from incumbent.monitor.drift import drift_verdict
 from incumbent.monitor.metrics import metric_rows
 from incumbent.monitor.performance import baseline, performance_verdict
+from incumbent.monitor.reference import Judged, Reference, reference_of
 from incumbent.monitor.verdicts import DriftVerdict, PerformanceVerdict
 
-__all__ = ["DriftVerdict", "PerformanceVerdict", "baseline", "drift_verdict", "metric_rows", "performance_verdict"]
+__all__ = [
+    "DriftVerdict",
+    "Judged",
+    "PerformanceVerdict",
+    "Reference",
+    "baseline",
+    "drift_verdict",
+    "metric_rows",
+    "performance_verdict",
+    "reference_of",
+]

@@ -8,6 +8,17 @@ from typing import Any, ClassVar
 
 from incumbent.records import Record
 
+NONE, INFO, WARNING, CANDIDATE = "none", "info", "warning", "retrain candidate"
+QUARANTINE, CRITICAL = "quarantine", "critical"
+NOTIFY = {
+    NONE: "nobody",
+    INFO: "nobody",
+    WARNING: "channel",
+    QUARANTINE: "data owner",
+    CANDIDATE: "model owner",
+    CRITICAL: "model owner",
+}
+
 
 @dataclass(frozen=True)
 class DriftVerdict(Record):
@@ -17,16 +28,25 @@ class DriftVerdict(Record):
         partition: Partition key.
         generation: Champion that scored it.
         version: Its version digest.
-        tier: `none`, `warning` (features moved) or `drift` (the scores moved).
-        batches: Reference partitions; fewer than 20 cap the tier of feature alarms at `warning`.
-        score: Effect, p-value and threshold of the score's test; of several classes also the `column` that it is of.
-        features: The features that alarm, most important first, with effect and importance.
+        tier: `none`, `info` (features moved that the champion hardly uses), `warning` (the scores or features moved) or
+            `retrain candidate` (by more than the larger tolerance). `drift` of earlier releases: the scores moved.
+        batches: Past partitions that it was compared with; below 20 no tier is above `warning`.
+        score: The test of the score: effect, p-value and threshold, and what they are computed from: `x2`, `df`,
+            `scale`, `tolerance`, `ordinary` effect and the `freedom` that it is known with, `window` that it is about,
+            `large` (it alarms at the larger tolerance too); of several classes also the `column` that it is of.
+        features: The features that alarm, most important first, each with the same numbers and its importance.
         sentence: The verdict for a person.
         diversity: Whether the outputs have collapsed to few values, see `incumbent.monitor.diversity`; empty if nobody
             asked.
-        basis: What the verdict rests on, or why on nothing.
+        basis: What the verdict rests on: `calibrated`, `provisionally calibrated` (fewer than 20 past partitions),
+            `uncalibrated` (fewer than 2), `insufficient data`, `no reference`, or `scores missing`; or what Evidently
+            could look at.
         engine: Who has decided: `incumbent` or `evidently`.
         left_out: Columns that were not judged: they have no value, or are of another type now.
+        notify: Who is told: `nobody`, `channel`, `model owner` or `data owner`.
+        window: Smallest window that alarmed, in partitions; 0 without an alarm.
+        past: Partitions judged since the training that count as good ones, of the window of one.
+        seasonal: Whether it was compared with the partitions of its season.
         settings: What it was judged by.
     """
 
@@ -44,6 +64,10 @@ class DriftVerdict(Record):
     basis: str = ""
     engine: str = "incumbent"
     left_out: tuple[str, ...] = ()
+    notify: str = "nobody"
+    window: int = 0
+    past: tuple[str, ...] = ()
+    seasonal: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

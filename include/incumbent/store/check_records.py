@@ -31,7 +31,14 @@ from incumbent.store.check_training import (
     check_trial,
     check_version,
 )
-from incumbent.store.check_verdicts import check_baseline, check_diagnosis, check_kpis, check_reference, check_verdict
+from incumbent.store.check_verdicts import (
+    check_baseline,
+    check_diagnosis,
+    check_drift_counts,
+    check_kpis,
+    check_reference,
+    check_verdict,
+)
 from incumbent.store.check_walk import Walk
 from incumbent.store.removals import Removal
 from incumbent.store.violation import Violation, guarded
@@ -42,6 +49,7 @@ KINDS: Mapping[str, Check] = {
     "baselines": check_baseline,
     "decisions": check_decision,
     "diagnoses": check_diagnosis,
+    "drift_counts": check_drift_counts,
     "erasures": check_erasure,
     "estimates": check_verdict,
     "kpis": check_kpis,

@@ -32,11 +32,18 @@ def check_kpis(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Vio
     yield from walk.object(plain["definition"], where, "the SQL")
 
 
+def check_drift_counts(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield a violation unless the version is there by whose cells a partition was counted."""
+    yield from walk.record(ModelVersion.kind, plain["version"], where)
+
+
 def check_reference(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
-    """Yield the violations of a version's reference: the version, and a profile of each training partition."""
-    yield from walk.record(ModelVersion.kind, where.split("/", 1)[1], where)
+    """Yield the violations of a reference: its version, a profile of each training partition, their counts."""
+    yield from walk.record(ModelVersion.kind, where.split("/")[1], where)
     for digest in plain["profiles"]:
         yield from walk.object(digest, where, "the profile")
+    if "counts" in plain:  # of today's format: `references/VERSION/2`
+        yield from walk.object(plain["counts"], where, "the counts of the profiles")
 
 
 def check_baseline(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:

@@ -52,6 +52,153 @@ def held(batch: Profile, history: list[Profile], importance: dict[str, float] | 
     return {(finding["column"], finding["test"]) for finding in found if finding["holds"]}
 
 
+def rows_of(seed: int, rows: int = 1000) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {
+        "normal": random.normal(size=rows),
+        "amount": random.lognormal(3, 1, rows),
+        "money": random.gamma(2, 50, rows),
+        "count": random.poisson(4, rows).astype(float),
+        "kind": random.choice(["a", "b", "c"], rows, p=[0.7, 0.2, 0.1]).astype(object),
+        "place": random.choice([f"place {at}" for at in range(40)], rows).astype(object),
+    }
+
+
+def small(columns: dict[str, np.ndarray]) -> Profile:
+    return profile(pa.table({name: pa.array(values) for name, values in columns.items()}), list(columns))
+
+
+FAULTS = {
+    "x100": ("normal", "amount", "money", "count"),
+    "null": ("normal", "amount", "count", "kind", "place"),
+    "unseen": ("kind", "place"),
+    "type": ("normal", "kind"),
+}
+TESTS = {"x100": "out_of_range", "null": "nulls", "unseen": "unseen", "type": "type"}
+
+
+def spoiled(columns: dict[str, np.ndarray], name: str, fault: str, seed: int) -> dict[str, np.ndarray]:
+    """Return a batch with 5 % of a column's rows broken; a column has one type, so another one is of all its rows."""
+    values = columns[name].copy()
+    hit = np.random.default_rng(seed).random(len(values)) < 0.05
+    if fault == "x100":
+        values[hit] *= 100
+    elif fault == "null":
+        values[hit] = None if values.dtype == object else np.nan
+    elif fault == "unseen":
+        values[hit] = "???"
+    else:
+        values = np.arange(len(values)) * 1.0 if values.dtype == object else values.astype(str).astype(object)
+    return {**columns, name: values}
+
+
+@pytest.mark.parametrize("batches", [1, 12])
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_five_per_cent_of_broken_rows_are_found(fault: str, batches: int) -> None:
+    """99 of 100 at 1,000 rows, whichever column and however many batches have shown what is usual."""
+    history = [small(rows_of(seed)) for seed in range(batches)]
+    for name in FAULTS[fault]:
+        found = 0
+        for seed in range(500, 550):
+            batch = small(spoiled(rows_of(seed), name, fault, seed))
+            found += (name, TESTS[fault]) in held(batch, history)
+        assert found >= 49, (name, found)
+
+
+@pytest.mark.parametrize(("rows", "batches"), [(50, 1), (50, 40), (1000, 1), (1000, 40), (30_000, 3)])
+def test_sound_batches_are_not_held(rows: int, batches: int) -> None:
+    history = [small(rows_of(seed, rows)) for seed in range(batches)]
+    assert [held(small(rows_of(seed, rows)), history) for seed in range(500, 530)] == [set()] * 30
+
+
+def test_what_varies_from_batch_to_batch_may() -> None:
+    """A column that is empty more often in summer is not broken; one that never was is."""
+    random = np.random.default_rng(1)
+    shares = 0.5 + 0.3 * np.sin(np.arange(40) / 6) + random.normal(0, 0.03, 40)
+
+    def gusts(seed: int, share: float) -> Profile:
+        rows = rows_of(seed)
+        return small(
+            {**rows, "gust": np.where(np.random.default_rng(seed).random(1000) < share, np.nan, rows["normal"])}
+        )
+
+    year = [gusts(seed, share) for seed, share in enumerate(shares)]
+    assert [held(year[at], year[:at]) for at in range(4, 40)] == [set()] * 36
+    flat = [gusts(seed, 0.3) for seed in range(40)]
+    assert held(gusts(99, 1.0), flat) == {("gust", "all_null")}
+
+
+def test_after_one_day_a_range_says_little() -> None:
+    def day(number: int) -> Profile:
+        pressure = np.random.default_rng(number).normal(1010 + 8 * number, 1, 900)
+        return small({"weekday": np.full(900, number + 2.0), "pressure": pressure})
+
+    assert held(day(3), [day(0)]) == set()
+    assert held(day(3), [day(0), day(1), day(2)]) == set()
+    rows = {"weekday": np.full(900, 4.0), "pressure": np.random.default_rng(1).normal(1010, 1, 900)}
+    rows["pressure"][:45] *= 10
+    assert held(small(rows), [day(0)]) == {("pressure", "out_of_range")}
+
+
+def test_a_fixed_tolerance_stands_for_the_learned_one() -> None:
+    history, batch = [small(rows_of(1))], small(spoiled(rows_of(2), "normal", "null", 2))
+    assert held(batch, history) == {("normal", "nulls")}
+    lax = Integrity(null_increase=0.10)
+    assert [each for each in findings(batch, history, None, lax) if each["holds"]] == []
+    strict = Integrity(unseen=0.001)
+    few = rows_of(3, 30_000)
+    few["kind"][:60] = "???"
+    assert held(small(few), [small(rows_of(4, 30_000))]) == set()
+    (found,) = findings(small(few), [small(rows_of(4, 30_000))], None, strict)
+    assert (found["column"], found["test"]) == ("kind", "unseen")
+
+
+def test_a_column_that_stands_still_is_found() -> None:
+    history = [small(rows_of(seed)) for seed in range(5)]
+    for name in ("normal", "count", "place"):
+        rows = rows_of(9)
+        rows[name][:] = rows[name][0]
+        assert (name, "constant") in held(small(rows), history), name
+    rare = rows_of(9)
+    rare["kind"][:] = "a"
+    assert held(small(rare), history) == set(), "seven of ten are, and a batch of nothing else is for the drift test"
+    still = [*history, small({**rows_of(6), "count": np.full(1000, 4.0)})]
+    rows = {**rows_of(9), "count": np.full(1000, 4.0)}
+    assert held(small(rows), still) == set(), "it has happened before"
+
+
+def test_columns_that_changed_places_are_found() -> None:
+    history = [small(rows_of(seed)) for seed in range(5)]
+    rows = rows_of(9)
+    swapped = small({**rows, "normal": rows["money"], "money": rows["normal"]})
+    assert {("normal", "swap"), ("money", "swap")} <= held(swapped, history)
+    texts = small({**rows, "kind": rows["place"], "place": rows["kind"]})
+    assert {("kind", "swap"), ("place", "swap")} <= held(texts, history)
+
+
+def test_the_same_rows_again_are_found() -> None:
+    history = [small(rows_of(seed)) for seed in range(5)]
+    found = findings(history[2], history, None, SETTINGS, [f"2013-0{month}" for month in range(1, 6)])
+    assert [(each["column"], each["test"], each["found"], each["holds"]) for each in found] == [
+        ("every column", "duplicate", "2013-03", True)
+    ]
+    assert "2013-03" in found[0]["sentence"]
+    few = small({"kind": np.array(["a", "b"] * 4, dtype=object)})
+    assert findings(few, [few], None, SETTINGS) == [], "few values are alike by chance"
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_batch_of_hardly_any_rows_is_judged_without_an_error(rows: int) -> None:
+    history = [small(rows_of(seed)) for seed in range(3)]
+    assert held(small(rows_of(9, rows)), history) == set()
+    assert held(small(rows_of(9)), [small(rows_of(1, rows))]) <= {
+        (name, test) for name in rows_of(1) for test in SPARSE
+    }
+
+
+SPARSE = ("unseen", "nulls", "out_of_range", "type")
+
+
 def damaged(rows: pa.Table, name: str, values: np.ndarray) -> Profile:
     changed = rows.set_column(rows.column_names.index(name), name, pa.array(values))
     return profile(changed, feature_columns(FOLDER.model, rows))

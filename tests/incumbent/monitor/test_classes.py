@@ -48,7 +48,7 @@ def batch(seed: int, rows: int = 4000, shift: Floats | float = 0.0) -> Profile:
     return profile(pa.table(columns), list(columns))
 
 
-def drift(found: Profile, references: int = 3) -> DriftVerdict:
+def drift(found: Profile, references: int = 20) -> DriftVerdict:
     reference = [batch(seed) for seed in range(references)]
     return drift_verdict("2013-02", 1, "v", found, reference, {"x": 1.0}, SETTINGS, NAMES)
 
@@ -60,12 +60,12 @@ def test_the_same_kind_of_batch_is_no_drift() -> None:
 
 def test_a_class_whose_probabilities_move_is_named() -> None:
     verdict = drift(batch(9, shift=np.array([0.0, 0.0, 0.8])))
-    assert (verdict.tier, verdict.score["column"]) == ("drift", "score of class lost")
-    assert verdict.score["alpha"] == SETTINGS.alpha / 2 / 3
+    assert (verdict.tier, verdict.score["column"]) == ("retrain candidate", "score of class lost")
+    assert verdict.score["alpha"] == SETTINGS.alpha / 2 / 3 / 2, "of which half is for a window of one"
     assert verdict.sentence.startswith("2013-02: the score of class lost moved by 0.")
     assert all(alarm["feature"] == "x" for alarm in verdict.features), "a score is no feature"
     swapped = drift(batch(9, shift=np.array([-0.6, 0.6, 0.0])))
-    assert swapped.tier == "drift"
+    assert swapped.tier == "retrain candidate"
     assert swapped.score["column"] in NAMES[:2]
 
 

@@ -249,6 +249,25 @@ def test_the_state_says_what_is_going_on() -> None:
     assert state() == "healthy"
 
 
+def test_two_candidates_of_the_last_three_ask() -> None:
+    tiers = [
+        "retrain candidate",
+        "none",
+        "retrain candidate",
+        "warning",
+        "none",
+        "retrain candidate",
+        "retrain candidate",
+    ]
+    drift = {month: {"tier": tier, "sentence": month} for month, tier in zip(MONTHS[1:], tiers, strict=False)}
+    reasons = [decide(MODEL, month, history(drift=drift)).reason for month in MONTHS[1:8]]
+    assert reasons == ["", "", "drift", "", "", "", "drift"]
+    gap = {month: drift[month] for month in (MONTHS[1], MONTHS[3], MONTHS[7])}
+    assert decide(MODEL, MONTHS[3], history(drift=gap)).reason == "drift", "of those that were judged"
+    backfilled = {**drift, MONTHS[9]: drift[MONTHS[1]]}
+    assert decide(MODEL, MONTHS[1], history(drift=backfilled)).reason == "", "later ones do not count"
+
+
 def test_each_refused_challenger_doubles_the_cooldown() -> None:
     alarm = {month: performance(9.0) for month in MONTHS}
 
