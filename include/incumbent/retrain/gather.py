@@ -13,7 +13,7 @@ from incumbent.records import Part, Promotion, RetrainRequest, TrainingCost, dig
 from incumbent.retrain.history import OPEN, History, PastRequest
 from incumbent.retrain.requests import every, verdict_of
 from incumbent.store import ModelStore
-from incumbent.verdict_names import VERDICTS, drift_name, performance_name
+from incumbent.verdict_names import DIAGNOSES, VERDICTS, diagnosis_name, drift_name, performance_name
 
 LABEL_COUNTS = "label_counts"
 HOUR_S = 3600.0
@@ -34,6 +34,7 @@ def gather(store: ModelStore, model: Model, partition: str) -> dict[str, Any]:
         "rarer": {key: found["rarer"] for key, found in counts.items()},
         "drift": drift,
         "performance": performance,
+        "diagnoses": _diagnoses(store, drift, performance),
         "requests": [asdict(request) for request in _requests(store, partition, cold=champion is None)],
         "probation": champion is not None and _on_probation(store, champion, model, performance),
     }
@@ -44,6 +45,9 @@ def history_of(store: ModelStore, inputs: Mapping[str, Any]) -> History:
     read = {
         kind: {key: store.records.get_plain(VERDICTS, name) for key, name in inputs[kind].items()}
         for kind in ("drift", "performance")
+    }
+    read["diagnoses"] = {
+        key: store.records.get_plain(DIAGNOSES, name) for key, name in inputs.get("diagnoses", {}).items()
     }
     requests = tuple(PastRequest(**request) for request in inputs["requests"])
     return History(**{**inputs, **read, "requests": requests})
@@ -95,6 +99,12 @@ def _verdicts(
             if has and store.records.get_plain(VERDICTS, name)["generation"] == champion.generation:
                 found[key] = name
     return drift, performance
+
+
+def _diagnoses(store: ModelStore, drift: Mapping[str, str], performance: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of the diagnoses that were made from these verdicts, by partition."""
+    names = {key: diagnosis_name(key, name, performance.get(key, "")) for key, name in drift.items()}
+    return {key: name for key, name in names.items() if store.records.has(DIAGNOSES, name)}
 
 
 def _labelled(store: ModelStore, model: Model, partition: str) -> dict[str, dict[str, int]]:

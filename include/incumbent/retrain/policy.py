@@ -107,9 +107,7 @@ def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
 def _holds(
     model: Model, partition: str, history: History, alarms: Sequence[Channel], state: str
 ) -> list[dict[str, Any]]:
-    diagnosis = history.diagnoses.get(partition) or {}
-    cures = bool(diagnosis.get("retrains", True))
-    cause = str(diagnosis.get("sentence", "no diagnosis")).rstrip(".")
+    incurable, cause = _diagnosed(partition, history, alarms)
     after = max([history.promoted_partition, *(_before(history, alarm.since) for alarm in alarms)])
     new = sum(rows for key, rows in (history.rarer or history.labelled).items() if after < key <= partition)
     needed = max(1, model.retrain.min_new_rows)
@@ -119,7 +117,7 @@ def _holds(
     spent = overspent(model, partition, history.requests)
     on_trial = history.probation and state != DEGRADED
     return [
-        _rule("diagnosis", not cures, float(not cures), None, cause),
+        _rule("diagnosis", incurable, float(incurable), None, cause),
         _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({new} labelled rows are new)"),
         _rule("probation", on_trial, float(on_trial), None, "the champion is on probation"),
         _rule("cooldown", bool(left), left / timedelta(days=1), 0, f"cooling down for {in_days(left)}"),
@@ -127,6 +125,19 @@ def _holds(
               f"{model.retrain.budget.days} days is used up"),
         _rule("cost", bool(spent), float(bool(spent)), None, spent or "the budget of hours and money is not used up"),
     ]  # fmt: skip
+
+
+def _diagnosed(partition: str, history: History, alarms: Sequence[Channel]) -> tuple[bool, str]:
+    """Return whether a partition's cause is one that no training cures, and the diagnosis in words.
+
+    A feed that is broken is repaired, whatever labels say. A shift that does no harm is none to train for, unless
+    labels say that it does: they may have gathered over partitions of which each alone showed nothing.
+    """
+    found = history.diagnoses.get(partition)
+    if not found:
+        return False, "no diagnosis"
+    harmless = not alarms and not found["retrains"] and found["cause"] != "unknown"
+    return found["answer"] == "repair" or harmless, str(found["sentence"]).rstrip(".")
 
 
 def _before(history: History, since: str) -> str:

@@ -174,10 +174,19 @@ def test_the_rows_since_the_change_make_a_second_candidate() -> None:
 
 
 def test_a_cause_that_no_training_cures_is_not_trained_on() -> None:
-    broken = {"2013-03": {"retrains": False, "sentence": "Bad data: dep_hour is in minutes."}}
-    found = decide(MODEL, "2013-03", history(performance={"2013-03": performance(9.0)}, diagnoses=broken))
+    said = {"retrains": False, "cause": "bad_data", "answer": "repair", "sentence": "Bad data: hour is in minutes."}
+    found = decide(MODEL, "2013-03", history(performance={"2013-03": performance(9.0)}, diagnoses={"2013-03": said}))
     assert (found.reason, rule(found, "diagnosis")["fired"]) == ("", True)
-    assert found.message.startswith("2013-03: Bad data: dep_hour is in minutes. ")
+    assert found.message.startswith("2013-03: Bad data: hour is in minutes. ")
+
+
+def test_a_harmless_shift_is_not_trained_on_unless_labels_say_that_it_harms() -> None:
+    said = {"retrains": False, "cause": "covariate_shift", "answer": "watch", "sentence": "A harmless shift."}
+    about: dict[str, Any] = {"diagnoses": {"2013-03": said}, "drift": candidate("2013-02", "2013-03")}
+    assert decide(MODEL, "2013-03", history(**about)).reason == ""
+    assert decide(MODEL, "2013-03", history(**about, performance={"2013-03": performance(9.0)})).reason != ""
+    unknown = {"2013-03": {**said, "cause": "unknown"}}
+    assert decide(MODEL, "2013-03", history(**{**about, "diagnoses": unknown})).reason == "drift"
 
 
 def test_a_champion_grows_old_only_if_somebody_says_so() -> None:
