@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incumbent.config import Budget, load_model
@@ -317,6 +317,7 @@ def test_many_refusals_are_a_long_time_and_no_error() -> None:
     assert (found.reason, "cooling down" in found.message) == ("", True)
 
 
+@settings(deadline=None)
 @given(st.permutations(MONTHS), st.lists(st.floats(-3, 5), min_size=12, max_size=12))
 def test_arrival_order_does_not_matter(order: list[str], losses: list[float]) -> None:
     verdicts = {month: performance(z) for month, z in zip(MONTHS, losses, strict=True)}
@@ -327,6 +328,7 @@ def test_arrival_order_does_not_matter(order: list[str], losses: list[float]) ->
         )
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-3, 5), min_size=12, max_size=12), st.integers(0, 10))
 def test_later_verdicts_do_not_change_an_earlier_decision(losses: list[float], cut: int) -> None:
     verdicts = {month: performance(z) for month, z in zip(MONTHS, losses, strict=True)}
