@@ -13,6 +13,10 @@ SEED ?= 7
 ONLY ?=
 ROWS ?= 1000000
 VARIANTS ?= 1
+MODEL ?= flights_delay
+RAW ?=
+GRAINS ?= month week day
+SEEDS ?= 20
 BIN := .venv/bin
 # One process has the stack's tests, which wait a lot, the others the rest.
 PROCESSES := --numprocesses 3 --no-loadscope-reorder
@@ -51,8 +55,9 @@ test: $(STAMP) ## Run the tests a contributor needs (SEED=7 draws the bad files)
 test-all: $(STAMP) ## Run every test
 	@CORPUS_SEED=$(SEED) $(BIN)/python -m pytest $(PROCESSES)
 
-bench: $(STAMP) ## Measure, side by side with the peers (ONLY=ingest ROWS=1000000, ONLY=corpus VARIANTS=1 SEED=7)
-	@INCUMBENT_BENCH_ROWS=$(ROWS) INCUMBENT_BENCH_VARIANTS=$(VARIANTS) CORPUS_SEED=$(SEED) $(BIN)/python -m benchmarks $(ONLY)
+bench: $(STAMP) ## Measure, side by side with the peers (ONLY=ingest ROWS=1000000, ONLY=corpus VARIANTS=1 SEED=7, ONLY=replay MODEL=flights_delay RAW= GRAINS="month week day" SEEDS=20)
+	@INCUMBENT_REPLAY_MODEL='$(MODEL)' INCUMBENT_REPLAY_RAW='$(RAW)' INCUMBENT_REPLAY_GRAINS='$(GRAINS)' INCUMBENT_REPLAY_SEEDS='$(SEEDS)' \
+	INCUMBENT_BENCH_ROWS=$(ROWS) INCUMBENT_BENCH_VARIANTS=$(VARIANTS) CORPUS_SEED=$(SEED) $(BIN)/python -m benchmarks $(ONLY)
 
 check: $(STAMP) ## Check format, lint, types and import contracts; changes nothing
 	@$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.harness import run
 from incumbent.embedded.settings import Settings
 
-NAMES = ("orchestration", "leaks", "ingest", "corpus", "train", "search", "drift", "decisions")
+NAMES = ("orchestration", "leaks", "ingest", "corpus", "train", "search", "drift", "decisions", "replay")
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ class _Sums:
     """Means by rows of the first batch, of the first two, and so on; errors have Satterthwaite's degrees of freedom."""
 
     def __init__(self, batches: Sequence[Measured]) -> None:
-        rows = np.array([each.rows for each in batches])
+        rows = np.array([each.rows for each in batches], dtype=np.float64)  # its fourth power is no int64
         total = np.cumsum(rows)
         self.value = np.cumsum(rows * np.array([each.value for each in batches])) / total
         squares = np.array([(each.rows * each.error) ** 2 for each in batches])

@@ -51,6 +51,13 @@ def test_degrees_of_freedom_add_up_unless_the_error_is_borrowed() -> None:
     assert (borrowed.error, borrowed.df) == (pytest.approx(0.05), pytest.approx(6))
 
 
+def test_rows_weigh_the_same_however_many_they_are() -> None:
+    few, many = (
+        pooled([Measured(0.0, 0.1, rows, 6) for rows in (2 * scale, 3 * scale, 3 * scale)]) for scale in (1, 2**16)
+    )
+    assert (many.error, many.df) == (pytest.approx(few.error), pytest.approx(few.df))
+
+
 def test_no_error_at_all_is_no_division() -> None:
     same = largest_fall([batch(1.0, 0.0)], batch(1.0, 0.0))
     fallen = largest_fall([batch(0.5, 0.0)], batch(1.0, 0.0))

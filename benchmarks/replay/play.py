@@ -1,0 +1,155 @@
+"""Lives a history through, partition by partition: each is scored by who has the seat before anything of it is known.
+
+A batch is there when its partition ends, and its outcomes come the label's delay later. What happens in the same
+moment happens in that order, so nobody is judged, trained or seated by an outcome that came too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Protocol
+
+import numpy as np
+
+from benchmarks.replay.production import QUIET, Production
+from benchmarks.replay.state import Ask, Days, Seat, State, Training
+from benchmarks.replay.trainings import Trainings, Version
+from benchmarks.replay.world import World
+from incumbent.config import Model
+from incumbent.evaluate import Verdict
+from incumbent.evaluate.gates import DECISIVE
+from incumbent.monitor.performance import METRICS
+from incumbent.partitions import end_of
+from incumbent.stats import auc, class_losses
+
+
+class Policy(Protocol):
+    """When to train, and who gets the seat."""
+
+    @property
+    def name(self) -> str:
+        """Name in tables."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether drift and integrity are asked, which only such a policy pays for."""
+
+    def asks(self, production: Production, state: State, partition: str, *, is_known: bool) -> Ask | None:
+        """Return a wish for a training, after a partition was scored or its outcomes came."""
+
+    def days(self, production: Production, newest: str) -> Days:
+        """Return how a training divides its days."""
+
+    def judge(
+        self, production: Production, state: State, challengers: Sequence[Version], days: Days, ask: Ask
+    ) -> tuple[Verdict, Version]:
+        """Return whether a challenger gets the seat, and which of them it is."""
+
+
+def play(world: World, policy: Policy, trainings: Trainings, production: Production) -> State:
+    """Live a history through under a policy."""
+    state = State(world.model)
+    for _, is_known, partition in _events(world):
+        if is_known:
+            _outcomes(state, production, partition)
+        else:
+            _batch(state, production, partition, watches=policy.watches)
+        if policy.watches:
+            _probation(state, production, partition, is_known=is_known)
+        # Without a champion nothing is scored, and then nobody looks at the batch either.
+        looks = is_known or state.seat is not None
+        ask = policy.asks(production, state, partition, is_known=is_known) if looks else None
+        if ask is not None:
+            _train(state, policy, trainings, production, partition, ask)
+    return state
+
+
+def metric(world: World, partition: str, version: Version) -> float | None:
+    """Return the metric of a version's predictions of a partition; None if it cannot be told."""
+    rows = world.labelled(world.partitions[partition])
+    labels, scores = world.labels[rows], version.scores[rows]
+    if world.model.task == "binary":
+        return auc(labels, scores) if 0 < labels.mean() < 1 else None
+    if world.model.task == "multiclass":
+        return float(class_losses(labels, scores).mean())
+    return float(np.sqrt(((labels - scores) ** 2).mean()))
+
+
+def sign(model: Model) -> float:
+    """Return 1 if a larger metric is better, else -1."""
+    return 1.0 if METRICS[model.task] == "auc" else -1.0
+
+
+def _events(world: World) -> list[tuple[datetime, bool, str]]:
+    model, found = world.model, []
+    for partition in world.partitions:
+        end = end_of(partition, model.grain)
+        found.append((end + model.delay_of(model.batch_source), False, partition))
+        found.append((end + model.delay_of(model.outcome_source), True, partition))
+    return sorted(found)
+
+
+def _batch(state: State, production: Production, partition: str, *, watches: bool) -> None:
+    seat = state.seat
+    if watches:
+        earlier = [key for key in state.values if key < partition]
+        state.held += [(partition, said) for said in production.broken(partition, earlier, seat)]
+    state.values[partition] = None if seat is None else metric(production.world, partition, seat.version)
+    if seat is None:
+        return
+    state.scored[partition] = seat.generation
+    if watches:
+        verdict = state.drift[partition] = production.drift(partition, seat)
+        if verdict["tier"] not in QUIET:
+            state.alarms.append((partition, f"{verdict['tier']}: {verdict['sentence']}"))
+
+
+def _outcomes(state: State, production: Production, partition: str) -> None:
+    labels = production.world.labels[production.world.labelled(production.world.partitions[partition])]
+    state.labelled[partition], state.rarer[partition] = len(labels), production.rarer(labels)
+    seat = state.seats.get(state.scored.get(partition, 0))
+    if seat is not None and seat.reference:
+        state.performance[partition] = production.performance(partition, seat)
+
+
+def _probation(state: State, production: Production, partition: str, *, is_known: bool) -> None:
+    """Compare the champion with the one before it, and give the seat back if that is better."""
+    verdict = production.shadow(partition, state, is_known=is_known)
+    if verdict is not None:
+        state.shadow[partition] = verdict
+    why, seat = production.rolls_back(state), state.seat
+    if why and seat is not None:
+        state.alarms.append((partition, f"rolled back: {why}"))
+        before = state.seats[seat.previous]
+        state.take(replace(before, generation=len(state.seats) + 1, previous=seat.generation, is_back=True))
+
+
+def _train(
+    state: State, policy: Policy, trainings: Trainings, production: Production, partition: str, ask: Ask
+) -> None:
+    window = tuple(sorted(key for key in state.labelled if key <= partition))
+    days = policy.days(production, window[-1])
+    challengers = [trainings.fit(days.train_until)]
+    if ask.since:
+        challengers.append(trainings.fit(days.train_until, date.fromisoformat(ask.since)))
+    verdict, best = policy.judge(production, state, challengers, days, ask)
+    decisive = next((gate for gate in verdict.gates if gate["gate"] in DECISIVE), {})
+    state.trainings.append(
+        Training(
+            partition=partition,
+            reason=ask.reason,
+            message=ask.message,
+            verdict=verdict.verdict,
+            sentence=verdict.sentence,
+            estimate=decisive.get("estimate"),
+            error=decisive.get("error"),
+            versions=tuple(challengers),
+            stopped_by=tuple(str(gate["gate"]) for gate in verdict.gates if gate["passed"] is not True),
+        )
+    )
+    if verdict.verdict == "promote":
+        reference = production.reference(best, days) if days.gate_from < days.gate_until else {}
+        previous = state.seat.generation if state.seat else 0
+        state.take(Seat(len(state.seats) + 1, best, partition, window, days, previous, reference))
