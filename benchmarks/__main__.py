@@ -11,7 +11,9 @@ from pathlib import Path
 from benchmarks.harness import run
 from incumbent.embedded.settings import Settings
 
-NAMES = ("orchestration", "leaks", "ingest", "corpus", "train", "search", "drift", "decisions", "replay")
+NAMES = (
+    "orchestration", "leaks", "ingest", "corpus", "train", "search", "alone", "drift", "decisions", "replay",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from incumbent.cli.main import FINE, VERDICT_NO
-from incumbent.errors import BatchError, ConfigError
-from incumbent.sensitive import MASK, quotable
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from incumbent.alone.leaks import Leaks
     from incumbent.leaks import LeakReport, Overlap
 
 
@@ -41,105 +36,32 @@ def leaks_arguments(parser: argparse.ArgumentParser) -> None:
 
 def leaks(arguments: argparse.Namespace) -> int:
     """Name the columns that leak; the verdict is no if there is one, or if there are too few rows to say."""
-    from incumbent.leaks import find_leaks, key_overlap
+    from incumbent.alone.leaks import leaks as find
 
-    rows = _read(arguments.file, arguments.sensitive)
-    named = [
-        arguments.target,
-        *([arguments.time] if arguments.time else []),
-        *arguments.key,
-        *arguments.ignore,
-        *arguments.sensitive,
-    ]
-    _check_columns(arguments.file, rows, named)
-    if arguments.test and not arguments.key:
-        raise ConfigError(
-            "two tables need a key to be compared",
-            where="--test",
-            expected="--key COLUMN",
-            found="none",
-            next_step="name the columns that identify a row, or a customer",
-        )
-    task = arguments.task or _task(rows, arguments.target)
-    features = [name for name in rows.column_names if name not in (*arguments.ignore, arguments.target)]
-    report = find_leaks(
-        rows, arguments.target, task, features=features, keys=arguments.key, time=arguments.time, seed=arguments.seed
-    )
-    overlap = None
-    if arguments.test:
-        overlap = key_overlap(rows, _read(arguments.test, arguments.sensitive), arguments.key, arguments.time)
-        overlap = _masked(overlap, arguments.key, arguments.sensitive)
+    found = find(
+        arguments.file, target=arguments.target, task=arguments.task, time=arguments.time, key=arguments.key,
+        test=arguments.test, ignore=arguments.ignore, sensitive=arguments.sensitive, seed=arguments.seed,
+    )  # fmt: skip
     if arguments.json:
-        print(json.dumps(asdict(report) | {"task": task, "overlap": overlap and asdict(overlap)}))
+        print(json.dumps(found.to_json()))
     else:
-        _print(arguments.file, report, task, overlap)
-    clean = not report.findings and "" not in report.not_judged and (overlap is None or overlap.clean)
-    return FINE if clean else VERDICT_NO
+        _print(found)
+    return FINE if found.passed else VERDICT_NO
 
 
-def _masked(overlap: Overlap, keys: Sequence[str], sensitive: Sequence[str]) -> Overlap:
-    """Return what is found, without examples of keys that nobody is shown."""
-    return replace(overlap, examples=(MASK,)) if overlap.examples and set(keys) & set(sensitive) else overlap
-
-
-def _read(path: Path, sensitive: Sequence[str]) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.csv as csv
-    import pyarrow.parquet as parquet
-
-    try:
-        if path.suffix.lower() == ".csv":
-            return csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return parquet.ParquetFile(path).read()
-    except (OSError, pa.ArrowException) as error:
-        raise BatchError(
-            "the table cannot be read",
-            where=str(path),
-            expected="a file in the format of its ending",
-            found=quotable(error, bool(sensitive), 200),
-            next_step="correct the path, or write the file again",
-        ) from (None if sensitive else error)
-    raise BatchError(
-        "the table's format is not known",
-        where=str(path),
-        expected=".csv or .parquet",
-        found=path.suffix or "no ending",
-        next_step="write it as CSV or Parquet",
-    )
-
-
-def _check_columns(path: Path, rows: pa.Table, named: Sequence[str]) -> None:
-    if missing := [name for name in named if name not in rows.column_names]:
-        raise ConfigError(
-            "a column is not in the table",
-            where=f"{path}: {missing[0]}",
-            expected="one of " + ", ".join(rows.column_names[:20]),
-            found=missing[0],
-            next_step="correct the name",
-        )
-
-
-def _task(rows: pa.Table, target: str) -> str:
-    import pyarrow as pa
-
-    known = rows[target].drop_null()
-    if len(known.unique()) <= 2:
-        return "binary"
-    return "multiclass" if pa.types.is_string(known.type) or pa.types.is_large_string(known.type) else "regression"
-
-
-def _print(path: Path, report: LeakReport, task: str, overlap: Overlap | None) -> None:
+def _print(found: Leaks) -> None:
+    report = found.report
     for finding in report.findings:
-        print(f"leak: {finding.sentence}\n  where: {path}: {finding.column} (test: {finding.test})")
+        print(f"leak: {finding.sentence}\n  where: {found.file}: {finding.column} (test: {finding.test})")
         print(f"  expected: {finding.expected}\n  found: {finding.found}\n  next: {finding.next_step}")
-    if overlap is not None:
-        _print_overlap(overlap)
+    if found.overlap is not None:
+        _print_overlap(found.overlap)
     sampled = f"; the statistical tests looked at {report.sampled}" if 0 < report.sampled < report.labelled else ""
-    print(f"{len(report.named)} of {report.columns} columns named ({task}; {report.labelled} labelled rows{sampled})")
+    named = f"{len(report.named)} of {report.columns} columns named"
+    print(f"{named} ({found.task}; {report.labelled} labelled rows{sampled})")
     for name, why in report.not_judged.items():
         print(f"not judged: {name}: {why}" if name else why)
-    print(_next(report, overlap))
+    print(_next(report, found.overlap))
 
 
 def _print_overlap(overlap: Overlap) -> None:

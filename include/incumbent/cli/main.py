@@ -41,10 +41,15 @@ COMMANDS = (
     Command(("env",), "print the file to source for the stack's environment", "incumbent.cli.stack:env"),
     Command(("batch", "show"), "what became of each delivery of a batch", "incumbent.cli.batch:show"),
     Command(("batch", "release"), "let a held batch go on as it is", "incumbent.cli.batch:release"),
+    Command(("check",), "say whether a file is what a contract says", "incumbent.cli.check:check"),
+    Command(("compare",), "say which of two models predicts the same rows better", "incumbent.cli.compare:compare"),
     Command(
         ("contract", "diff"),
         "what a changed contract would have done to past deliveries",
         "incumbent.cli.contract:diff",
+    ),
+    Command(
+        ("drift",), "say whether a table has drifted from a reference, and what moved", "incumbent.cli.drift:drift"
     ),
     Command(("erase",), "take the rows of a key out of everything that is stored", "incumbent.cli.erase:erase"),
     Command(("leaks",), "name the columns of a table that know the label", "incumbent.cli.leaks:leaks"),

@@ -13,16 +13,19 @@ judgement, not a theorem: one honest column may decide nearly everything, and th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import xgboost as xgb
 from scipy.stats import norm
 
 from incumbent.leaks.association import fold_codes, losses
 from incumbent.leaks.columns import Codes, Column, Floats
 from incumbent.leaks.finding import Finding
 from incumbent.leaks.sheet import MOST_CLASSES, Sheet
+
+if TYPE_CHECKING:
+    import xgboost
 
 Matrix = npt.NDArray[np.float32]
 LEAST_GAIN = 0.25
@@ -64,6 +67,8 @@ def given(sheet: Sheet) -> Iterator[Finding]:
 
 def _fit(columns: Sequence[Column], sheet: Sheet, folds: Codes, every_drop: bool = False) -> tuple[Floats, Floats]:
     """Return the loss of each row it was not fitted to, and what is lost when a column is shuffled."""
+    import xgboost as xgb  # here, and not for everyone who only names a finding: it takes a second
+
     label, task = _label(sheet)
     matrix, kinds = _matrix(columns, sheet)
     base = _ignorance(label, task)
@@ -77,7 +82,7 @@ def _fit(columns: Sequence[Column], sheet: Sheet, folds: Codes, every_drop: bool
         data = xgb.QuantileDMatrix(matrix[fit], label[fit], feature_types=kinds, enable_categorical=True, nthread=1)
         booster = xgb.train(params, data, ROUNDS)
 
-        def loss(rows: Matrix, booster: xgb.Booster = booster, truth: Floats = label[held]) -> Floats:
+        def loss(rows: Matrix, booster: xgboost.Booster = booster, truth: Floats = label[held]) -> Floats:
             said = booster.predict(xgb.DMatrix(rows, feature_types=kinds, enable_categorical=True, nthread=1))
             return losses(truth, said.astype(np.float64), task)
 

@@ -170,15 +170,24 @@ class DeliveredRows:
 
     def example(self, rule: RowRule) -> str:
         """Return the value of the first row that breaks a rule, as text; empty for a rule over several columns."""
-        if not rule.column:
-            return ""
-        if rule.column in self.contract.masked:
-            return f"{rule.column} = {MASK}"
-        value = f"SELECT CAST({identifier(rule.column)} AS VARCHAR) FROM {TABLE}"
-        connection = self._opened()
-        query = f"{value} WHERE NOT coalesce({rule.good}, true) ORDER BY rowid LIMIT 1"
-        found = connection.execute(query).fetchall()
-        return f"{rule.column} = {found[0][0]}" if found else ""
+        found = self.examples(rule, 1) if rule.column else []
+        return found[0][1] if found else ""
+
+    def examples(self, rule: RowRule, most: int) -> list[tuple[int, str]]:
+        """Return the first rows that break a rule: place in the file, from 1 on, and the value, or the row's key."""
+        columns = [rule.column] if rule.column else list(self.contract.key)
+        said = [
+            literal(MASK) if name in self.contract.masked else f"coalesce(CAST({identifier(name)} AS VARCHAR), 'NULL')"
+            for name in columns
+        ]
+        shown = " || ', ' || ".join(
+            f"{literal(f'{name} = ')} || {text}" for name, text in zip(columns, said, strict=True)
+        )
+        query = (
+            f"SELECT {ROW} + 1, said FROM (SELECT rowid AS {ROW}, {shown} AS said, {rule.good} AS good FROM {TABLE}) "
+            f"WHERE NOT coalesce(good, true) ORDER BY {ROW} LIMIT {most}"
+        )
+        return [(int(row), str(text)) for row, text in self._opened().execute(query).fetchall()]
 
     def _quarantine(self, raw_digest: str) -> str:
         key, row = (_as_json(names) for names in (self.contract.key, tuple(self.contract.columns)))

@@ -37,8 +37,8 @@ class RowRule:
     severity: Severity = "quarantine"
 
 
-def row_rules(contract: SourceContract, model: Model, source: str, partition: str) -> list[RowRule]:
-    """Return the rules of a source's rows, in contract order."""
+def row_rules(contract: SourceContract, model: Model | None, source: str, partition: str) -> list[RowRule]:
+    """Return the rules of a source's rows, in contract order; without a model or a partition all but `in_partition`."""
     rules = [rule for name, column in contract.columns.items() for rule in _column_rules(name, column)]
     key = ", ".join(identifier(name) for name in contract.key)
     lacking = " OR ".join(f"{identifier(name)} IS NULL" for name in contract.key)  # of which `required` speaks
@@ -47,7 +47,7 @@ def row_rules(contract: SourceContract, model: Model, source: str, partition: st
     rules.append(RowRule(KEY_RULE, good, reason, kind="unique"))
     if _has_date(contract):
         rules.append(_date_rule(contract))
-    if partition:
+    if partition and model is not None:
         rules += _partition_rule(contract, model, partition)
     rules += [RowRule(name, f"({sql})", f"breaks {name}: {sql}") for name, sql in contract.row_rules.items()]
     return [replace(rule, severity=contract.severity_of(rule.name)) for rule in rules]
