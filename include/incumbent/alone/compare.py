@@ -20,14 +20,16 @@ from incumbent.alone.table import column_names, given
 from incumbent.config import Gates
 from incumbent.errors import ConfigError
 from incumbent.evaluate.contest import Contest
-from incumbent.evaluate.gates import calibration, loss, sample
+from incumbent.evaluate.error_rate import detectable
+from incumbent.evaluate.gates.calibration import calibration
+from incumbent.evaluate.gates.loss import loss
+from incumbent.evaluate.gates.sample import sample
 from incumbent.evaluate.settle import more_clusters
-from incumbent.stats import Difference, quantile
+from incumbent.stats import Difference
 
 BETTER_B, BETTER_A = "B is better", "A is better"
 SAME, OPEN = "no difference that matters", "not enough rows to say"
 MOST_ALPHA = 0.2
-MISSED = 0.10  # the detectable difference is found in nine of ten cases
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def _limits(alpha: float, min_improvement: float) -> Gates:
 def _compared(contest: Contest, rows: Predictions, asked: Asked) -> Comparison:
     few, gain = sample(contest), _gain(contest)
     verdict = OPEN if few["passed"] is None else _verdict(contest, gain)
-    more = more_clusters(_size_of(gain), contest.alpha, contest.limits.min_improvement) if gain else None
+    worth = contest.limits.min_improvement
+    more = more_clusters(_size_of(gain), lambda error, df: contest.alpha, worth) if gain else None
     each = contest.labels.size / few["clusters"]
     more_rows = None if more is None or verdict != OPEN or few["passed"] is None else round(more * each)
     found = slice_results(contest, rows.slices, asked.sensitive)
@@ -175,7 +178,7 @@ def _compared(contest: Contest, rows: Predictions, asked: Asked) -> Comparison:
         b=_contender(contest, rows.b, rows.names[1]),
         difference=None if gain is None else _numbers(gain, contest.alpha),
         min_improvement=contest.limits.min_improvement,
-        detectable=None if gain is None else detectable(gain, contest.alpha),
+        detectable=None if gain is None else detectable(gain.error, gain.df, contest.alpha),
         more_rows=more_rows,
         slices=found,
         objections=objections,
@@ -202,11 +205,6 @@ def _verdict(contest: Contest, gain: Difference | None) -> str:
     if upper < 0 and gain.estimate <= -worth:
         return BETTER_A
     return SAME if -worth <= lower and upper <= worth else OPEN
-
-
-def detectable(gain: Difference, alpha: float) -> float:
-    """Return the true difference that such rows would show in nine of ten cases."""
-    return (quantile(alpha, gain.df) + quantile(MISSED, gain.df)) * gain.error
 
 
 def _size_of(gain: Difference) -> Difference:
