@@ -11,6 +11,7 @@ Long because each field of a public record is described where it is declared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
@@ -33,6 +34,8 @@ SLOPE = 0.01  # below, a new intercept does not explain the misses
 MOST = 0.6  # share of a change that one level or one source has to explain
 SMALL = 0.5  # share of rows from which on a level is no part of the batch but the batch
 CALIBRATED = 20  # reference batches from which on a source that moves alone is no season that nobody has seen
+HARM = {"auc": 0.01, "logloss": 0.02, "rmse": 0.02}  # a loss worth a word; of what is not an AUC it is a share
+ONE_SIDED = 1.645
 EXPLAINED = 0.5  # share of a loss that the inputs have to explain
 SHOWN = 10
 
@@ -300,9 +303,10 @@ def _moved(evidence: Evidence) -> _Cause | None:
     said = f"{moved}most moved: {shown or 'no single column'}"
     together = evidence.domain.get("sentence")
     reasons = (said, *([str(together)] if together else []), _said_of_cost(evidence))
-    if evidence.judged:
-        return _Cause("covariate_shift", "watch", NOBODY, False, reasons)
-    costly = evidence.estimate.get("cost") == "costly"
+    cost = _cost(evidence)
+    costly = cost["verdict"] == "costly"
+    if evidence.judged:  # the labels have been asked, and their tests, which promise an error rate, do not alarm
+        return _Cause("covariate_shift", "watch", MODEL_OWNER if costly else NOBODY, False, reasons)
     if costly or evidence.tier in STRONG:
         return _Cause("covariate_shift", "retrain", MODEL_OWNER if costly else NOBODY, True, reasons)
     return _Cause("covariate_shift", "watch", NOBODY, False, reasons)
@@ -337,12 +341,29 @@ def _columns(evidence: Evidence) -> list[dict[str, Any]]:
 def _cost(evidence: Evidence) -> dict[str, Any]:
     if evidence.judged and evidence.performance.get("value") is not None and "value" in evidence.reference:
         change = float(evidence.performance["value"]) - float(evidence.reference["value"])
-        verdict = "costly" if evidence.channels else "harmless"
-        return {"metric": evidence.performance["metric"], "change": change, "verdict": verdict, "by": "labels"}
+        metric, error = str(evidence.performance["metric"]), float(evidence.performance.get("error") or 0.0)
+        error = math.hypot(error, float(evidence.reference.get("error", 0.0)))
+        verdict = cost_of(metric, change, error, float(evidence.reference["value"]))
+        verdict = "costly" if evidence.channels else verdict
+        return {"metric": metric, "change": change, "verdict": verdict, "by": "labels"}
     if "change" in evidence.estimate:
         found = evidence.estimate
         return {"metric": found["metric"], "change": found["change"], "verdict": found["cost"], "by": "estimate"}
     return {"verdict": "unknown"}
+
+
+def cost_of(metric: str, change: float, error: float, gated: float) -> str:
+    """Say whether a change of a metric is worth a word: surely a loss, and a large one; or surely no large one.
+
+    >>> cost_of("auc", -0.03, 0.01, 0.8), cost_of("auc", -0.03, 0.03, 0.8), cost_of("logloss", 0.001, 0.001, 0.5)
+    ('costly', 'unsure', 'harmless')
+    """
+    loss = -change if metric == "auc" else change
+    limit = HARM[metric] if metric == "auc" else HARM[metric] * gated
+    margin = ONE_SIDED * error
+    if loss >= limit and loss - margin > 0:
+        return "costly"
+    return "harmless" if loss + margin < limit else "unsure"
 
 
 def _said_of_cost(evidence: Evidence) -> str:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from incumbent.diagnosis import Diagnosis
-    from incumbent.monitor.domain import Domain
     from incumbent.monitor.estimate import Estimate, Known, Recalibration
     from incumbent.records import Hold, ModelVersion, Part, Promotion
 
     Floats = npt.NDArray[np.float64]
+    Codes = npt.NDArray[np.int64]
 
 RECALIBRATIONS = "recalibrations"
-SAMPLE = 50_000  # rows of each side that are looked at again
+SAMPLE = 20_000  # rows of each side that are looked at again
 ESTIMATED = 200_000  # predictions that an estimate is made from
 SEED = 7
 LOSS, CODE = "#loss", "#code"  # no feature has such a name
@@ -151,9 +151,9 @@ def _diagnosis(runtime: Runtime, features: Part, promotion: Promotion, version: 
         evidence = replace(evidence, reference={"value": gated["value"], "error": gated["error"]})
         evidence = replace(evidence, labels=_label_facts(runtime, partition, version, gated))
     if evidence.tier in MOVED:
-        domain, segments = _moved_inputs(runtime, features, version)
-        evidence = replace(evidence, domain=domain.finding, segments=tuple(segments))
-    if evidence.channels:
+        domain, segments = _moved_inputs(runtime, features, version, diagnosis_name(partition, drift, ""))
+        evidence = replace(evidence, domain=domain, segments=tuple(segments))
+    if evidence.channels and _is_gated(runtime, promotion):
         segments = _moved_losses(runtime, features, promotion, version)
         evidence = replace(evidence, segments=(*evidence.segments, *segments))
     return diagnose(evidence)
@@ -182,23 +182,61 @@ def _labelled_predictions(runtime: Runtime, partition: str, version: ModelVersio
     return join_labels(model, predictions, label_rows(store, model, [partition]))
 
 
-def _moved_inputs(runtime: Runtime, features: Part, version: ModelVersion) -> tuple[Domain, list[dict[str, Any]]]:
-    """Return what tells the batch from the training rows, and the levels that it lies in."""
+def _moved_inputs(
+    runtime: Runtime, features: Part, version: ModelVersion, before_outcomes: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what tells the batch from the training rows, and the levels that it lies in; looked at once.
+
+    Args:
+        runtime: The model.
+        features: What the batch was scored from.
+        version: The champion.
+        before_outcomes: Name of the diagnosis of the same batch before its outcomes were in.
+    """
     import pyarrow as pa
 
-    from incumbent.features.sample import sampled_rows
     from incumbent.monitor.domain import tell_apart
     from incumbent.monitor.segments import Side, moved_segments
+    from incumbent.records import Snapshot
 
-    store, names = runtime.store, list(version.features)
-    reference = sampled_rows(store, version.definition, _training_parts(runtime, version), names, SAMPLE, SEED)
-    batch = sampled_rows(store, version.definition, [features], names, SAMPLE, SEED)
-    domain = tell_apart(reference, batch, names, 2 * SAMPLE, SEED)
+    records, names = runtime.store.records, list(version.features)
+    if records.has(DIAGNOSES, before_outcomes):
+        known = records.get_plain(DIAGNOSES, before_outcomes)["evidence"]
+        return known["domain"], [each for each in known["segments"] if each["by"] == "inputs"]
+    if not records.has(Snapshot.kind, version.snapshot):  # it was adopted
+        return {"state": "insufficient data", "sentence": "nobody knows what the champion was trained on"}, []
+    sides = [_sampled(runtime, version, parts) for parts in (_training_parts(runtime, version), [features])]
+    codes = _codes(runtime, sides[0], sides[1])
+    domain = tell_apart(sides[0], sides[1], names, 2 * SAMPLE, SEED, clusters=codes)
     if domain.finding["state"] != "told apart":
-        return domain, []
-    before = Side(reference.take(pa.array(domain.reference_rows)), domain.reference_scores)
-    after = Side(batch.take(pa.array(domain.batch_rows)), domain.batch_scores)
-    return domain, [{**found, "by": "inputs"} for found in moved_segments(before, after, names)]
+        return dict(domain.finding), []
+    drawn, scores = (
+        (domain.reference_rows, domain.batch_rows),
+        (domain.reference_scores, domain.batch_scores),
+    )
+    before, after = (
+        Side(sides[at].take(pa.array(drawn[at])), scores[at], None if codes is None else codes[at][drawn[at]])
+        for at in (0, 1)
+    )
+    return dict(domain.finding), [{**found, "by": "inputs"} for found in moved_segments(before, after, names)]
+
+
+def _sampled(runtime: Runtime, version: ModelVersion, parts: list[Part]) -> pa.Table:
+    """Return a sample of feature rows, with what says which of them share their luck."""
+    from incumbent.features.rows import with_local_date
+    from incumbent.features.sample import sampled_rows
+
+    model = runtime.model
+    columns = [*model.keys, model.time, *version.features]
+    rows = sampled_rows(runtime.store, version.definition, parts, columns, SAMPLE, SEED)
+    return with_local_date(model, rows) if rows.num_columns else rows
+
+
+def _codes(runtime: Runtime, *sides: pa.Table) -> tuple[Codes, Codes] | None:
+    from incumbent.evaluate.stage import cluster_codes
+
+    first, second = (cluster_codes(rows, runtime.model.evaluate.cluster)[0] for rows in sides)
+    return None if first is None or second is None else (first, second)
 
 
 def _moved_losses(
@@ -248,9 +286,13 @@ def _estimate(
     from incumbent.diagnosis import MOVED
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import with_local_date
-    from incumbent.monitor.estimate import estimate
+    from incumbent.monitor.estimate import Estimate, estimate
 
     store, model, partition = runtime.store, runtime.model, features.partition
+    if not _is_gated(runtime, promotion):
+        said = f"{partition}: no estimate: nobody knows rows that the champion was gated on."
+        about = (partition, promotion.generation, version.digest)
+        return Estimate(*about, "insufficient data", sentence=said)
     predictions = store.predictions.read([partition], [*model.keys, model.time, predicted(version)])
     if predictions.num_rows > ESTIMATED:
         chosen = np.random.default_rng(SEED).choice(predictions.num_rows, ESTIMATED, replace=False)
@@ -262,6 +304,16 @@ def _estimate(
         _recalibration(runtime, features if moved else None, promotion, version),
         _baseline(runtime, promotion, version), codes, quarantined=drift.get("tier") == "quarantine",
     )  # fmt: skip
+
+
+def _is_gated(runtime: Runtime, promotion: Promotion) -> bool:
+    """Return whether the champion was gated here: an adopted one was not."""
+    from incumbent.records import GateReport, Snapshot
+
+    records = runtime.store.records
+    if not promotion.gate_report or not records.has(GateReport.kind, promotion.gate_report):
+        return False
+    return records.has(Snapshot.kind, records.get(GateReport, promotion.gate_report).snapshot)
 
 
 def _recalibration(runtime: Runtime, moved: Part | None, promotion: Promotion, version: ModelVersion) -> Recalibration:
@@ -295,7 +347,6 @@ def _known(runtime: Runtime, moved: Part | None, promotion: Promotion, version: 
     import numpy as np
 
     from incumbent.evaluate.stage import cluster_codes
-    from incumbent.features.sample import sampled_rows
     from incumbent.monitor.domain import tell_apart
     from incumbent.monitor.estimate import Known
 
@@ -304,9 +355,9 @@ def _known(runtime: Runtime, moved: Part | None, promotion: Promotion, version: 
     codes, _ = cluster_codes(rows, runtime.model.evaluate.cluster)
     if moved is None:
         return Known(labels, scores, codes)
-    names = list(version.features)
-    batch = sampled_rows(runtime.store, version.definition, [moved], names, SAMPLE, SEED)
-    domain = tell_apart(rows, batch, names, 2 * SAMPLE, SEED)
+    batch = _sampled(runtime, version, [moved])
+    both = _codes(runtime, rows, batch)
+    domain = tell_apart(rows, batch, list(version.features), 2 * SAMPLE, SEED, clusters=both)
     if domain.finding["state"] != "told apart":
         return Known(labels, scores, codes)
     at = domain.reference_rows

@@ -193,6 +193,21 @@ def test_a_team_may_keep_evidently(runtime: Runtime) -> None:
     assert recorded(kept)["cause"] == "covariate_shift"
 
 
+def test_an_adopted_champion_has_no_estimate_and_is_diagnosed_all_the_same(runtime: Runtime) -> None:
+    monitored(runtime, "moved", outcomes=False)
+    store = runtime.store
+    for kind in ("diagnoses", "estimates"):
+        for name in store.records.names(kind):
+            store.records.remove(kind, name)
+    for name in store.records.names("snapshots"):
+        store.records.remove("snapshots", name)
+    said = judge(runtime, FEBRUARY)
+    assert "no estimate: nobody knows rows that the champion was gated on" in said["estimate"]
+    found = recorded(runtime)
+    assert found["cause"] == "covariate_shift"
+    assert "nobody knows what the champion was trained on" in found["sentence"]
+
+
 def test_a_batch_that_is_held_has_a_diagnosis_too(runtime: Runtime) -> None:
     deliver(runtime, FEBRUARY, "unit")
     assert stages.build_features(runtime, FEBRUARY).hold is not None

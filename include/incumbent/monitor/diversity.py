@@ -18,7 +18,7 @@ from scipy.special import expit, logit, stdtr
 
 from incumbent.monitor.verdicts import DriftVerdict
 
-Counts = Mapping[str, int]
+Counts = Mapping[Any, float]  # cell to its count; the cells of all batches are the same
 Floats = npt.NDArray[np.float64]
 ALPHA = 0.001  # error rate of one batch, over all of its columns
 TOLERANCE = math.log(2)  # twice the usual odds that two rows are answered alike is the least that is worth a word
@@ -123,7 +123,7 @@ def _repeat(counts: Floats) -> float:
 
 def _pooled(past: Sequence[Counts]) -> Floats:
     """Return the shares of the cells over all past batches."""
-    total: dict[str, int] = {}
+    total = dict[Any, float]()
     for each in past:
         for cell, count in each.items():
             total[cell] = total.get(cell, 0) + count

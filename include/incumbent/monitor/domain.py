@@ -1,7 +1,8 @@
 """A domain classifier: can a batch be told from the reference, by which columns, and by which of them only together?
 
-It explains an alarm and decides nothing. Each row is scored by trees that have not seen it, so trees that learn by
-heart gain nothing. A second model of stumps knows every column and no two of them at once: what the first one tells
+It explains an alarm and decides nothing. Each row is scored by trees that have not seen it, nor any row that shares its
+luck, so trees that learn by heart gain nothing: flights of one hour have the same weather, and by that alone any two
+months are told apart. A second model of stumps knows every column and no two of them at once: what the first one tells
 beyond it lies in how columns go together, which tests of single columns cannot see.
 """
 
@@ -16,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import norm
 
 from incumbent.stats import Difference, auc_influence
 from incumbent.stats.differences import from_influence
@@ -75,6 +75,7 @@ def tell_apart(
     max_rows: int = MAX_ROWS,
     seed: int = SEED,
     threads: int | None = None,
+    clusters: tuple[Codes, Codes] | None = None,
 ) -> Domain:
     """Train a classifier that tells the batch's rows from the reference's, on a bounded sample of both.
 
@@ -85,6 +86,7 @@ def tell_apart(
         max_rows: Most rows of both sides together.
         seed: Of the sample and the folds.
         threads: Threads of XGBoost; all if None.
+        clusters: Cluster code of each row of the reference, and of the batch; None for independent rows.
     """
     random = np.random.default_rng(seed)
     first, second = (_drawn(rows.num_rows, max_rows // 2, random) for rows in (reference, batch))
@@ -94,14 +96,18 @@ def tell_apart(
     if min(len(first), len(second)) < MIN_ROWS or not usable:
         sentence = f"too few rows or columns to tell the batch from the reference ({len(second)} and {len(first)} rows)"
         return _with(empty, {"state": "insufficient data", "left_out": left_out, "sentence": sentence})
+    codes = None if clusters is None else _beside(clusters[0][first], clusters[1][second])
+    if codes is not None and min(len(np.unique(codes[: len(first)])), len(np.unique(codes[len(first) :]))) < FOLDS:
+        sentence = "the rows of one side share their luck: what they have in common cannot be told from a change"
+        return _with(empty, {"state": "insufficient data", "left_out": left_out, "sentence": sentence})
     values, kinds = _matrix(reference.take(pa.array(first)), batch.take(pa.array(second)), usable)
     truth = np.repeat([0.0, 1.0], [len(first), len(second)])
-    folds = _folds(truth, random)
+    folds = _folds(truth, codes, random)
     weights = np.where(truth > 0, 0.5 / len(second), 0.5 / len(first)) * len(truth)
     shared = {**TREES, "seed": seed, **({"nthread": threads} if threads else {})}
     together, gains, pairs = _out_of_fold(values, kinds, truth, weights, folds, shared, ROUNDS)
     apart, _, _ = _out_of_fold(values, kinds, truth, weights, folds, {**shared, "max_depth": 1}, STUMPS)
-    finding = _finding(truth, together, apart, gains, pairs, usable)
+    finding = _finding(truth, codes, together, apart, gains, pairs, usable)
     whole = Domain({}, first, second, together[truth == 0], together[truth == 1])
     return _with(whole, {**finding, "rows": [len(first), len(second)], "left_out": left_out})
 
@@ -150,13 +156,20 @@ def _numbers(values: pa.ChunkedArray) -> Floats:
     return np.clip(np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64), -LARGE, LARGE)
 
 
-def _folds(truth: Floats, random: np.random.Generator) -> Codes:
-    """Return each row's fold, as many of each side in every one."""
-    folds = np.empty(len(truth), dtype=np.int64)
+def _beside(first: Codes, second: Codes) -> Codes:
+    """Return the codes of both sides; no cluster is on both."""
+    return np.concatenate([first, second + int(first.max(initial=0)) + 1 - int(second.min(initial=0))])
+
+
+def _folds(truth: Floats, clusters: Codes | None, random: np.random.Generator) -> Codes:
+    """Return each row's fold: about as many clusters of each side in every one, and no cluster in two."""
+    codes = np.unique(np.arange(len(truth)) if clusters is None else clusters, return_inverse=True)[1]
+    folds = np.empty(int(codes.max()) + 1, dtype=np.int64)
     for side in (0.0, 1.0):
-        at = np.flatnonzero(truth == side)
-        folds[random.permutation(at)] = np.arange(len(at)) % FOLDS
-    return folds
+        groups = np.unique(codes[truth == side])
+        folds[random.permutation(groups)] = np.arange(len(groups)) % FOLDS
+    out: Codes = folds[codes]
+    return out
 
 
 def _out_of_fold(
@@ -197,14 +210,14 @@ def _count_gain(
 
 
 def _finding(
-    truth: Floats, together: Floats, apart: Floats, gains: Floats, pairs: Mapping[tuple[int, int], float],
-    names: Sequence[str],
+    truth: Floats, codes: Codes | None, together: Floats, apart: Floats, gains: Floats,
+    pairs: Mapping[tuple[int, int], float], names: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     (area, psi), (area_apart, psi_apart) = auc_influence(truth, together), auc_influence(truth, apart)
-    found = from_influence(area, psi, None)
-    more: Difference = from_influence(area - area_apart, psi - psi_apart, None)
+    found = from_influence(area, psi, codes)
+    more: Difference = from_influence(area - area_apart, psi - psi_apart, codes)
     low, high = found.lower(0.025), found.upper(0.025)
-    is_told = norm.sf((area - 0.5) / max(found.error, 1e-12)) < SURE
+    is_told = from_influence(area - 0.5, psi, codes).p < SURE
     order = np.argsort(-gains, kind="stable")
     whole = float(gains.sum())
     columns = [

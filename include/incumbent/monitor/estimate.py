@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import softmax
 
+from incumbent.diagnosis import cost_of
 from incumbent.monitor.metrics import SCHEMA
 from incumbent.records import Record
-from incumbent.stats import quantile
 from incumbent.stats.classes import CERTAIN
 
 Floats = npt.NDArray[np.float64]
@@ -27,13 +27,11 @@ Codes = npt.NDArray[np.int64]
 NOTE = "valid under covariate shift only, blind to concept drift"
 MIN_ROWS = 100  # of the batch, and of the gate rows
 MIN_SHARE = 0.10  # least effective share of the gate rows
-HARM = {"auc": 0.01, "logloss": 0.02}  # a loss of so much is worth a word; of the log loss it is a share
 EDGE = 1e-6
 STEPS = 50
 EXACT = 1e-9
 PRIOR = 1.0  # as much as a row says: the recalibration stays finite where rows say nothing
 Z95 = 1.959964
-ONE_SIDED = 0.05
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,7 @@ def estimate(
     found, error = _metric(task, _classes(predictions), fitted, clusters)
     name = "auc" if task == "binary" else "logloss"
     change = found - float(gated["value"])
-    cost = _cost(name, change, math.hypot(error, float(gated["error"])), float(gated["value"]))
+    cost = cost_of(name, change, math.hypot(error, float(gated["error"])), float(gated["value"]))
     low, high = found - Z95 * error, found + Z95 * error
     return Estimate(
         partition, generation, version, "estimated", name, found, error, low, high, change, cost,
@@ -336,13 +334,3 @@ def _size(clusters: Codes) -> float:
     """Return how many rows share a row's cluster, itself among them, on the mean over rows."""
     counts = np.unique(clusters, return_counts=True)[1].astype(np.float64)
     return float(counts @ counts / counts.sum())
-
-
-def _cost(metric: str, change: float, error: float, gated: float) -> str:
-    """Say whether a change is worth a word: surely a loss, and a large one; or surely no large one."""
-    loss = -change if metric == "auc" else change
-    limit = HARM[metric] if metric == "auc" else HARM[metric] * gated
-    margin = quantile(ONE_SIDED, 1_000_000) * error
-    if loss >= limit and loss - margin > 0:
-        return "costly"
-    return "harmless" if loss + margin < limit else "unsure"

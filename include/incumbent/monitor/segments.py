@@ -46,7 +46,7 @@ class Side:
 
 
 def moved_segments(before: Side, after: Side, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the levels in which the value's mean moved surely, the largest part of the whole change first.
+    """Return the levels in which the value's mean moved surely, and by more than their part of the rows.
 
     Args:
         before: Reference rows.
@@ -54,8 +54,9 @@ def moved_segments(before: Side, after: Side, names: Sequence[str]) -> list[dict
         names: Columns to cut the rows by.
 
     Returns:
-        At most ten mappings: column, level, text (whether the column is a category), share (of the batch's rows),
-        before and after (means), p (of Holm), and part: this level's share of the whole change within levels.
+        At most ten mappings, those first that have most beyond their part of the rows: column, level, text (whether
+        it is a category), share (of the batch's rows), before and after (means), p (of Holm), and part: this level's
+        share of the whole change within levels.
     """
     found = [each for name in names for each in _levels(before, after, name)]
     found.sort(key=lambda each: float(each["p"]))
@@ -65,7 +66,9 @@ def moved_segments(before: Side, after: Side, names: Sequence[str]) -> list[dict
         if largest >= ALPHA:
             break
         kept.append({**each, "p": largest})
-    return sorted(kept, key=lambda each: (-float(each["part"]), float(each["p"])))[:SHOWN]
+    # A level with nine tenths of the rows and of the change says nothing.
+    kept = [each for each in kept if float(each["part"]) > float(each["share"])]
+    return sorted(kept, key=lambda each: (float(each["share"]) - float(each["part"]), float(each["p"])))[:SHOWN]
 
 
 def _levels(before: Side, after: Side, name: str) -> list[dict[str, Any]]:

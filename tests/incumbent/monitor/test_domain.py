@@ -44,6 +44,24 @@ def test_a_correlation_that_changed_is_found_though_no_column_moved() -> None:
     assert "moved together" in found["sentence"]
 
 
+def test_rows_that_share_their_luck_are_in_one_fold() -> None:
+    """Flights of one hour have the same weather: by that alone any two months are told apart."""
+    random = np.random.default_rng(3)
+    days = [np.repeat(np.arange(20), 100)] * 2
+    sides = [pa.table({"temp": random.normal(size=20)[each], "x": random.normal(size=2000)}) for each in days]
+    by_rows = tell_apart(*sides, ["temp", "x"], threads=1).finding
+    assert by_rows["auc"] > 0.95
+    by_days = tell_apart(*sides, ["temp", "x"], threads=1, clusters=(days[0], days[1])).finding
+    assert by_days["state"] == "alike"
+    moved = sides[1].set_column(0, "temp", pa.array(np.asarray(sides[1]["temp"]) + 3))
+    found = tell_apart(sides[0], moved, ["temp", "x"], threads=1, clusters=(days[0], days[1])).finding
+    assert (found["state"], found["columns"][0]["column"]) == ("told apart", "temp")
+    one = np.zeros(2000, dtype=np.int64)
+    said = tell_apart(*sides, ["temp", "x"], threads=1, clusters=(days[0], one)).finding
+    assert said["state"] == "insufficient data"
+    assert "share their luck" in said["sentence"]
+
+
 def test_the_same_rows_give_the_same_finding() -> None:
     first, second = (tell_apart(rows(1), rows(2, shift=0.2), NAMES, max_rows=2000, threads=1) for _ in range(2))
     assert first.finding == second.finding

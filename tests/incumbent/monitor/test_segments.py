@@ -40,6 +40,15 @@ def test_a_level_that_is_only_more_frequent_has_not_moved() -> None:
     assert moved_segments(side(1), side(2, shares=[0.05, 0.05, 0.05, 0.05, 0.8]), ["shop"]) == []
 
 
+def test_a_level_that_is_nearly_everything_says_nothing() -> None:
+    before, after = side(1), side(2)
+    shifted = Side(after.rows, after.values + 1)
+    found = moved_segments(before, shifted, ["shop"])
+    assert all(each["part"] > each["share"] for each in found)
+    alike = [Side(pa.table({"c": ["a"] * 500}), np.full(500, value)) for value in (0.0, 1.0)]
+    assert moved_segments(*alike, ["c"]) == []
+
+
 def test_the_error_rate_holds_over_all_levels() -> None:
     false = sum(bool(moved_segments(side(seed), side(1000 + seed), ["shop", "x"])) for seed in range(200))
     assert false <= 7  # 2 are expected; 8 of 200 have a chance of 0.1 % at one in a hundred
