@@ -20,6 +20,7 @@ from scipy.special import softmax
 from incumbent.diagnosis import cost_of
 from incumbent.monitor.metrics import SCHEMA
 from incumbent.records import Record
+from incumbent.stats import quantile
 from incumbent.stats.classes import CERTAIN
 
 Floats = npt.NDArray[np.float64]
@@ -31,7 +32,6 @@ EDGE = 1e-6
 STEPS = 50
 EXACT = 1e-9
 PRIOR = 1.0  # as much as a row says: the recalibration stays finite where rows say nothing
-Z95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Recalibration:
         effective: Effective share of the gate rows.
         rows: Gate rows.
         reweighted: Whether they counted by how much they look like the batch.
+        df: Degrees of freedom of the covariance: those of the clusters, or of the rows.
         why: A clause that says why there is none.
     """
 
@@ -73,6 +74,7 @@ class Recalibration:
     effective: float = 1.0
     rows: int = 0
     reweighted: bool = False
+    df: int = 1
     why: str = ""
 
     @classmethod
@@ -148,7 +150,10 @@ def recalibrate(task: str, known: Known) -> Recalibration:
     theta, covariance = _fit(_classes(known.predictions), known.labels.astype(np.int64), weights, known.clusters)
     covered = tuple(tuple(each) for each in covariance.tolist())
     shared = _shared(task, known, theta)
-    return Recalibration("fitted", tuple(theta.tolist()), covered, shared, effective, rows, known.weights is not None)
+    df = (rows if known.clusters is None else len(np.unique(known.clusters))) - 1
+    return Recalibration(
+        "fitted", tuple(theta.tolist()), covered, shared, effective, rows, known.weights is not None, df
+    )
 
 
 def estimate(
@@ -192,7 +197,8 @@ def estimate(
     name = "auc" if task == "binary" else "logloss"
     change = found - float(gated["value"])
     cost = cost_of(name, change, math.hypot(error, float(gated["error"])), float(gated["value"]))
-    low, high = found - Z95 * error, found + Z95 * error
+    margin = quantile(0.025, max(fitted.df, 1)) * error
+    low, high = found - margin, found + margin
     return Estimate(
         partition, generation, version, "estimated", name, found, error, low, high, change, cost,
         fitted.reweighted, fitted.effective, (len(predictions), fitted.rows), fitted.theta,

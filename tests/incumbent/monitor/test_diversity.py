@@ -22,13 +22,13 @@ def drawn(random: np.random.Generator, rows: int, wobble: float = 0.0) -> dict[s
     return {str(cell): int(count) for cell, count in enumerate(found) if count}
 
 
-@pytest.mark.parametrize(("wobble", "size"), [(0.0, 0.05), (0.3, 0.08)])
+@pytest.mark.parametrize(("wobble", "rows", "size"), [(0.0, 100, 0.05), (0.3, 5000, 0.08)])
 def test_the_error_rate_holds_nearly_even_without_the_tolerance(
-    monkeypatch: pytest.MonkeyPatch, wobble: float, size: float
+    monkeypatch: pytest.MonkeyPatch, wobble: float, rows: int, size: float
 ) -> None:
     """A wobble makes the logarithm skewed: the tolerance pays for it."""
     random = np.random.default_rng(5)
-    cases = [(drawn(random, 100, wobble), [drawn(random, 1000, wobble) for _ in range(20)]) for _ in range(800)]
+    cases = [(drawn(random, rows, wobble), [drawn(random, 1000, wobble) for _ in range(20)]) for _ in range(800)]
     assert min(concentration(*case).p for case in cases) > diversity.ALPHA, "with the tolerance there is none at all"
     monkeypatch.setattr(diversity, "TOLERANCE", 0.0)
     p = np.array([concentration(*case).p for case in cases])

@@ -22,8 +22,8 @@ def world(
     random = np.random.default_rng(seed)
     x = random.normal(size=count) + shift
     codes = np.arange(count) % days if days else None
-    luck = 0.0 if codes is None else 0.5 * random.normal(size=days)[codes]
-    labels = (random.random(count) < expit(slope * x - 1 + luck)).astype(float)
+    luck = 0.0 if codes is None else 0.6 * random.normal(size=days)[codes]
+    labels = (random.random(count) < expit((slope + luck) * x - 1)).astype(float)
     return labels, expit(1.6 * (1.2 * x - 1) + 0.3), codes  # a model that is too sure, and too high
 
 
@@ -79,7 +79,7 @@ def test_the_recalibration_is_that_of_a_logistic_regression() -> None:
 def test_the_expected_auc_is_the_mean_over_labels_that_are_drawn() -> None:
     random = np.random.default_rng(1)
     scores = np.round(random.random(200), 1)  # with ties
-    sure = Recalibration("fitted", (1.0, 0.0), ((0.0, 0.0), (0.0, 0.0)))
+    sure = Recalibration("fitted", (1.0, 0.0), ((0.0, 0.0), (0.0, 0.0)), df=1000)
     guess = estimate("p", 1, "v", "binary", scores, sure, GATED)
     drawn = [auc((random.random(200) < np.clip(scores, 1e-6, 1)).astype(float), scores) for _ in range(4000)]
     assert guess.value == pytest.approx(np.mean(drawn), abs=0.002)

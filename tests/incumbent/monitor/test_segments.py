@@ -30,6 +30,16 @@ def test_the_level_that_moved_is_named_with_its_part() -> None:
     assert found["after"] - found["before"] == pytest.approx(0.5, abs=0.1)
 
 
+def test_a_level_with_more_rows_has_a_larger_part_of_the_same_change() -> None:
+    shares = [0.6, 0.1, 0.1, 0.1, 0.1]
+    before, after = side(1, shares), side(2, shares)
+    shop = np.asarray(after.rows["shop"])
+    values = after.values + 0.5 * np.isin(shop, ["north", "south"])
+    found = {each["level"]: each["part"] for each in moved_segments(before, Side(after.rows, values), ["shop"])}
+    assert found["north"] == pytest.approx(6 / 7, abs=0.1)
+    assert found.get("south", 0.0) < 0.3
+
+
 def test_the_range_that_moved_is_named() -> None:
     found = moved_segments(side(1), side(2, above=1.28), ["shop", "x"])
     assert (found[0]["column"], found[0]["text"]) == ("x", False)
