@@ -37,6 +37,7 @@ CALIBRATED = 20  # reference batches from which on a source that moves alone is 
 HARM = {"auc": 0.01, "logloss": 0.02, "rmse": 0.02}  # a loss worth a word; of what is not an AUC it is a share
 ONE_SIDED = 1.645
 EXPLAINED = 0.5  # share of a loss that the inputs have to explain
+TOLD = 0.1  # share of what a classifier learns from a column that makes it one that moved
 SHOWN = 10
 
 
@@ -326,15 +327,16 @@ def _quiet(evidence: Evidence) -> _Cause:
 
 
 def _columns(evidence: Evidence) -> list[dict[str, Any]]:
-    """Return the columns that moved, by themselves first and then those that moved with others only."""
+    """Return the columns that moved: those that alarm first, then those by which a classifier tells the batch."""
     out = [
         {"column": str(each["feature"]), "effect": each.get("effect"), "importance": each.get("importance")}
         for each in evidence.drift.get("features", ())
     ]
     out.sort(key=lambda each: -float(each["effect"] or 0.0))
     known = {each["column"] for each in out}
-    together = [str(name) for name in evidence.domain.get("together", ()) if name not in known]
-    out += [{"column": name, "effect": None, "importance": None} for name in together]
+    told = [each["column"] for each in evidence.domain.get("columns", ()) if float(each["importance"]) >= TOLD]
+    others = dict.fromkeys(str(name) for name in (*evidence.domain.get("together", ()), *told))
+    out += [{"column": name, "effect": None, "importance": None} for name in others if name not in known]
     return [{**each, "sources": list(evidence.sources.get(each["column"], ()))} for each in out[:SHOWN]]
 
 

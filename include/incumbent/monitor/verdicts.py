@@ -60,8 +60,8 @@ class DriftVerdict(Record):
     score: Mapping[str, Any]
     features: tuple[Mapping[str, Any], ...]
     sentence: str
-    diversity: Mapping[str, Any] = field(default_factory=dict)
     basis: str = ""
+    diversity: Mapping[str, Any] = field(default_factory=dict)
     engine: str = "incumbent"
     left_out: tuple[str, ...] = ()
     notify: str = "nobody"

@@ -52,6 +52,12 @@ def test_the_columns_that_moved_most_come_first_with_their_source() -> None:
     assert found.columns[0]["effect"] >= found.columns[1]["effect"]
 
 
+def test_columns_by_which_a_classifier_tells_the_batch_are_named_where_no_test_alarms() -> None:
+    evidence = world(2, "one shop")
+    quiet = replace(evidence, drift={**evidence.drift, "features": []})
+    assert {column["column"] for column in diagnose(quiet).columns} >= {"x", "y"}
+
+
 def test_a_source_that_moves_alone_may_be_a_season_until_enough_is_known() -> None:
     evidence = world(1, "one source")
     early = replace(evidence, drift={**evidence.drift, "batches": 11})
