@@ -189,6 +189,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
             training_rows=lambda: labelled_sample(store, runtime.model, snapshot),
             predict=predictor(store),
             beside=lambda rows, columns: batch_columns(store, runtime.model, snapshot, rows, columns),
+            kpi_sql=runtime.folder.kpi_sql,
         )
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
 

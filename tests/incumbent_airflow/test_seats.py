@@ -223,3 +223,17 @@ def test_a_challenger_with_too_little_evidence_gathers_more_in_shadow(tmp_path: 
     assert evidence["e"] == pytest.approx(request.evidence["e"])
     assert evidence["e"] >= evidence["needed"]
     assert [each for each in check_model(better.store) if "accepted rows" not in each.promise] == []
+
+
+def test_a_business_figure_may_stop_a_challenger(tmp_path: Path) -> None:
+    weak = started(tmp_path, rounds=6, params={"max_depth": 2})
+    (weak.folder.path / "kpi.sql").write_text('SELECT "row", abs(prediction - 0.5) AS sure FROM rows')
+    guarded = small_model(rounds=40, checkpoint_every=40, params={"max_depth": 3}).model_dump(mode="json")
+    model = weak.model.model_validate({**guarded, "gates": {"kpi": {"sure": {"max_increase": 0.0}}}})
+    runtime = Runtime(weak.folder.model_copy(update={"model": model}), weak.settings)
+    deliver(runtime, FEBRUARY)
+    report = fitted(runtime, FEBRUARY)
+    gate = next(gate for gate in report.gates if gate["gate"] == "kpi")
+    assert (report.verdict, gate["passed"]) == ("reject", False)
+    assert report.sentence.startswith("Not promoted: sure +0.")
+    assert gate["kpis"][0]["lower"] > 0

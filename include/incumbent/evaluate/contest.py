@@ -103,6 +103,7 @@ class Contest:
         rows: The gate rows themselves: keys, features, `label` and `local_date`; for gates of the folder's own.
         own: The folder's own gates, by name.
         own_text: Digest of the text that has them.
+        kpis: By how much each KPI of the candidate is larger than the champion's; those that are measured for both.
         shadow: What was gathered in shadow, which decides then; None of a candidate that comes from a training.
         barred: Generation whose seat this candidate lost to a rollback; 0 if it did not.
     """
@@ -136,6 +137,7 @@ class Contest:
     rows: pa.Table | None = None
     own: Mapping[str, Callable[[Contest], Any]] = field(default_factory=dict)
     own_text: str = ""
+    kpis: Mapping[str, Difference] = field(default_factory=dict)
     shadow: Shadowed | None = None
     barred: int = 0
 

@@ -24,8 +24,10 @@ from incumbent.evaluate.gates import DECISIVE
 from incumbent.evaluate.kept import kept_for_later
 from incumbent.evaluate.leaks import look, looked
 from incumbent.evaluate.verdict import Verdict, judge
-from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot
-from incumbent.stats import Measured, gathered
+from incumbent.features.rows import as_snapped, outcome_rows
+from incumbent.kpi import Kpi, kpi_differences, kpi_rows, kpis_of, said_columns
+from incumbent.records import GateReport, ModelVersion, Part, Promotion, RetrainRequest, Snapshot
+from incumbent.stats import Difference, Measured, gathered
 from incumbent.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ def evaluate(
     training_rows: Callable[[], pa.Table],
     predict: Predict,
     beside: Beside | None = None,
+    kpi_sql: str = "",
 ) -> GateReport:
     """Judge a request's candidates on the snapshot's gate rows, record the verdicts, and return the best one's.
 
@@ -71,6 +74,7 @@ def evaluate(
             and theirs is null.
         predict: Predictions of a version for rows of its own definition.
         beside: Columns of the batch that gate rows were made from, for gates that ask for them; None if there are none.
+        kpi_sql: Text of the folder's kpi.sql, for `gates.kpi`.
 
     Raises:
         ModelError: The contenders would be judged on different rows, or the request was judged with
@@ -80,7 +84,9 @@ def evaluate(
     pin = f"gate-{request.id}"
     if store.records.has(PINS, pin):
         return _pinned(store, pin, candidates)
-    contests = _contests(store, model, snapshot, candidates, champion, request, rows, training_rows, predict, beside)
+    contests = _contests(
+        store, model, snapshot, candidates, champion, request, rows, training_rows, predict, beside, kpi_sql
+    )
     verdicts = {origin: judge(contest) for origin, contest in contests.items()}
     best = best_of(verdicts)
     reports = {
@@ -175,6 +181,7 @@ def _contests(
     training_rows: Callable[[], pa.Table],
     predict: Predict,
     beside: Beside | None,
+    kpi_sql: str,
 ) -> dict[str, Contest]:
     """Return the contest of each candidate; but for what the candidate itself says they are the same."""
     candidate = next(iter(candidates.values()))
@@ -233,9 +240,38 @@ def _contests(
         own_contest = replace(
             contest, challenger=said(own), train_rows=version.train_rows, barred=barred.get(version.digest, 0)
         )
-        return with_candidate(own_contest, store, model, version, request.id, said)
+        kpis = _kpis(store, model, snapshot, kpi_sql, own, own_contest)
+        return with_candidate(replace(own_contest, kpis=kpis), store, model, version, request.id, said)
 
     return {origin: filled(version) for origin, version in candidates.items()}
+
+
+def _kpis(
+    store: ModelStore, model: Model, snapshot: Snapshot, sql: str, rows: pa.Table, contest: Contest
+) -> dict[str, Difference]:
+    """Return by how much each KPI of the candidate is larger than the champion's on the gate rows."""
+    if not model.gates.kpi or contest.champion is None:
+        return {}
+    if not sql:
+        raise ConfigError(
+            "a gate asks for a KPI, and there is no kpi.sql",
+            where=f"model {model.name}: gates.kpi",
+            expected="a kpi.sql beside model.yaml",
+            found="none",
+            next_step="write kpi.sql, see docs/kpi.md, or take gates.kpi out of model.yaml",
+        )
+    outcomes = outcome_rows(store, as_snapped(model, snapshot), [Part(**part) for part in snapshot.outcomes])
+
+    def measured(scores: Floats) -> list[Kpi]:
+        predictions = rows.select([*model.keys, model.time])
+        for name, column in said_columns(scores, contest.classes).items():
+            predictions = predictions.append_column(name, column)
+        return kpis_of(sql, kpi_rows(model, predictions, outcomes), model)
+
+    try:
+        return kpi_differences(measured(contest.challenger), measured(contest.champion), contest.clusters)
+    except ValueError:  # one cluster says nothing about luck
+        return {}
 
 
 def _shadowed(store: ModelStore, request: RetrainRequest, champion: Promotion | None) -> Shadowed | None:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from incumbent.config import Model
+from incumbent.diagnosis import again
 from incumbent.partitions import end_of, start_of
 from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
 from incumbent.retrain.channels import Channel, channels
@@ -136,6 +137,8 @@ def _diagnosed(partition: str, history: History, alarms: Sequence[Channel]) -> t
     found = history.diagnoses.get(partition)
     if not found:
         return False, "no diagnosis"
+    if alarms and found.get("evidence"):  # its own partition may show little of what has gathered
+        found = again(found, {alarm.channel: alarm.says for alarm in alarms}).to_json()
     harmless = not alarms and not found["retrains"] and found["cause"] != "unknown"
     return found["answer"] == "repair" or harmless, str(found["sentence"]).rstrip(".")
 

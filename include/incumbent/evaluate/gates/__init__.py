@@ -18,6 +18,7 @@ from incumbent.evaluate.gates.data import data
 from incumbent.evaluate.gates.error_budget import error_budget
 from incumbent.evaluate.gates.evidence import evidence
 from incumbent.evaluate.gates.fairness import fairness
+from incumbent.evaluate.gates.kpi import kpi
 from incumbent.evaluate.gates.loss import loss
 from incumbent.evaluate.gates.own import own_gates
 from incumbent.evaluate.gates.resources import latency, size
@@ -49,6 +50,7 @@ OTHERS: tuple[tuple[str, Gate, Asked], ...] = (
     ("ceilings", ceilings, lambda contest: bool(contest.limits.ceilings)),
     ("fairness", fairness, lambda contest: bool(contest.limits.fairness)),
     ("cost", cost, lambda contest: contest.limits.cost is not None),
+    ("kpi", kpi, lambda contest: bool(contest.limits.kpi)),
     ("size", size, lambda contest: contest.limits.max_megabytes is not None),
     ("latency", latency, lambda contest: contest.limits.max_ms_per_1000_rows is not None),
     ("behaviour", behaviour, lambda contest: bool(contest.limits.behaviour)),
