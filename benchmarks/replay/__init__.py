@@ -20,7 +20,7 @@ from benchmarks.replay.play import Policy, play
 from benchmarks.replay.policies import Never, Ours, Schedule, Thresholds
 from benchmarks.replay.production import Production
 from benchmarks.replay.state import State
-from benchmarks.replay.table import Result, mean, print_course, print_null, print_table, regret, shared
+from benchmarks.replay.table import Result, in_hindsight, mean, print_course, print_null, print_table, regret, shared
 from benchmarks.replay.trainings import Trainings
 from benchmarks.replay.world import World
 from incumbent.config import load_model
@@ -28,8 +28,8 @@ from incumbent.embedded.settings import Settings
 from incumbent.monitor.performance import METRICS
 from incumbent.partitions import Grain
 
-FLIGHTS = ("flights_delay", "flights_airtime")
 HOLDOUTS = (3, 7, 14, 28)
+HARM = 0.01  # AUC, or share of the error, by which a new holder of the seat may be worse than the one before
 NULL_ROUNDS = 20  # of a hundred and more: luck does not need more, and there are hundreds of fits
 
 
@@ -70,11 +70,16 @@ def replay(history: History, grain: Grain, cache: Path) -> Iterator[Figure]:
     ours, reference = by_name["ours"], by_name[_each(grain)]
     print_table(f"{history.folder.model.name} by {grain}", world.model, results, reference)
     print("  what ours did:")
-    print_course(states["ours"])
+    print_course(world, states["ours"])
     partitions, goal = shared(results), GOALS.get((history.folder.model.name, grain), Goal(None, None))
     yield figure(f"{grain}_{METRICS[world.model.task]}_of_ours", mean(ours, partitions), "")
     yield figure(f"{grain}_regret_against_each", regret(world.model, ours, reference, partitions), "", goal.regret)
     yield figure(f"{grain}_trainings", ours.requests, "", goal.trainings)
+    scored = (sum(value is not None for value in each.values.values()) for each in (reference, ours))
+    yield figure(f"{grain}_scored_later_than_each", next(scored) - next(scored), "")
+    harm = HARM if METRICS[world.model.task] == "auc" else HARM * mean(ours, partitions)
+    harmful = sum(gain < -harm for gain in in_hindsight(world, states["ours"]).values())
+    yield figure(f"{grain}_seats_harmful_in_hindsight", harmful, "", 0.0)
     for what in ("fits", "promotions", "rollbacks", "alarms", "held", "core_s"):
         yield figure(f"{grain}_{what}", getattr(ours, what), "s" if what == "core_s" else "")
 

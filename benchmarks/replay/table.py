@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.replay.null import Null
-from benchmarks.replay.play import sign
+from benchmarks.replay.play import metric, sign
 from benchmarks.replay.state import State
+from benchmarks.replay.world import World
 from incumbent.config import Model
 from incumbent.monitor.performance import METRICS
 
@@ -75,6 +76,25 @@ def regret(model: Model, result: Result, reference: Result, partitions: Sequence
     return sign(model) * (mean(reference, partitions) - mean(result, partitions))
 
 
+def in_hindsight(world: World, state: State) -> dict[int, float]:
+    """Return how much better each new holder of the seat did than the one before it would have done.
+
+    Over the partitions that it has scored, which nobody knew when it got the seat; by generation, the first one and
+    those that have scored nothing left out. Of a rollback it says whether that was right.
+    """
+    found = {}
+    for generation, seat in state.seats.items():
+        before = state.seats.get(seat.previous)
+        keys = [key for key, scored_by in state.scored.items() if scored_by == generation]
+        pairs = (
+            [] if before is None else [(metric(world, k, seat.version), metric(world, k, before.version)) for k in keys]
+        )
+        gains = [sign(world.model) * (now - then) for now, then in pairs if now is not None and then is not None]
+        if gains:
+            found[generation] = float(np.mean(gains))
+    return found
+
+
 def print_table(title: str, model: Model, results: Sequence[Result], reference: Result) -> None:
     """Print one line a policy; the mean is over the partitions that all of them have scored."""
     partitions = shared(results)
@@ -92,10 +112,14 @@ def print_table(title: str, model: Model, results: Sequence[Result], reference: 
         print(f"  {each.name:<34}" + "".join(f"{cell:>12}" for cell in cells))
 
 
-def print_course(state: State) -> None:
-    """Print what each training of a policy came to, and which batches alarmed or would have been held."""
+def print_course(world: World, state: State) -> None:
+    """Print what each training of a policy came to, who had the seat, and which batches alarmed or would be held."""
     for each in state.trainings:
         print(f"    {each.partition:<11} {each.reason:<12} {each.verdict:<22} {each.sentence}")
+    for generation, gain in in_hindsight(world, state).items():
+        seat = state.seats[generation]
+        what = "came back" if seat.is_back else f"trained until {seat.version.train_until}"
+        print(f"    generation {generation}, {what}: {gain:+.4f} in hindsight against the one before")
     for what, found in (("alarm", state.alarms), ("held", state.held)):
         for partition, said in found:
             print(f"    {partition:<11} {what:<12} {said}")

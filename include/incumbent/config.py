@@ -560,7 +560,7 @@ class Train(Strict):
 
 
 class Integrity(Strict):
-    """Exact tests before a batch is announced; a failure holds it, on an important column or on a whole one.
+    """Exact tests before a batch is announced; an important or a whole column that fails holds it: see docs/drift.md.
 
     Attributes:
         importance: Least share of the champion's gain that makes a column important.
@@ -600,7 +600,7 @@ class EvidentlyEngine(Strict):
 
 
 class Monitor(Strict):
-    """Drift and performance: what an alarm means.
+    """Drift and performance: what an alarm means; see docs/drift.md.
 
     Attributes:
         alpha: Family-wise error rate of one batch's shape tests.

@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from incumbent.features.cells import Cells, cells_of
 from incumbent.features.profile import ColumnProfile, Profile
+from incumbent.features.usual import Usual, share_test, usual_share
 from incumbent.stats.shape import moved
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 UNIT_TOLERANCE = 0.15  # in log10: how exactly all quantiles must have moved by one power of ten
 HALF = 0.5
-RARE = 0.5  # share of the reference above which one value may well be all of a batch: no rain
+LEAST_MORE = 0.03  # of one value than is usual
+ENOUGH_BATCHES, MANY_VALUES = 5, 100  # of which either is needed to say that a column does not stand still
 FAR, NEAR = 1.0, 0.3  # effects of a column that is another one, and of one that is itself
 LEAST_DISTINCT = 100  # values that two batches hardly have in common by chance, each as often
 
@@ -39,25 +43,20 @@ def unit_finding(found: ColumnProfile, reference: ColumnProfile) -> Iterator[dic
         yield {"test": "unit", "expected": 1.0, "found": float(10.0**power), "p": 0.0, "says": says}
 
 
-def constant_finding(
-    found: ColumnProfile, reference: ColumnProfile, past: Sequence[ColumnProfile]
-) -> Iterator[dict[str, Any]]:
+def constant_finding(found: ColumnProfile, past: Sequence[ColumnProfile]) -> Iterator[dict[str, Any]]:
     """Yield that a column stands still that has varied in every batch so far.
 
-    Not if its value is the usual one: it does not rain on most days.
+    Not if its value may be that of all rows, by how its share has varied: on most days it does not rain.
     """
-    filled = [each for each in past if each.values]
-    if found.distinct != 1 or not filled or any(each.distinct == 1 for each in filled):
+    filled = [each for each in past if each.values and each.is_text is found.is_text]
+    least = min((each.distinct for each in filled), default=1)
+    if found.distinct != 1 or least == 1 or (len(filled) < ENOUGH_BATCHES and least < MANY_VALUES):
         return
-    if (
-        found.values / found.rows < HALF * reference.values / reference.rows
-    ):  # most of it is missing: that is said of it
-        return
-    share = max(_share_of_value(found, reference), 1 / reference.values)
-    p = share**found.values
-    if share <= RARE:
-        says = f"the same value in all {found.values} rows, and it used to vary"
-        yield {"test": "constant", "expected": share, "found": 1.0, "p": p, "says": says}
+    if found.values / found.rows < HALF * sum(each.values for each in filled) / sum(each.rows for each in past):
+        return  # most of it is missing: that is said of it
+    usual = Usual(usual_share([_share_of_value(found, each) for each in filled]), LEAST_MORE, LEAST_MORE)
+    test = share_test("constant", found.values, found.values, usual, "")
+    yield {**test, "says": f"the same value in all {found.values} rows, and it used to vary"}
 
 
 def swaps(batch: Profile, reference: Profile) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -82,12 +81,13 @@ def duplicate_of(batch: Profile, history: Mapping[str, Profile]) -> str | None:
     return next((key for key, past in history.items() if past.exact and past.columns == batch.columns), None)
 
 
-def _share_of_value(found: ColumnProfile, reference: ColumnProfile) -> float:
+def _share_of_value(found: ColumnProfile, past: ColumnProfile) -> float:
+    """Return the share that the only value of a column had in a past batch."""
     if found.is_text:
-        return reference.counts.get(next(iter(found.counts)), 0) / reference.values
+        return past.counts.get(next(iter(found.counts)), 0) / past.values
     value = float(found.low or 0.0)
-    holds = (reference.bins.lowest() <= value) & (value <= reference.bins.highest())
-    return sum(tally for tally, held in zip(reference.bins.tallies, holds, strict=True) if held) / reference.values
+    holds = (past.bins.lowest() <= value) & (value <= past.bins.highest())
+    return float(np.array(past.bins.tallies)[holds].sum()) / past.values
 
 
 def _effect(batch: Profile, name: str, reference: Profile, other: str, cells: Mapping[str, Cells]) -> float:

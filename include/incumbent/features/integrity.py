@@ -95,7 +95,7 @@ def _tests(
     else:
         yield _far_out(found, reference, past, settings)
         yield from unit_finding(found, reference)
-    yield from constant_finding(found, reference, past)
+    yield from constant_finding(found, past)
 
 
 def _is_whole(test: Mapping[str, Any], settings: Integrity) -> bool:

@@ -25,7 +25,8 @@ def test_it_is_the_largest_of_all_two_sample_comparisons(series: list[tuple[floa
     by_hand = []
     for since in range(len(batches)):
         before, after = pooled([reference, *batches[:since]]), pooled(batches[since:])
-        by_hand.append((before.value - after.value) / math.hypot(before.error, after.error))
+        z = (before.value - after.value) / math.hypot(before.error, after.error)
+        by_hand.append(max(-37.0, min(37.0, z)))
     assert found.z == pytest.approx(max(by_hand), abs=1e-9)
     assert found.newest == pytest.approx(by_hand[-1], abs=1e-9)
     assert found.z == pytest.approx(by_hand[found.since], abs=1e-9)

@@ -55,6 +55,8 @@ def sample(contest: Contest) -> Result:
 
 def _gain_so_far(contest: Contest) -> Result:
     """Return the gain on rows that are too few to be tested by themselves: they are the first that shadow adds to."""
+    if contest.labels.size < 2:
+        return {}
     try:
         gain = contest.gain
     except ValueError:  # a first model, one class, one cluster, or nothing to gain on
