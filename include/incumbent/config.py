@@ -652,6 +652,8 @@ class Retrain(Strict):
         cooldown_days: Days after a request before the next one; doubled by each gate that says no.
         min_new_rows: Rows of the rarer class (of all, in a regression) that must be newer than what the champion was
             trained on, and than the change that a labelled alarm has found.
+        growth: Labelled rows, as a multiple of those that the champion came from, at which it is challenged without any
+            alarm: more is known than it knows. Never when absent.
         max_age_days: Days after which a champion is challenged without any alarm; never when absent.
         since_change: After a labelled alarm train a second candidate on the rows since the change alone, where they
             are enough.
@@ -660,6 +662,7 @@ class Retrain(Strict):
 
     cooldown_days: int = Field(14, ge=0)
     min_new_rows: int = Field(200, ge=0)
+    growth: float | None = Field(1.5, gt=1)
     max_age_days: int | None = Field(None, ge=1)
     since_change: bool = True
     budget: Budget = Budget()

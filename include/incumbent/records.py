@@ -345,7 +345,7 @@ class RetrainRequest(Record):
     Attributes:
         id: Name of the request; one per model, partition and revision.
         partition: Newest partition the training may use.
-        reason: `cold_start`, `drift`, `performance`, `age`, `evidence`, `manual`, `schedule` or `stale_gate`.
+        reason: `cold_start`, `drift`, `performance`, `growth`, `age`, `evidence`, `manual`, `schedule` or `stale_gate`.
         evidence: The verdict records that led to it, by name, with their numbers. By hand also `known_at`: a
             moment, in UTC, after which nothing is seen.
         degraded: A labelled alarm holds, so the gate may use the degraded error rate.

@@ -143,7 +143,7 @@ def test_a_challenger_takes_the_seat_and_both_are_monitored(runtime: Runtime) ->
     metrics = {row["metric"]: row["value"] for row in store.metrics.read([FEBRUARY]).to_pylist()}
     assert set(metrics) == {"logloss", "trivial_logloss", "accuracy", "estimated_logloss"}
     assert metrics["logloss"] < metrics["trivial_logloss"]
-    assert decide_partition(runtime.store, runtime.model, FEBRUARY)["reason"] == ""
+    assert decide_partition(runtime.store, runtime.model, FEBRUARY)["reason"] == "growth"
 
     _, report, kind = candidate(runtime, FEBRUARY)
     assert kind == "promoted", report.sentence

@@ -20,7 +20,7 @@ from incumbent.retrain.channels import Channel, channels
 from incumbent.retrain.history import OPEN, History
 from incumbent.retrain.states import DEGRADED, state_of
 
-PERFORMANCE, DRIFT, AGE, COLD_START = "performance", "drift", "age", "cold_start"
+PERFORMANCE, DRIFT, GROWTH, AGE, COLD_START = "performance", "drift", "growth", "age", "cold_start"
 CANDIDATES = ("drift", "retrain candidate")  # tiers that may ask; records of before call it drift
 DRIFTED, AMONG = 2, 3  # of the last verdicts so many must be candidates
 
@@ -51,17 +51,24 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     """Return the decision for a partition.
 
     A cold start needs labelled rows older than those of the gates, and no request that is still open.
-    Later, what asks is a labelled alarm, scores or features that have moved in two of three partitions, or age; and
-    what may hold it back is a cause that no training cures, too few new outcomes, a probation, cooldown, or budget.
+    Later, what asks is a labelled alarm, scores or features that have moved in two of three partitions, so many more
+    labelled rows than the champion had, or age; and what may hold it back is a cause that no training cures, too few
+    new outcomes, a probation (of what drift asks for), cooldown, or budget.
     """
     if history.generation == 0:
         return _cold_start(model, partition, history)
     found = channels(history, partition, model.monitor.alarm_z)
     state = state_of(model, partition, history)
-    asks = [*(_labelled(channel) for channel in found), _drift(partition, history), _age(model, partition, history)]
+    asks = [
+        *(_labelled(channel) for channel in found),
+        _drift(partition, history),
+        _growth(model, partition, history),
+        _age(model, partition, history),
+    ]
     fired = [ask for ask in asks if ask["fired"]]
     alarms = [channel for channel in found if channel.fired]
-    holds = _holds(model, partition, history, alarms, state)
+    by_drift = bool(fired) and fired[0]["rule"] == DRIFT
+    holds = _holds(model, partition, history, alarms, on_trial=by_drift and history.probation and state != DEGRADED)
     evidence: dict[str, Any] = {"state": state, "asks": asks, "holds": holds}
     degraded = state == DEGRADED
     if not fired:
@@ -97,6 +104,16 @@ def _drift(partition: str, history: History) -> dict[str, Any]:
     return _rule(DRIFT, now and len(moved) >= DRIFTED, len(moved), DRIFTED, text)
 
 
+def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
+    """There are so many more labelled rows than the champion had: nothing is wrong, and more is known."""
+    limit = model.retrain.growth
+    then = sum(rows for key, rows in history.labelled.items() if key <= history.promoted_partition)
+    now = sum(rows for key, rows in history.labelled.items() if key <= partition)
+    ratio = now / then if then else 0.0
+    fired = limit is not None and ratio >= limit
+    return _rule(GROWTH, fired, ratio, limit, f"{ratio:.2f} times the labelled rows that the champion came from")
+
+
 def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
     limit = model.retrain.max_age_days
     if not history.promoted_partition:
@@ -106,7 +123,7 @@ def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
 
 
 def _holds(
-    model: Model, partition: str, history: History, alarms: Sequence[Channel], state: str
+    model: Model, partition: str, history: History, alarms: Sequence[Channel], *, on_trial: bool
 ) -> list[dict[str, Any]]:
     incurable, cause = _diagnosed(partition, history, alarms)
     after = max([history.promoted_partition, *(_before(history, alarm.since) for alarm in alarms)])
@@ -116,7 +133,6 @@ def _holds(
     filled = tokens(model, partition, history.requests)
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)
-    on_trial = history.probation and state != DEGRADED
     return [
         _rule("diagnosis", incurable, float(incurable), None, cause),
         _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({new} labelled rows are new)"),
@@ -139,7 +155,8 @@ def _diagnosed(partition: str, history: History, alarms: Sequence[Channel]) -> t
         return False, "no diagnosis"
     if alarms and found.get("evidence"):  # its own partition may show little of what has gathered
         found = again(found, {alarm.channel: alarm.says for alarm in alarms}).to_json()
-    harmless = not alarms and not found["retrains"] and found["cause"] != "unknown"
+    moved = _drift(partition, history)["fired"]
+    harmless = moved and not alarms and not found["retrains"] and found["cause"] != "unknown"
     return found["answer"] == "repair" or harmless, str(found["sentence"]).rstrip(".")
 
 

@@ -12,7 +12,12 @@ from incumbent.verdict_names import VERDICTS, drift_name, performance_name
 MONTHS = [f"2020-{month:02d}" for month in range(1, 7)]
 ROWS = 3000
 MODEL = small_model()
-MODEL = MODEL.model_copy(update={"label": MODEL.label.model_copy(update={"where": "status = 'landed'"})})
+MODEL = MODEL.model_copy(
+    update={
+        "label": MODEL.label.model_copy(update={"where": "status = 'landed'"}),
+        "retrain": MODEL.retrain.model_copy(update={"growth": None}),
+    }
+)
 
 
 def deliver(store: ModelStore, key: str) -> None:

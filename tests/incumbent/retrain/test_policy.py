@@ -1,6 +1,7 @@
 """The policy: a request on evidence, once per reason, cooled down, and the same in any order."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from incumbent.retrain.policy import training_rows
 
 pytestmark = pytest.mark.unit
 
-MODEL = load_model(Path(__file__).parents[3] / "include" / "models" / "flights_delay").model
+SHIPPED = load_model(Path(__file__).parents[3] / "include" / "models" / "flights_delay").model
+MODEL = SHIPPED.model_copy(update={"retrain": SHIPPED.retrain.model_copy(update={"growth": None})})
 MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]
 
 
@@ -132,7 +134,7 @@ def test_what_the_champion_was_trained_on_is_not_judged() -> None:
 def test_a_label_with_other_classes_begins_a_series_of_its_own() -> None:
     other = {**performance(2.0), "misses": {"late": {"estimate": 0.0, "error": 0.01}}}
     found = decide(MODEL, "2013-03", history(performance={"2013-02": performance(9.0), "2013-03": other}))
-    assert (found.reason, len(found.evidence["asks"])) == ("", 5)
+    assert (found.reason, len(found.evidence["asks"])) == ("", 6)
 
 
 def test_drift_asks_when_two_of_three_partitions_have_it() -> None:
@@ -194,6 +196,17 @@ def test_a_champion_grows_old_only_if_somebody_says_so() -> None:
     aged = MODEL.model_copy(update={"retrain": MODEL.retrain.model_copy(update={"max_age_days": 150})})
     reasons = [decide(aged, month, history()).reason for month in ("2013-05", "2013-06")]
     assert reasons == ["", "age"], "120 and 150 days after January"
+
+
+def test_a_champion_that_knows_far_less_than_there_is_to_know_is_challenged() -> None:
+    assert decide(SHIPPED, "2013-02", history()).reason == "growth", "two months where it had one"
+    later = history(promoted_partition="2013-03")
+    reasons = [decide(SHIPPED, month, later).reason for month in ("2013-04", "2013-05")]
+    assert reasons == ["", "growth"], "1.33 and 1.67 times"
+    held = decide(SHIPPED, "2013-05", replace(later, probation=True))
+    assert held.reason == "growth", "a probation is no reason to know less"
+    broken = {"2013-05": {"retrains": False, "cause": "bad_data", "answer": "repair", "sentence": "Bad data."}}
+    assert decide(SHIPPED, "2013-05", replace(later, diagnoses=broken)).reason == ""
 
 
 def test_a_probation_stops_drift_and_no_labelled_alarm() -> None:

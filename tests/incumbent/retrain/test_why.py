@@ -82,4 +82,4 @@ def test_the_command_says_what_fired_and_by_how_much(
     plain = json.loads(capsys.readouterr().out)
     assert plain["schema"] == "incumbent.retrain_why/1"
     asks = plain["decisions"][0]["decision"]["evidence"]["asks"]
-    assert [ask["fired"] for ask in asks] == [True, *[False] * 4]
+    assert [ask["fired"] for ask in asks] == [True, *[False] * 5]
