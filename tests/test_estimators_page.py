@@ -47,9 +47,9 @@ def test_what_is_said_is_what_can_be_asked_for(guarantee: str, ability: str) -> 
 
 
 @pytest.mark.parametrize("name", ABILITIES)
-def test_each_is_a_module_of_the_six_functions(name: str) -> None:
+def test_each_is_a_module_of_the_seven_functions(name: str) -> None:
     wanted = {each for each, _ in inspect.getmembers(Estimator, inspect.isfunction) if not each.startswith("_")}
-    assert wanted == {"fit", "predict", "save", "verify", "load", "explain"}
+    assert wanted == {"fit", "predict", "save", "verify", "load", "explain", "splits"}
     module = estimator(name)
     assert all(callable(getattr(module, each)) for each in wanted)
     assert table()["needs"][name] == (f"`incumbent[{ABILITIES[name].extra}]`" if ABILITIES[name].extra else "the wheel")
