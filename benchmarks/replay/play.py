@@ -56,8 +56,10 @@ def play(world: World, policy: Policy, trainings: Trainings, production: Product
             _outcomes(state, production, partition)
         else:
             _batch(state, production, partition, watches=policy.watches)
-        if policy.watches:
-            _probation(state, production, partition, is_known=is_known)
+        if policy.watches and partition in state.scored:
+            _look(state, production, partition, is_known=is_known)
+            if state.seat is not None and _seat_proven(state, production):
+                continue  # MONITOR asks for one thing at a time
         # Without a champion nothing is scored, and then nobody looks at the batch either.
         looks = is_known or state.seat is not None
         ask = policy.asks(production, state, partition, is_known=is_known) if looks else None
@@ -101,7 +103,7 @@ def _batch(state: State, production: Production, partition: str, *, watches: boo
         return
     state.scored[partition] = seat.generation
     if watches:
-        verdict = state.drift[partition] = production.drift(partition, seat)
+        verdict = state.drift[partition] = production.drift(partition, seat, state)
         if verdict["tier"] not in QUIET:
             state.alarms.append((partition, f"{verdict['tier']}: {verdict['sentence']}"))
 
@@ -114,16 +116,28 @@ def _outcomes(state: State, production: Production, partition: str) -> None:
         state.performance[partition] = production.performance(partition, seat)
 
 
-def _probation(state: State, production: Production, partition: str, *, is_known: bool) -> None:
-    """Compare the champion with the one before it, and give the seat back if that is better."""
-    verdict = production.shadow(partition, state, is_known=is_known)
-    if verdict is not None:
-        state.shadow[partition] = verdict
+def _look(state: State, production: Production, partition: str, *, is_known: bool) -> None:
+    """Explain a scored batch, compare who is in shadow, and give the seat back if the one before is better."""
+    production.shadows(partition, state, is_known=is_known)
+    state.diagnoses[partition] = production.diagnosis(partition, state)
     why, seat = production.rolls_back(state), state.seat
     if why and seat is not None:
         state.alarms.append((partition, f"rolled back: {why}"))
         before = state.seats[seat.previous]
         state.take(replace(before, generation=len(state.seats) + 1, previous=seat.generation, is_back=True))
+
+
+def _seat_proven(state: State, production: Production) -> bool:
+    """Judge a challenger whose evidence in shadow is enough by now; return whether there was one."""
+    found = production.proven(state)
+    if found is None:
+        return False
+    verdict, days = production.judge_proven(state, found)
+    message = f"evidence {found.shadow.evidence.e:.3g} of the {found.shadow.needed:.3g} needed"
+    state.trainings.append(_answered(found.partition, Ask("evidence", False, message), verdict, ()))
+    if verdict.verdict == "promote":
+        _promote(state, production, found.partition, found.version, days)
+    return True
 
 
 def _train(
@@ -135,21 +149,30 @@ def _train(
     if ask.since:
         challengers.append(trainings.fit(days.train_until, date.fromisoformat(ask.since)))
     verdict, best = policy.judge(production, state, challengers, days, ask)
-    decisive = next((gate for gate in verdict.gates if gate["gate"] in DECISIVE), {})
-    state.trainings.append(
-        Training(
-            partition=partition,
-            reason=ask.reason,
-            message=ask.message,
-            verdict=verdict.verdict,
-            sentence=verdict.sentence,
-            estimate=decisive.get("estimate"),
-            error=decisive.get("error"),
-            versions=tuple(challengers),
-            stopped_by=tuple(str(gate["gate"]) for gate in verdict.gates if gate["passed"] is not True),
-        )
-    )
+    state.fitted |= {each.digest: each for each in challengers}
+    state.windows |= {each.digest: window for each in challengers}
+    state.trainings.append(_answered(partition, ask, verdict, tuple(challengers)))
     if verdict.verdict == "promote":
-        reference = production.reference(best, days) if days.gate_from < days.gate_until else {}
-        previous = state.seat.generation if state.seat else 0
-        state.take(Seat(len(state.seats) + 1, best, partition, window, days, previous, reference))
+        _promote(state, production, partition, best, days)
+
+
+def _answered(partition: str, ask: Ask, verdict: Verdict, versions: tuple[Version, ...]) -> Training:
+    decisive = next((gate for gate in verdict.gates if gate["gate"] in DECISIVE), {})
+    return Training(
+        partition=partition,
+        reason=ask.reason,
+        message=ask.message,
+        verdict=verdict.verdict,
+        sentence=verdict.sentence,
+        estimate=decisive.get("estimate"),
+        error=decisive.get("error"),
+        versions=versions,
+        stopped_by=tuple(str(gate["gate"]) for gate in verdict.gates if gate["passed"] is not True),
+    )
+
+
+def _promote(state: State, production: Production, partition: str, version: Version, days: Days) -> None:
+    reference = production.reference(version, days) if days.gate_from < days.gate_until else {}
+    previous = state.seat.generation if state.seat else 0
+    window = state.windows[version.digest]
+    state.take(Seat(len(state.seats) + 1, version, partition, window, days, previous, reference))

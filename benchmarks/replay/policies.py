@@ -28,7 +28,9 @@ class Ours:
             state.alarms.extend((partition, said) for said in production.labelled_alarms(state, partition))
         decision = production.decide(state, partition)
         since = str(decision.evidence.get("since", ""))
-        return Ask(decision.reason, decision.degraded, decision.message, since) if decision.reason else None
+        if not decision.reason:
+            return None
+        return Ask(decision.reason, decision.degraded, decision.message, since, partition)
 
     def days(self, production: Production, newest: str) -> Days:
         """Divide the days as the configuration says."""
@@ -38,7 +40,7 @@ class Ours:
         self, production: Production, state: State, challengers: Sequence[Version], days: Days, ask: Ask
     ) -> tuple[Verdict, Version]:
         """Ask the gates."""
-        return production.judge(challengers, state.seat, days, degraded=ask.degraded)
+        return production.judge(state, challengers, days, ask.partition, degraded=ask.degraded)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Schedule:
     def asks(self, production: Production, state: State, partition: str, *, is_known: bool) -> Ask | None:
         """Ask once the outcomes of an interval's last partition are in."""
         due = production.is_due_first(state, partition) if state.seat is None else self._is_due(state, partition)
-        return Ask("schedule", False, f"{partition}: it is time") if is_known and due else None
+        return Ask("schedule", False, f"{partition}: it is time", "", partition) if is_known and due else None
 
     def days(self, production: Production, newest: str) -> Days:
         """Keep the gates' days out, or nothing."""
@@ -84,7 +86,7 @@ class Schedule:
     ) -> tuple[Verdict, Version]:
         """Let everybody in, or ask the gates."""
         if self.is_gated:
-            return production.judge(challengers, state.seat, days, degraded=ask.degraded)
+            return production.judge(state, challengers, days, ask.partition, degraded=ask.degraded)
         return UNGATED, challengers[0]
 
     def _is_due(self, state: State, partition: str) -> bool:
@@ -104,13 +106,13 @@ class Thresholds:
         """Ask when the newest judged partition is below its value at the promotion."""
         if state.seat is None:
             due = is_known and production.is_due_first(state, partition)
-            return Ask("schedule", False, f"{partition}: the first") if due else None
+            return Ask("schedule", False, f"{partition}: the first", "", partition) if due else None
         found = state.performance.get(partition)
         if not is_known or found is None or found["value"] is None or found["generation"] != state.seat.generation:
             return None
         before = float(state.seat.reference["value"])
         fall = before - found["value"] if found["metric"] == "auc" else found["value"] / before - 1
-        return Ask("fell", False, f"{partition}: fell by {fall:.3f}") if fall > FALL else None
+        return Ask("fell", False, f"{partition}: fell by {fall:.3f}", "", partition) if fall > FALL else None
 
     def days(self, production: Production, newest: str) -> Days:
         """Divide the days as the configuration says."""
@@ -122,7 +124,7 @@ class Thresholds:
         """Compare two numbers."""
         if state.seat is None:
             return UNGATED, challengers[0]
-        contest = production.contest(challengers[0], state.seat, days, degraded=False, looked=False)
+        contest = production.contests.contest(challengers[0], state.seat, days, looked=False)
         if contest.champion is None:
             return UNGATED, challengers[0]
         gain = contest.metric_of(contest.challenger) - contest.metric_of(contest.champion)

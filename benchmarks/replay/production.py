@@ -1,42 +1,58 @@
-"""What production decides, asked without a store: the one module that knows how its functions are called.
+"""What production decides, asked without a store.
 
-Everything here hands arrays, profiles and verdicts to the functions that the tasks call. Nothing is decided here.
+With `contests` and `explaining` it is all that knows how production's functions are called. Everything here
+hands arrays, profiles and verdicts to the functions that the tasks call. Nothing is decided here.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.replay.contests import Contests
+from benchmarks.replay.explaining import Explaining
 from benchmarks.replay.state import Days, Seat, State
 from benchmarks.replay.trainings import Version
-from benchmarks.replay.world import Floats, Places, World
+from benchmarks.replay.world import Floats, World
 from incumbent.classes import score_names
-from incumbent.evaluate import Contest, Verdict, judge
-from incumbent.evaluate.baseline import best_single_feature
-from incumbent.evaluate.leaks import look
-from incumbent.evaluate.stage import best_of, cluster_codes
+from incumbent.evaluate import Verdict
+from incumbent.evaluate.contest import Shadowed
 from incumbent.features.build import HISTORY
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
-from incumbent.leaks import Finding, LeakReport
-from incumbent.monitor import baseline, drift_verdict, performance_verdict
-from incumbent.monitor.shadow import PREVIOUS, gaps_of, shadow_verdict
-from incumbent.partitions import end_of
+from incumbent.monitor import Judged, Reference, baseline, drift_verdict, performance_verdict, reference_of
+from incumbent.monitor.diversity import output_diversity, with_diversity
+from incumbent.monitor.reference import NEWEST
+from incumbent.monitor.shadow import CHALLENGER, PREVIOUS, gaps_of, shadow_verdict
 from incumbent.promote.probation import PROMOTE, probation
-from incumbent.records import Promotion, digest_of
+from incumbent.records import GateReport, Promotion
 from incumbent.retrain import Decision, History, decide
 from incumbent.retrain.channels import channels
 from incumbent.retrain.history import PastRequest
 
 QUIET = ("none", "info")
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A challenger whose evidence in shadow is enough by now.
+
+    Attributes:
+        report: Of the gates that it had not passed.
+        version: The challenger.
+        partition: Newest partition that it was compared on.
+        shadow: What was gathered.
+    """
+
+    report: GateReport
+    version: Version
+    partition: str
+    shadow: Shadowed
 
 
 class Production:
@@ -49,16 +65,16 @@ class Production:
     """
 
     def __init__(self, world: World, cache: Path, *, looks_for_leaks: bool = True) -> None:
-        self.world, self.model, self.cache = world, world.model, cache / "leaks"
-        self.looks_for_leaks = looks_for_leaks
+        self.world, self.model = world, world.model
+        self.contests = Contests(world, cache, looks_for_leaks=looks_for_leaks)
+        self._explaining = Explaining(world)
         self._features = cache_of(self._feature_profile)
         self._scores = cache_of(self._score_profile)
+        self._references = dict[tuple[str, ...], Reference]()
 
     def days(self, newest: str) -> Days:
         """Return how a training up to a partition divides its days."""
-        until = end_of(newest, self.model.grain).date()
-        first = until - timedelta(days=self.model.evaluate.holdout_days)
-        return Days(first - timedelta(days=self.model.embargo_days), first, until)
+        return self.contests.days(newest)
 
     def broken(self, partition: str, earlier: Sequence[str], seat: Seat | None) -> list[str]:
         """Return what would hold a batch, one sentence for each finding."""
@@ -67,20 +83,31 @@ class Production:
         found = findings(self._features(partition), history, importance, self.model.integrity)
         return [str(finding["sentence"]) for finding in found if finding["holds"]]
 
-    def drift(self, partition: str, seat: Seat) -> dict[str, Any]:
-        """Return the drift verdict of a batch that a champion has scored."""
-        names = score_names(self.model.label.classes)
+    def drift(self, partition: str, seat: Seat, state: State) -> dict[str, Any]:
+        """Return the drift verdict of a batch that a champion has scored, and note its counts."""
+        names, version = score_names(self.model.label.classes), seat.version
+        reference, batch = self._reference(seat), self._whole(partition, version)
+        counts = reference.count(batch)
+        later = self._judged_before(partition, version, state)
+        state.counts[partition] = (version.digest, counts)
         verdict = drift_verdict(
-            partition, seat.generation, seat.version.digest, self._whole(partition, seat.version),
-            [self._whole(key, seat.version) for key in seat.window], seat.version.importance, self.model.monitor, names,
+            partition, seat.generation, version.digest, batch, reference, version.importance, self.model.monitor, names,
+            later, self.model.grain,
         )  # fmt: skip
-        return _plain(verdict)
+        past = [{each: _cells(reference.counts[each][at]) for each in names} for at in range(len(reference.partitions))]
+        now = {each: _cells(counts.get(each, ())) for each in names}
+        return _plain(with_diversity(verdict, output_diversity(now, past)))
+
+    def diagnosis(self, partition: str, state: State) -> dict[str, Any]:
+        """Return why a batch alarms, as far as that is known by now."""
+        seat = state.seats[state.scored[partition]]
+        return self._explaining.diagnosis(partition, seat, state.drift[partition], state.performance.get(partition))
 
     def performance(self, partition: str, seat: Seat) -> dict[str, Any]:
         """Return the performance verdict of a batch whose outcomes are in."""
         places = self.world.partitions[partition]
         rows = self.world.labelled(places)
-        codes, _ = self._clusters(rows)
+        codes, _ = self.contests.clusters(rows)
         verdict = performance_verdict(
             partition, seat.generation, seat.version.digest, self.model.task, self.world.labels[rows],
             seat.version.scores[rows], codes, float(self.world.known[places].mean()), seat.reference,
@@ -88,21 +115,50 @@ class Production:
         )  # fmt: skip
         return _plain(verdict)
 
-    def shadow(self, partition: str, state: State, *, is_known: bool) -> dict[str, Any] | None:
-        """Return how the champion before this one does on a batch that this one has scored; None if nobody looks."""
+    def shadows(self, partition: str, state: State, *, is_known: bool) -> None:
+        """Note how those in shadow do on a batch that the champion has scored: the one before it, and challengers."""
         seat, before = state.seat, self._before(state)
-        if seat is None or before is None or partition <= seat.partition:
-            return None
-        if state.scored.get(partition) != seat.generation:
-            return None
+        if seat is None or state.scored.get(partition) != seat.generation:
+            return
+        if before is not None and partition > seat.partition:
+            state.shadow[partition] = self._shadow(partition, seat, before.version, PREVIOUS, is_known=is_known)
+        for report in self.contests.in_shadow(state):
+            if partition > report.partition:
+                version = state.fitted[report.candidate]
+                found = self._shadow(partition, seat, version, CHALLENGER, is_known=is_known)
+                state.challengers.setdefault(report.candidate, {})[partition] = found
+
+    def proven(self, state: State) -> Proven | None:
+        """Return a challenger whose evidence in shadow is enough by now, and that nobody has judged on it yet."""
+        asked = {each.candidate for each in state.reports if any(gate["gate"] == "evidence" for gate in each.gates)}
+        for report in self.contests.in_shadow(state):
+            found = self.contests.gathered(state, report)
+            if report.candidate in asked or found is None:
+                continue
+            partition, shadow = found
+            enough = shadow.evidence.estimate >= self.model.gates.min_improvement
+            if enough and shadow.evidence.e >= shadow.needed:
+                return Proven(report, state.fitted[report.candidate], partition, shadow)
+        return None
+
+    def judge(
+        self, state: State, challengers: Sequence[Version], days: Days, partition: str, *, degraded: bool
+    ) -> tuple[Verdict, Version]:
+        """Return the gates' verdict on the best of a request's challengers, and which one that is."""
+        return self.contests.judge(state, challengers, days, partition, degraded=degraded)
+
+    def judge_proven(self, state: State, found: Proven) -> tuple[Verdict, Days]:
+        """Return the gates' verdict on a challenger from shadow, and the days that it was judged on."""
+        return self.contests.judge_again(state, found.report, found.version, found.partition, found.shadow)
+
+    def _shadow(self, partition: str, seat: Seat, other: Version, role: str, *, is_known: bool) -> dict[str, Any]:
         places, task, classes = self.world.partitions[partition], self.model.task, self.model.label.classes
-        gaps = gaps_of(task, seat.version.scores[places], before.version.scores[places], classes)
+        gaps = gaps_of(task, seat.version.scores[places], other.scores[places], classes)
         rows = self.world.labelled(places)
-        codes, _ = self._clusters(rows)
-        scores = (seat.version.scores[rows], before.version.scores[rows])
+        codes, _ = self.contests.clusters(rows)
         labels = self.world.labels[rows] if is_known else None
-        versions = (seat.version.digest, before.version.digest)
-        return _plain(shadow_verdict(partition, seat.generation, versions, PREVIOUS, task, gaps, labels, scores, codes))
+        versions, scores = (seat.version.digest, other.digest), (seat.version.scores[rows], other.scores[rows])
+        return _plain(shadow_verdict(partition, seat.generation, versions, role, task, gaps, labels, scores, codes))
 
     def rolls_back(self, state: State) -> str:
         """Return why the champion loses its seat to the one before it; empty if it keeps it."""
@@ -119,58 +175,10 @@ class Production:
 
     def reference(self, version: Version, days: Days) -> dict[str, Any]:
         """Return what a version does on gate rows, which it is held against later."""
-        rows = self.gate_rows(days)
-        codes, _ = self._clusters(rows)
+        rows = self.contests.gate_rows(days)
+        codes, _ = self.contests.clusters(rows)
         classes = self.model.label.classes
         return baseline(self.model.task, self.world.labels[rows], version.scores[rows], codes, classes)
-
-    def gate_rows(self, days: Days) -> Places:
-        """Return the places of the rows that contenders are compared on."""
-        return self.world.labelled(self.world.between(days.gate_from, days.gate_until))
-
-    def contest(
-        self, challenger: Version, seat: Seat | None, days: Days, *, degraded: bool, looked: bool = True
-    ) -> Contest:
-        """Return the contest that a challenger is judged in; see `incumbent.evaluate.stage`."""
-        rows, classes = self.gate_rows(days), self.model.label.classes
-        codes, unit = self._clusters(rows)
-        chance: float | Floats = 0.0
-        alone, feature = None, ""
-        if seat is None:
-            training = self.world.rows(self.world.labelled(self.world.between(None, days.train_until)))
-            chance = _mean_label(training["label"].to_numpy(), len(classes))
-            names = self.world.history.features
-            feature, alone = best_single_feature(training, self.world.rows(rows), names, self.model.task, len(classes))
-        return Contest(
-            task=self.model.task,
-            labels=self.world.labels[rows],
-            challenger=challenger.scores[rows],
-            champion=None if seat is None else seat.version.scores[rows],
-            clusters=codes,
-            unit=unit,
-            train_rows=challenger.train_rows,
-            train_until=challenger.train_until,
-            champion_train_until="" if seat is None else seat.version.train_until,
-            gate_from=days.gate_from.isoformat(),
-            limits=self.model.gates,
-            chance=chance,
-            baseline=alone,
-            baseline_feature=feature,
-            degraded=degraded,
-            leaks=self._leaks(days) if looked and self.looks_for_leaks else None,
-            classes=tuple(classes),
-        )
-
-    def judge(
-        self, challengers: Sequence[Version], seat: Seat | None, days: Days, *, degraded: bool
-    ) -> tuple[Verdict, Version]:
-        """Return the gates' verdict on the best of a request's challengers, which share one error rate."""
-        contests = [
-            replace(self.contest(each, seat, days, degraded=degraded), sharing=len(challengers)) for each in challengers
-        ]
-        verdicts = {str(number): judge(contest) for number, contest in enumerate(contests)}
-        best = best_of(verdicts)
-        return verdicts[best], challengers[int(best)]
 
     def decide(self, state: State, partition: str) -> Decision:
         """Return whether production asks for a training."""
@@ -196,9 +204,9 @@ class Production:
     def _history(self, state: State, partition: str) -> History:
         seat = state.seat
         generation = seat.generation if seat else 0
-        drift, performance = (
+        drift, performance, diagnoses = (
             {key: each for key, each in found.items() if key <= partition and each["generation"] == generation}
-            for found in (state.drift, state.performance)
+            for found in (state.drift, state.performance, state.diagnoses)
         )
         return History(
             generation=generation,
@@ -207,6 +215,7 @@ class Production:
             rarer={key: rows for key, rows in state.rarer.items() if key <= partition},
             drift=drift,
             performance=performance,
+            diagnoses=diagnoses,
             requests=tuple(
                 PastRequest(each.partition, each.verdict, each.reason)
                 for each in state.trainings
@@ -223,8 +232,21 @@ class Production:
         judged = sum(bool(each["judged"]) for each in performance.values())
         return self._before(state) is not None and judged < self.model.rollback.partitions
 
-    def _clusters(self, rows: Places) -> tuple[Any, str]:
-        return cluster_codes(self.world.slots.take(rows), self.model.evaluate.cluster)
+    def _reference(self, seat: Seat) -> Reference:
+        key = (seat.version.digest, *seat.window)
+        if key not in self._references:
+            profiles = [self._whole(each, seat.version) for each in seat.window]
+            self._references[key] = reference_of(profiles, seat.window, seat.version.splits)
+        return self._references[key]
+
+    def _judged_before(self, partition: str, version: Version, state: State) -> list[Judged]:
+        held = {key for key, _ in state.held}
+        keys = sorted(key for key in state.scored if key < partition)[-2 * NEWEST :]
+        return [
+            Judged(key, state.drift[key]["tier"], state.counts[key][1])
+            for key in keys
+            if key in state.counts and state.counts[key][0] == version.digest and key not in held
+        ]
 
     def _whole(self, partition: str, version: Version) -> Profile:
         return Profile({**self._features(partition).columns, **self._scores(partition, version).columns})
@@ -238,17 +260,6 @@ class Production:
         scores = version.scores[self.world.partitions[partition]]
         columns = scores.reshape(len(scores), len(names)).T
         return profile(pa.table(dict(zip(names, columns, strict=True))), names)
-
-    def _leaks(self, days: Days) -> LeakReport:
-        """Return what the training rows give away; rows without a label are evidence too."""
-        places, world = self.world.between(None, days.train_until), self.world
-        given = [digest_of(each.tobytes()) for each in (places, world.labels[places])]
-        file = self.cache / f"{digest_of([world.history.digest, world.model.task, given])[:20]}.json"
-        if not file.exists():
-            self.cache.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(asdict(look(world.rows(places), world.history.features, world.model.task))))
-        plain = json.loads(file.read_text())
-        return LeakReport(**{**plain, "findings": tuple(Finding(**each) for each in plain["findings"])})
 
 
 def cache_of(function: Any) -> Any:
@@ -264,10 +275,8 @@ def cache_of(function: Any) -> Any:
     return remembered
 
 
-def _mean_label(labels: Floats, classes: int) -> float | Floats:
-    if classes:
-        return np.bincount(labels.astype(np.int64), minlength=classes) / max(labels.size, 1)
-    return float(np.mean(labels)) if labels.size else 0.0
+def _cells(counts: Sequence[float]) -> dict[str, int]:
+    return {str(at): int(count) for at, count in enumerate(counts) if count}
 
 
 def _entry(seat: Seat) -> Promotion:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from benchmarks.replay.trainings import Version
 from incumbent.config import Model
+from incumbent.records import GateReport
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ class Ask:
         degraded: A labelled alarm holds.
         message: The same in a sentence.
         since: First local day of a second candidate's rows; empty for none.
+        partition: Partition that asks.
     """
 
     reason: str
     degraded: bool
     message: str
     since: str = ""
+    partition: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Training:
         sentence: What the gates said.
         estimate: How much better the challenger was on the gate rows; None if nobody said.
         error: Its error.
-        versions: The challengers, the answer first.
+        versions: The challengers that were fitted; none where one from shadow is judged again.
         stopped_by: Gates that did not pass.
     """
 
@@ -100,7 +103,12 @@ class State:
         scored: Partition to the generation that scored it.
         labelled, rarer: Partition to its labelled rows, and those of the rarer class, once its outcomes are in.
         drift, performance: Newest verdicts by partition.
-        shadow: The same of the champion before this one, on the rows that this one has scored.
+        diagnoses: Why a partition alarms, by partition.
+        counts: Partition to the version that scored it, and its counts in that version's cells.
+        shadow: Verdicts about the champion before this one, on the rows that this one has scored.
+        challengers: The same of each challenger in shadow, by its version.
+        fitted, windows: Versions by digest, and the partitions that each was trained and gated on.
+        reports: Gate reports, the answer of each request last.
         trainings: So far.
         alarms: Partition and what was alarmed about, above `info`.
         held: Partition and what would have held it.
@@ -115,7 +123,13 @@ class State:
     rarer: dict[str, int] = field(default_factory=dict)
     drift: dict[str, dict[str, Any]] = field(default_factory=dict)
     performance: dict[str, dict[str, Any]] = field(default_factory=dict)
+    diagnoses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[str, tuple[str, Mapping[str, Sequence[float]]]] = field(default_factory=dict)
     shadow: dict[str, dict[str, Any]] = field(default_factory=dict)
+    challengers: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    fitted: dict[str, Version] = field(default_factory=dict)
+    windows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    reports: list[GateReport] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     alarms: list[tuple[str, str]] = field(default_factory=list)
     held: list[tuple[str, str]] = field(default_factory=list)

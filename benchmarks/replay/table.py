@@ -50,7 +50,7 @@ class Result:
         return cls(
             name=name,
             values=dict(state.values),
-            requests=len(state.trainings),
+            requests=sum(bool(each.versions) for each in state.trainings),
             fits=len(fits),
             promotions=len(state.seats) - state.rollbacks,
             rollbacks=state.rollbacks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -41,7 +41,8 @@ class Version:
         train_rows: Rows it has learned from.
         train_until: First local day that it has not seen (ISO date).
         core_s: Processor seconds of the fit, when it was made.
-        file: The model file.
+        manifest: What a store would say of it.
+        splits: Feature to where the trees split it, and what each split has gained.
     """
 
     digest: str
@@ -50,7 +51,8 @@ class Version:
     train_rows: int
     train_until: str
     core_s: float
-    file: Path
+    manifest: ModelVersion
+    splits: Mapping[str, Sequence[tuple[float, float]]]
 
 
 class Trainings:
@@ -63,7 +65,7 @@ class Trainings:
     """
 
     def __init__(self, world: World, cache: Path, rounds: int | None = None) -> None:
-        self.world, self.cache = world, cache / "fits"
+        self.world, self.cache = world, cache / "fits-2"
         train = world.model.train
         if unlike := [name for name in NOT_REPLAYED if getattr(train, name) not in (None, False)]:
             raise ConfigError(
@@ -89,9 +91,10 @@ class Trainings:
             self._make(stem, places, digest)
         plain = json.loads(stem.with_suffix(".json").read_text())
         scores = np.load(stem.with_suffix(".npy")).astype(np.float64)
+        manifest = replace(ModelVersion.from_json(plain["manifest"]), digest=digest, train_until=until.isoformat())
         return Version(
-            digest, scores, plain["importance"], len(places), until.isoformat(), plain["core_s"],
-            stem.with_suffix(".bin"),
+            digest, scores, manifest.importance, len(places), until.isoformat(), plain["core_s"], manifest,
+            plain["splits"],
         )  # fmt: skip
 
     def _make(self, stem: Path, places: Places, digest: str) -> None:
@@ -104,11 +107,12 @@ class Trainings:
         core_s = time.process_time() - began
         file = kind.save(fitted.model, encoder, digest, "")
         version = _manifest(world.model, encoder, fitted, digest_of(file), digest)
-        scores = kind.predict(kind.load(file, version), version, world.features)
+        loaded = kind.load(file, version)
+        scores = kind.predict(loaded, version, world.features)
         stem.parent.mkdir(parents=True, exist_ok=True)
         stem.with_suffix(".bin").write_bytes(file)
         np.save(stem.with_suffix(".npy"), scores.astype(np.float32))
-        plain = {"importance": dict(fitted.importance), "core_s": core_s}
+        plain = {"manifest": version.to_json(), "splits": kind.splits(loaded, version), "core_s": core_s}
         stem.with_suffix(".tmp").write_text(json.dumps(plain))
         stem.with_suffix(".tmp").replace(stem.with_suffix(".json"))  # last: only a whole fit is found
 
