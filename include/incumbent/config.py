@@ -299,7 +299,7 @@ class Gates(Strict):
         min_improvement: Smallest difference in the metric worth a change (AUC, or share of error or log loss).
         min_positives: Least rows of each class among the gate rows (rows, for a regression).
         min_clusters: Least number of clusters among the gate rows.
-        max_logloss_increase: Largest relative increase of the loss that its upper bound may show.
+        max_logloss_increase: Largest relative increase of the loss.
         calibration_tolerance: Share by which the mean prediction (of each class) may miss, beyond two errors.
         min_train_rows: Least training rows of a cold start.
         slices: Features, keys or columns of the batch in whose groups the candidate must be shown not to be worse by

@@ -1,9 +1,10 @@
 """Probation: for some partitions after a promotion the champion before this one is compared with it.
 
 A pure fold over recorded verdicts in partition order. Labels decide through an e-process: the chance that a champion
-which is no worse ever loses its seat is `rollback.alpha` at most, however often somebody looks. Without labels only a
-fault counts: means that have moved apart as no honest pair of models does. If both are worse than they were, that is
-no reason to go back: it is one to train.
+which is no worse ever loses its seat is `rollback.alpha` at most, however often somebody looks. Until the first
+labels are in, a fault counts: means that have moved apart as no honest pair of models does. From then on the labels
+speak: where the world has changed, who has learned it and who has not are meant to move apart. If both are worse than
+they were, that is no reason to go back: it is one to train.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def probation(
     previous = head.previous if head.action == PROMOTE and head.previous else 0
     keys = sorted(key for key, verdict in verdicts.items() if verdict["judged"])[: settings.partitions]
     evidence = gathered([_measured(verdicts[key]) for key in keys])
-    fault = _fault(verdicts, usual, settings, task) if previous else ""
+    fault = _fault(verdicts, usual, settings, task) if previous and not keys else ""
     is_open = bool(previous) and len(keys) < settings.partitions
     needed = 1 / settings.alpha
     # The partition that ends a probation may also be the one that decides it.

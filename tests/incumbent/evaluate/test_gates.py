@@ -12,6 +12,7 @@ from incumbent.config import Gates
 from incumbent.evaluate import Contest, judge
 from incumbent.evaluate.gates.calibration import calibration, first_calibration
 from incumbent.evaluate.gates.data import data
+from incumbent.evaluate.gates.loss import loss
 from incumbent.evaluate.gates.superiority import superiority
 from incumbent.evaluate.settle import more_clusters
 from incumbent.stats import Difference
@@ -133,6 +134,18 @@ def test_a_loss_that_may_have_grown_stops_the_challenger() -> None:
     assert verdict.verdict == "reject"
     assert [gate["passed"] for gate in verdict.gates] == [True, True, True, False, False, True]
     assert "log loss +" in verdict.sentence
+
+
+def test_the_loss_is_a_guard_and_no_second_proof() -> None:
+    """An interval that is wider than the limit keeps nobody out; a loss that is larger as far as one can see does."""
+    contest = duel(challenger=sees(0.7, 5) ** 1.02)
+    found = loss(contest)
+    increase = found["estimate"]
+    assert found["lower"] < 0 < increase < found["upper"]
+    just = {limit: loss(replace(contest, limits=Gates(max_logloss_increase=limit))) for limit in (increase, 0.0)}
+    assert (just[increase]["passed"], just[0.0]["passed"]) == (True, None)
+    worse = replace(contest, challenger=RNG.permutation(contest.challenger))
+    assert loss(worse)["passed"] is False
 
 
 def test_calibration_is_relative_to_the_champion() -> None:

@@ -91,6 +91,13 @@ def test_means_that_moved_apart_are_a_fault_without_any_label() -> None:
     assert (airtime.rolls_back, found({"001": verdict(None, gap=0.6)}, task="regression").rolls_back) == (False, True)
 
 
+def test_where_outcomes_have_been_compared_they_decide_and_not_the_means() -> None:
+    """In a world that has changed, who has learned it and who has not move apart: that alone is no fault."""
+    apart = {"001": verdict(0.0), "002": verdict(None, gap=0.5)}
+    assert (found(apart).fault, found(apart).rolls_back) == ("", False)
+    assert found({"001": verdict(None), "002": verdict(None, gap=0.5)}).rolls_back
+
+
 def test_there_must_be_somebody_to_go_back_to() -> None:
     assert probation([], {}, {}, SETTINGS, "binary") is None
     for ledger in ([entry(1, "a")], [*LEDGER, entry(3, "a", 2, "rollback")]):
