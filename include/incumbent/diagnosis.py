@@ -25,6 +25,7 @@ DATA_OWNER, MODEL_OWNER, NOBODY = "data owner", "model owner", "nobody"
 STRONG = ("drift", "quarantine", "retrain candidate", "critical")  # tiers that ask for something
 BLIND = ("insufficient data", "no reference", "scores missing")  # what a drift verdict was based on, when on nothing
 MOVED = ("warning", *STRONG)
+QUARANTINE, CRITICAL = "quarantine", "critical"
 MIN_ROWS = 30
 RANKING = {"rank", "ranking"}  # as a verdict and as the policy call it
 CALIBRATION = {"cal_high", "cal_low", "more than predicted", "less than predicted"}
@@ -62,6 +63,7 @@ class Evidence:
         sources: Column to the sources that it is made of.
         alarm_z: Standardised loss from which on a channel of one batch alarms.
         batch_source: Name by which a definition calls the population itself.
+        held_before: Whether the partition before this one is held as well.
     """
 
     partition: str
@@ -80,6 +82,7 @@ class Evidence:
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     alarm_z: float = ALARM
     batch_source: str = "batch"
+    held_before: bool = False
 
     @property
     def tier(self) -> str:
@@ -120,6 +123,8 @@ class Diagnosis(Record):
             `labels` or `estimate`.
         sentence: The diagnosis for a person.
         evidence: All that it was made from; see `again`.
+        tier: How serious it is, of all that is known together: that of the drift verdict; `quarantine` if findings hold
+            the batch; `critical` if labels alarm, or if the partition before it is held as well.
     """
 
     kind: ClassVar[str] = "diagnoses"
@@ -137,6 +142,7 @@ class Diagnosis(Record):
     cost: Mapping[str, Any]
     sentence: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    tier: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         cost=_cost(evidence),
         sentence=_sentence(evidence, found),
         evidence=asdict(evidence),
+        tier=_tier(evidence),
     )
 
 
@@ -185,8 +192,18 @@ def again(plain: Mapping[str, Any], alarms: Mapping[str, str] | None = None) -> 
     return diagnose(evidence if alarms is None else replace(evidence, alarms=dict(alarms)))
 
 
+def _tier(evidence: Evidence) -> str:
+    if _holding(evidence):
+        return CRITICAL if evidence.held_before else QUARANTINE
+    return CRITICAL if evidence.judged and evidence.channels else evidence.tier
+
+
+def _holding(evidence: Evidence) -> list[Mapping[str, Any]]:
+    return [finding for finding in evidence.integrity if finding.get("holds", True)]
+
+
 def _bad_data(evidence: Evidence) -> _Cause | None:
-    broken = [finding for finding in evidence.integrity if finding.get("holds", True)]
+    broken = _holding(evidence)
     if not broken:
         return None
     reasons = tuple(str(finding.get("sentence", finding.get("test"))) for finding in broken[:SHOWN])

@@ -242,6 +242,7 @@ class ModelVersion(Record):
         functions: Digest of the stored `model.py` whose `metric`, `objective` or `split` had a part in the training;
             empty if none had. That of `features` is in the definition.
         classes: Of a multiclass task, in the order of its probabilities; else empty.
+        recalibrated: Whether it has the trees of its base, and another intercept alone.
     """
 
     kind: ClassVar[str] = "versions"
@@ -266,6 +267,7 @@ class ModelVersion(Record):
     since: str = ""
     functions: str = ""
     classes: tuple[str, ...] = ()
+    recalibrated: bool = False
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -365,15 +367,16 @@ class RetrainRequest(Record):
 
 
 FRESH = "fresh"
+RECALIBRATED = "recalibrated"
 
 
 def training_name(request: str, origin: str) -> str:
-    """Return the name of a candidate's training.
+    """Return the name of a candidate's training: of the first of a request, the request's.
 
     >>> training_name("2013-07-r1", "fresh"), training_name("2013-07-r1", "warm")
     ('2013-07-r1', '2013-07-r1-warm')
     """
-    return request if origin == FRESH else f"{request}-{origin}"
+    return request if origin in (FRESH, RECALIBRATED) else f"{request}-{origin}"
 
 
 @dataclass(frozen=True)
@@ -394,7 +397,7 @@ class Training(Record):
         metric: Name of the scores.
         scores: `train`, round to score on the training rows; `validation`, a score for each round.
         search: Id of the search that its parameters and rounds came from; empty without one.
-        origin: Which of the request's candidates: `fresh`, `warm` or `recent`.
+        origin: Which of the request's candidates: `fresh`, `warm`, `recent` or `recalibrated`.
     """
 
     kind: ClassVar[str] = "trainings"

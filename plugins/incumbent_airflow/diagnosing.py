@@ -15,7 +15,7 @@ from incumbent.verdict_names import (
     drift_name,
     performance_name,
 )
-from incumbent_airflow.judging import _baseline, _training_parts, predicted, predictions_of
+from incumbent_airflow.judging import gated_reference, predicted, predictions_of, training_parts
 from incumbent_airflow.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -52,14 +52,20 @@ def diagnosis(runtime: Runtime, partition: str, version: str) -> dict[str, Any] 
 
 def diagnose_hold(runtime: Runtime, hold: Hold) -> str:
     """Record that a batch was held for its data, so that a page about causes misses none; return the sentence."""
+    from datetime import timedelta
+
     from incumbent.diagnosis import Evidence, diagnose
+    from incumbent.features.holds import held
+    from incumbent.partitions import key_of, start_of
     from incumbent.records import digest_of
 
-    champion = runtime.store.champion()
+    champion, model = runtime.store.champion(), runtime.model
+    before = key_of(start_of(hold.partition, model.grain) - timedelta(seconds=1), model.grain)
     found = diagnose(
         Evidence(
             hold.partition, champion.generation if champion else 0, champion.version if champion else "", 0,
             integrity=tuple(hold.findings),
+            held_before=any(each.partition == before for each in held(runtime.store, model.batch_source)),
         )
     )  # fmt: skip
     name = f"{hold.partition}/hold-{digest_of([hold.batch_digest, hold.definition])[:16]}"
@@ -147,7 +153,7 @@ def _diagnosis(runtime: Runtime, features: Part, promotion: Promotion, version: 
         sources=sources_of(stored_text(store, version.definition), version.features),
     )
     if evidence.judged:
-        gated = _baseline(runtime, promotion, version)
+        gated = gated_reference(runtime, promotion, version)
         evidence = replace(evidence, reference={"value": gated["value"], "error": gated["error"]})
         evidence = replace(evidence, labels=_label_facts(runtime, partition, version, gated))
     if evidence.tier in MOVED:
@@ -205,7 +211,7 @@ def _moved_inputs(
         return known["domain"], [each for each in known["segments"] if each["by"] == "inputs"]
     if not records.has(Snapshot.kind, version.snapshot):  # it was adopted
         return {"state": "insufficient data", "sentence": "nobody knows what the champion was trained on"}, []
-    sides = [_sampled(runtime, version, parts) for parts in (_training_parts(runtime, version), [features])]
+    sides = [_sampled(runtime, version, parts) for parts in (training_parts(runtime, version), [features])]
     codes = _codes(runtime, sides[0], sides[1])
     domain = tell_apart(sides[0], sides[1], names, 2 * SAMPLE, SEED, clusters=codes)
     if domain.finding["state"] != "told apart":
@@ -302,7 +308,7 @@ def _estimate(
     return estimate(
         partition, promotion.generation, version.digest, model.task, predictions_of(predictions, version),
         _recalibration(runtime, features if moved else None, promotion, version),
-        _baseline(runtime, promotion, version), codes, quarantined=drift.get("tier") == "quarantine",
+        gated_reference(runtime, promotion, version), codes, quarantined=drift.get("tier") == "quarantine",
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
     if path.exists() or not store.records.has(VERDICTS, name):
         return None
     verdict = store.records.get_plain(VERDICTS, name)
-    reference = feature_rows(store, version.definition, _training_parts(runtime, version))
+    reference = feature_rows(store, version.definition, training_parts(runtime, version))
     current = feature_rows(store, version.definition, [features])
     columns = [str(found["feature"]) for found in verdict["features"]] or list(version.features)
     # Those of its training, and those of today: a column may have been marked since.
@@ -122,7 +122,7 @@ def _by_evidently(runtime: Runtime, features: Part, promotion: Promotion, versio
     from incumbent.features.sample import sampled_rows
     from incumbent.monitor.evidently_engine import evidently_verdict, with_scores
 
-    store, settings, trained = runtime.store, runtime.model.monitor.evidently, _training_parts(runtime, version)
+    store, settings, trained = runtime.store, runtime.model.monitor.evidently, training_parts(runtime, version)
     names, scores, predict = list(version.features), score_names(version.classes), predictor(store)
     sides = []
     for parts in ([features], trained):
@@ -197,7 +197,7 @@ def _performance(runtime: Runtime, partition: str, promotion: Promotion, version
     return performance_verdict(
         partition, promotion.generation, version.digest, model.task, np.asarray(rows["label"], dtype=np.float64),
         aligned(scores, version.classes, classes) if classes else scores, codes,
-        known / max(1, predictions.num_rows), _baseline(runtime, promotion, version), model.monitor, classes,
+        known / max(1, predictions.num_rows), gated_reference(runtime, promotion, version), model.monitor, classes,
     )  # fmt: skip
 
 
@@ -238,7 +238,8 @@ def _feature_profile(runtime: Runtime, definition: str, part: Part) -> Profile:
     return profile(rows, feature_columns(runtime.model, rows))
 
 
-def _training_parts(runtime: Runtime, version: ModelVersion) -> list[Any]:
+def training_parts(runtime: Runtime, version: ModelVersion) -> list[Any]:
+    """Return the features partitions that a version was trained on."""
     from incumbent.features.rows import as_kept
     from incumbent.records import Part, Snapshot
 
@@ -265,7 +266,7 @@ def _reference(runtime: Runtime, version: ModelVersion) -> Reference:
         Snapshot.kind, version.snapshot
     ):  # it was adopted: nobody knows its training rows
         return reference_of([])
-    parts = [part for part in _training_parts(runtime, version) if part.rows]
+    parts = [part for part in training_parts(runtime, version) if part.rows]
     profiles = _reference_profiles(runtime, version, parts)
     made = reference_of(profiles, [part.partition for part in parts], splits(store, version))
     counts = store.objects.put(canonical_json(made.to_json()))
@@ -290,7 +291,7 @@ def _reference_profiles(runtime: Runtime, version: ModelVersion, parts: Sequence
     return made
 
 
-def _baseline(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> dict[str, Any]:
+def gated_reference(runtime: Runtime, promotion: Promotion, version: ModelVersion) -> dict[str, Any]:
     """Return the champion's metric and error on the rows it was gated on, kept once computed."""
     from datetime import date
 

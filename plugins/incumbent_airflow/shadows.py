@@ -214,8 +214,14 @@ def _verdict(
         codes, _ = cluster_codes(rows, model.evaluate.cluster)
     return shadow_verdict(
         partition, promotion.generation, (version.digest, other.digest), shadow.role, model.task, gaps, labels,
-        (champion, second), codes,
+        (champion, second), codes, by_loss=_rank_alike(version, other),
     )  # fmt: skip
+
+
+def _rank_alike(version: ModelVersion, other: ModelVersion) -> bool:
+    """Return whether two versions have the same trees: one is the other with another intercept."""
+    of = {each.base if each.recalibrated else each.digest for each in (version, other)}
+    return len(of) == 1
 
 
 def _covered(keys: pa.Table, known: pa.Table, names: Sequence[str]) -> float:

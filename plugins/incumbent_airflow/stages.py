@@ -208,6 +208,7 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
     from incumbent.promote import promote, promotion_of
     from incumbent.records import GateReport
     from incumbent.retrain.requests import finish, is_done, open_request, verdict_of
+    from incumbent.retrain.stage import ask_on
 
     store = runtime.store
     request = _request(runtime, request_id)
@@ -223,6 +224,8 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
     generation = 0 if outcome.promotion is None else outcome.promotion.generation
     verdict = "stale" if outcome.kind == "stale" else report.verdict
     finish(store, request_id, verdict, generation, report.candidate)
+    if verdict not in ("promote", "stale"):
+        ask_on(store, runtime.model, request)
     if outcome.kind == "stale":
         message = f"The champion changed while {request_id} was gated; the challenger is gated again."
         open_request(
@@ -322,11 +325,15 @@ def snapshot_of(runtime: Runtime, request_id: str) -> Snapshot:
 
 
 def _candidates(runtime: Runtime, request_id: str) -> list[Candidate]:
-    from incumbent.retrain.requests import SINCE
+    from incumbent.retrain.requests import RECALIBRATE, SINCE
     from incumbent.train.candidates import candidates_of
 
-    since = _request(runtime, request_id).evidence.get(SINCE, "")
-    return candidates_of(runtime.store, runtime.model, snapshot_of(runtime, request_id), request_id, since)
+    asked = _request(runtime, request_id).evidence
+    first = asked.get(RECALIBRATE, "")
+    snapshot = snapshot_of(runtime, request_id)
+    return candidates_of(
+        runtime.store, runtime.model, snapshot, request_id, first or asked.get(SINCE, ""), recalibrates=bool(first)
+    )
 
 
 def _folder_definition(runtime: Runtime) -> str:

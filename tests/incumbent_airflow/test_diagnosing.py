@@ -32,7 +32,7 @@ sources:
   events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}}}
   truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
 """
-JANUARY, FEBRUARY = "2020-01", "2020-02"
+JANUARY, FEBRUARY, MARCH = "2020-01", "2020-02", "2020-03"
 WITHOUT_RECORDS = "accepted rows are named by the record of their delivery"
 
 
@@ -113,6 +113,8 @@ def test_the_cause_is_recorded_and_said(runtime: Runtime, cause: str, outcomes: 
     assert said["diagnosis"] == found["sentence"]
     assert judge(runtime, FEBRUARY) == said, "again, it says the same"
     assert {each.promise for each in check_model(runtime.store)} <= {WITHOUT_RECORDS}
+    tiers = {"concept": "critical", "": "none", "moved": "warning", "kind b": "warning"}
+    assert found["tier"] == tiers[cause], "labels that alarm are critical"
     if cause == "concept":
         assert any(each["by"] == "losses" and each["column"] == "x" for each in found["segments"])
     if cause == "kind b":
@@ -214,6 +216,11 @@ def test_a_batch_that_is_held_has_a_diagnosis_too(runtime: Runtime) -> None:
     (name,) = runtime.store.records.names("diagnoses", f"{FEBRUARY}/")
     found = runtime.store.records.get_plain("diagnoses", name)
     assert (found["cause"], found["notify"], found["generation"]) == ("bad_data", "data owner", 1)
+    assert found["tier"] == "quarantine"
+    deliver(runtime, MARCH, "unit")
+    assert stages.build_features(runtime, MARCH).hold is not None
+    (next_one,) = runtime.store.records.names("diagnoses", f"{MARCH}/")
+    assert runtime.store.records.get_plain("diagnoses", next_one)["tier"] == "critical", "the second in a row"
     assert stages.build_features(runtime, FEBRUARY).hold is not None, "again"
     assert {each.promise for each in check_model(runtime.store)} <= {WITHOUT_RECORDS}
 

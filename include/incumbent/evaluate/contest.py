@@ -13,7 +13,7 @@ import numpy.typing as npt
 from incumbent.config import Gates
 from incumbent.evaluate.budget import Spent
 from incumbent.leaks import LeakReport
-from incumbent.stats import Difference, Evidence, advantage, auc, row_losses
+from incumbent.stats import Difference, Evidence, advantage, auc, loss_saved, row_losses
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,6 +106,8 @@ class Contest:
         kpis: By how much each KPI of the candidate is larger than the champion's; those that are measured for both.
         shadow: What was gathered in shadow, which decides then; None of a candidate that comes from a training.
         barred: Generation whose seat this candidate lost to a rollback; 0 if it did not.
+        by_loss: Whether the loss is compared, also of a binary task: of a champion whose intercept alone has changed,
+            which ranks as it always did.
     """
 
     task: str
@@ -140,6 +142,12 @@ class Contest:
     kpis: Mapping[str, Difference] = field(default_factory=dict)
     shadow: Shadowed | None = None
     barred: int = 0
+    by_loss: bool = False
+
+    @property
+    def by_auc(self) -> bool:
+        """Whether AUC points are compared; else the share of the loss that is saved."""
+        return self.task == "binary" and not self.by_loss
 
     @property
     def alpha(self) -> float:
@@ -154,7 +162,7 @@ class Contest:
     @property
     def metric(self) -> str:
         """Name of the figure that is compared."""
-        return "AUC" if self.task == "binary" else self.loss_name
+        return "AUC" if self.by_auc else self.loss_name
 
     @property
     def loss_name(self) -> str:
@@ -171,9 +179,10 @@ class Contest:
     def advantage(self, other: Floats) -> Difference:
         """Return how much better the candidate is than other predictions of the same rows.
 
-        AUC points for a binary task; else the share of the loss that the candidate saves.
+        AUC points for a binary task; else, and where a recalibration is judged, the share of the loss that it saves.
         """
-        return advantage(self.task, self.labels, self.challenger, other, self.clusters)
+        compare = loss_saved if self.by_loss else advantage
+        return compare(self.task, self.labels, self.challenger, other, self.clusters)
 
     def losses(self, scores: Floats) -> Floats:
         """Return each row's loss: squared error for a regression, else log loss, of several classes of the true one."""
@@ -181,7 +190,7 @@ class Contest:
 
     def metric_of(self, scores: Floats) -> float:
         """Return the compared figure of one contender: AUC, or the mean loss."""
-        return auc(self.labels, scores) if self.task == "binary" else float(self.losses(scores).mean())
+        return auc(self.labels, scores) if self.by_auc else float(self.losses(scores).mean())
 
     def scale(self) -> float:
         """Return what a calibration share is a share of: 1 for probabilities, else the mean size of a label."""

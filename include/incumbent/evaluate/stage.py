@@ -238,7 +238,11 @@ def _contests(
             return _scores(predict, version, rows, candidate.classes)
 
         own_contest = replace(
-            contest, challenger=said(own), train_rows=version.train_rows, barred=barred.get(version.digest, 0)
+            contest,
+            challenger=said(own),
+            train_rows=version.train_rows,
+            barred=barred.get(version.digest, 0),
+            by_loss=version.recalibrated,
         )
         kpis = _kpis(store, model, snapshot, kpi_sql, own, own_contest)
         return with_candidate(replace(own_contest, kpis=kpis), store, model, version, request.id, said)

@@ -90,6 +90,8 @@ def shadow_verdict(
     labels: Floats | None,
     scores: tuple[Floats, Floats],
     clusters: Codes | None,
+    *,
+    by_loss: bool = False,
 ) -> ShadowVerdict:
     """Compare two versions on the rows of a partition whose outcomes are in.
 
@@ -103,6 +105,7 @@ def shadow_verdict(
         labels: Truth of the labelled rows; None while outcomes are missing.
         scores: Predictions of the labelled rows by champion and shadow.
         clusters: Cluster code of each labelled row; None for independent rows.
+        by_loss: Whether they are compared by the loss, also of a binary task: one is the other with another intercept.
     """
     name = f"{partition}: the {role if role == CHALLENGER else 'previous champion'}"
     mean = ", ".join(f"{gap:+.4f}{f' of class {each}' if each else ''}" for each, (gap, _) in gaps.items())
@@ -122,13 +125,13 @@ def shadow_verdict(
     try:
         if labels is None:
             raise ValueError("outcomes are not in")
-        found = measured_advantage(task, labels, scores[1], scores[0], clusters)
+        found = measured_advantage(task, labels, scores[1], scores[0], clusters, by_loss=by_loss)
     except ValueError as reason:
         return replace(
             unjudged,
             sentence=f"{name} is not compared yet ({reason}); the champion predicts {mean} more on the mean.",
         )
-    what = "AUC" if task == "binary" else "of the loss saved"
+    what = "AUC" if task == "binary" and not by_loss else "of the loss saved"
     return replace(
         unjudged,
         judged=True,

@@ -9,15 +9,7 @@ from typing import Any, ClassVar
 from incumbent.records import Record
 
 NONE, INFO, WARNING, CANDIDATE = "none", "info", "warning", "retrain candidate"
-QUARANTINE, CRITICAL = "quarantine", "critical"
-NOTIFY = {
-    NONE: "nobody",
-    INFO: "nobody",
-    WARNING: "channel",
-    QUARANTINE: "data owner",
-    CANDIDATE: "model owner",
-    CRITICAL: "model owner",
-}
+NOTIFY = {NONE: "nobody", INFO: "nobody", WARNING: "channel", CANDIDATE: "model owner"}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from math import ceil
 
 from incumbent.config import Budget, Model
 from incumbent.partitions import end_of
-from incumbent.retrain.history import FAILED, OPEN, PastRequest
+from incumbent.retrain.history import FAILED, OPEN, PROMOTE, PastRequest
 
 UNDECIDED = (OPEN, FAILED, "stale")  # no gate has said no; stale is gated again
 LONGEST_DAYS = 36_500  # a century: doubled a few dozen times, a cooldown is longer than a calendar
@@ -28,7 +28,7 @@ def cooldown_left(model: Model, partition: str, requests: Sequence[PastRequest])
         return timedelta(0)
     refused = 0
     for request in reversed(requests):
-        if request.verdict == "promote":
+        if request.verdict == PROMOTE:
             break
         refused += request.verdict not in UNDECIDED
     wanted = timedelta(days=min(model.retrain.cooldown_days * 2**refused, LONGEST_DAYS))

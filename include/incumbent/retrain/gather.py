@@ -9,9 +9,18 @@ from typing import Any
 import numpy as np
 
 from incumbent.config import Model
-from incumbent.records import Part, Promotion, RetrainRequest, TrainingCost, digest_of
+from incumbent.records import (
+    RECALIBRATED,
+    ModelVersion,
+    Part,
+    Promotion,
+    RetrainRequest,
+    Training,
+    TrainingCost,
+    digest_of,
+)
 from incumbent.retrain.history import OPEN, History, PastRequest
-from incumbent.retrain.requests import every, verdict_of
+from incumbent.retrain.requests import RECALIBRATE, every, verdict_of
 from incumbent.store import ModelStore
 from incumbent.verdict_names import DIAGNOSES, VERDICTS, diagnosis_name, drift_name, performance_name
 
@@ -29,7 +38,8 @@ def gather(store: ModelStore, model: Model, partition: str) -> dict[str, Any]:
     counts = _labelled(store, model, partition)
     return {
         "generation": 0 if champion is None else champion.generation,
-        "promoted_partition": "" if champion is None else _came_from(store, champion),
+        "promoted_partition": "" if champion is None else _came_from(store, champion.version),
+        "trained_partition": "" if champion is None else _trained(store, champion.version),
         "labelled": {key: found["rows"] for key, found in counts.items()},
         "rarer": {key: found["rarer"] for key, found in counts.items()},
         "drift": drift,
@@ -69,10 +79,20 @@ def _on_probation(store: ModelStore, champion: Promotion, model: Model, performa
     return champion.action == "promote" and champion.previous > 0 and judged < model.rollback.partitions
 
 
-def _came_from(store: ModelStore, champion: Promotion) -> str:
-    """Return the partition that a champion was first promoted with; the entry of a rollback has none."""
-    seats = (entry.partition for entry in store.ledger() if entry.version == champion.version)
+def _came_from(store: ModelStore, version: str) -> str:
+    """Return the partition that a version was first promoted with; the entry of a rollback has none."""
+    seats = (entry.partition for entry in store.ledger() if entry.version == version)
     return next((partition for partition in seats if partition), "")
+
+
+def _trained(store: ModelStore, digest: str) -> str:
+    """Return the partition that the trees of a recalibration came from; nothing of another version."""
+    version = store.records.get(ModelVersion, digest)
+    if not version.recalibrated:
+        return ""
+    while version.recalibrated:
+        version = store.records.get(ModelVersion, version.base)
+    return _came_from(store, version.digest)
 
 
 def _verdicts(
@@ -149,6 +169,14 @@ def _requests(store: ModelStore, partition: str, *, cold: bool) -> tuple[PastReq
     return (*later, *(request for request in answered if request.partition <= partition))
 
 
+def _is_recalibration(store: ModelStore, request: RetrainRequest) -> bool:
+    """Return whether a request is for another intercept alone; where there could be none, a training was its answer."""
+    if not request.evidence.get(RECALIBRATE):
+        return False
+    done = store.records.has(Training.kind, request.id)
+    return not done or store.records.get(Training, request.id).origin == RECALIBRATED
+
+
 def _past(store: ModelStore, request: RetrainRequest, costs: Sequence[TrainingCost]) -> PastRequest:
     """Return a request with its answer, and with what the trainings of all its candidates took."""
     own = [cost for cost in costs if cost.request == request.id or cost.request.startswith(f"{request.id}-")]
@@ -159,4 +187,5 @@ def _past(store: ModelStore, request: RetrainRequest, costs: Sequence[TrainingCo
         core_hours=sum(cost.core_seconds for cost in own) / HOUR_S,
         gpu_hours=sum(cost.gpu_seconds for cost in own) / HOUR_S,
         price=sum(cost.price or 0.0 for cost in own),
+        recalibrates=_is_recalibration(store, request),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-OPEN, FAILED = "", "failed"
+OPEN, FAILED, PROMOTE = "", "failed", "promote"
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class PastRequest:
         core_hours: What its trainings took.
         gpu_hours: The same of GPUs.
         price: What that cost; 0 where nobody has said what an hour costs.
+        recalibrates: Whether it asked for the champion with another intercept alone.
     """
 
     partition: str
@@ -28,6 +29,12 @@ class PastRequest:
     core_hours: float = 0.0
     gpu_hours: float = 0.0
     price: float = 0.0
+    recalibrates: bool = False
+
+    @property
+    def was_not_enough(self) -> bool:
+        """Whether it was a recalibration that did not get the seat: what asked for it goes on to ask for a training."""
+        return self.recalibrates and self.verdict not in (OPEN, PROMOTE, "stale")
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class History:
         diagnoses: Partition to the newest diagnosis of those.
         requests: In order. Without a champion, first the open ones of later partitions.
         probation: Whether the champion is still compared with the one before it.
+        trained_partition: Partition whose data its trees came from, where it is a recalibration; else empty.
     """
 
     generation: int
@@ -56,3 +64,9 @@ class History:
     diagnoses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     requests: Sequence[PastRequest] = ()
     probation: bool = False
+    trained_partition: str = ""
+
+    @property
+    def learned_partition(self) -> str:
+        """Partition up to which the champion has learned more than an intercept."""
+        return self.trained_partition or self.promoted_partition

@@ -14,10 +14,12 @@ from typing import Any
 
 from incumbent.config import Model
 from incumbent.diagnosis import again
+from incumbent.estimators.abilities import ABILITIES
 from incumbent.partitions import end_of, start_of
 from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
 from incumbent.retrain.channels import Channel, channels
-from incumbent.retrain.history import OPEN, History
+from incumbent.retrain.history import OPEN, PROMOTE, History
+from incumbent.retrain.requests import RECALIBRATE, SINCE
 from incumbent.retrain.states import DEGRADED, state_of
 
 PERFORMANCE, DRIFT, GROWTH, AGE, COLD_START = "performance", "drift", "growth", "age", "cold_start"
@@ -34,7 +36,8 @@ class Decision:
         reason: `cold_start`, `performance`, `drift`, `age`, or empty when nothing is asked for.
         degraded: A labelled alarm holds.
         evidence: `state` of the champion; `asks`, each reason to retrain, and `holds`, each reason not to, with its
-            value, its limit and whether it fired; `since`, first day of a second candidate's rows, if there is one.
+            value, its limit and whether it fired; `since`, first day of a second candidate's rows, if there is one;
+            `recalibrate`, the same of those that the champion gets another intercept from, if that may be enough.
         message: One sentence for a person.
         inputs: Digest of the stored object that says what it looked at; empty before it is recorded.
     """
@@ -76,9 +79,13 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     why = "; ".join(str(ask["says"]) for ask in fired)
     if stopped := next((hold for hold in holds if hold["fired"]), None):
         return Decision(partition, "", degraded, evidence, f"{partition}: {stopped['says']}. {why}.")
-    if alarms and (since := _second_window(model, partition, history, alarms)):
-        evidence["since"] = since
     reason = str(fired[0]["rule"])
+    if since := _recalibrates(model, partition, history, alarms):
+        evidence[RECALIBRATE] = since
+        said = f"{partition}: recalibrate first, for {reason}: a new intercept may be enough. {why}."
+        return Decision(partition, reason, degraded, evidence, said)
+    if since := _second_window(model, partition, history, alarms):
+        evidence[SINCE] = since
     return Decision(partition, reason, degraded, evidence, f"{partition}: retrain for {reason}. {why}.")
 
 
@@ -107,7 +114,7 @@ def _drift(partition: str, history: History) -> dict[str, Any]:
 def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
     """There are so many more labelled rows than the champion had: nothing is wrong, and more is known."""
     limit = model.retrain.growth
-    then = sum(rows for key, rows in history.labelled.items() if key <= history.promoted_partition)
+    then = sum(rows for key, rows in history.labelled.items() if key <= history.learned_partition)
     now = sum(rows for key, rows in history.labelled.items() if key <= partition)
     ratio = now / then if then else 0.0
     fired = limit is not None and ratio >= limit
@@ -116,9 +123,9 @@ def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
 
 def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
     limit = model.retrain.max_age_days
-    if not history.promoted_partition:
+    if not history.learned_partition:
         return _rule(AGE, False, 0, limit, "the champion's age is not known")
-    days = (end_of(partition, model.grain) - end_of(history.promoted_partition, model.grain)) / timedelta(days=1)
+    days = (end_of(partition, model.grain) - end_of(history.learned_partition, model.grain)) / timedelta(days=1)
     return _rule(AGE, limit is not None and days >= limit, days, limit, f"the champion is {days:.0f} days old")
 
 
@@ -126,11 +133,13 @@ def _holds(
     model: Model, partition: str, history: History, alarms: Sequence[Channel], *, on_trial: bool
 ) -> list[dict[str, Any]]:
     incurable, cause = _diagnosed(partition, history, alarms)
+    # A recalibration takes seconds, and uses nothing up; while it goes on, nothing else is asked for.
+    trainings = [request for request in history.requests if not request.recalibrates or request.verdict == OPEN]
     after = max([history.promoted_partition, *(_before(history, alarm.since) for alarm in alarms)])
     new = sum(rows for key, rows in (history.rarer or history.labelled).items() if after < key <= partition)
     needed = max(1, model.retrain.min_new_rows)
-    left = cooldown_left(model, partition, history.requests)
-    filled = tokens(model, partition, history.requests)
+    left = cooldown_left(model, partition, trainings)
+    filled = tokens(model, partition, trainings)
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)
     return [
@@ -150,14 +159,40 @@ def _diagnosed(partition: str, history: History, alarms: Sequence[Channel]) -> t
     A feed that is broken is repaired, whatever labels say. A shift that does no harm is none to train for, unless
     labels say that it does: they may have gathered over partitions of which each alone showed nothing.
     """
-    found = history.diagnoses.get(partition)
+    found = _diagnosis(partition, history, alarms)
     if not found:
         return False, "no diagnosis"
-    if alarms and found.get("evidence"):  # its own partition may show little of what has gathered
-        found = again(found, {alarm.channel: alarm.says for alarm in alarms}).to_json()
     moved = _drift(partition, history)["fired"]
     harmless = moved and not alarms and not found["retrains"] and found["cause"] != "unknown"
     return found["answer"] == "repair" or harmless, str(found["sentence"]).rstrip(".")
+
+
+def _diagnosis(partition: str, history: History, alarms: Sequence[Channel]) -> Mapping[str, Any]:
+    """Return the diagnosis of a partition, made again where labels alarm.
+
+    Its own rows may show little of what has gathered.
+    """
+    found = history.diagnoses.get(partition) or {}
+    if alarms and found.get("evidence"):
+        return again(found, {alarm.channel: alarm.says for alarm in alarms}).to_json()
+    return found
+
+
+def _recalibrates(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:
+    """Return the first day of the rows for a new intercept, where the diagnosis is that one may be enough.
+
+    Once for each training: an intercept that has to be found again and again, or was not enough, was not what is wrong.
+    """
+    tried = False
+    for request in reversed(history.requests):
+        if request.recalibrates:
+            tried = True
+        elif request.verdict == PROMOTE:
+            break
+    can = ABILITIES[model.train.estimator].warm
+    if not alarms or tried or not can or _diagnosis(partition, history, alarms).get("answer") != RECALIBRATE:
+        return ""
+    return _rows_since(model, partition, history, alarms)
 
 
 def _before(history: History, since: str) -> str:
@@ -167,9 +202,14 @@ def _before(history: History, since: str) -> str:
 
 def _second_window(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:
     """Return the first day of the rows since the change, if a model can be trained on them alone."""
-    if not model.retrain.since_change:
+    if not alarms or not model.retrain.since_change:
         return ""
-    since = min(alarms, key=lambda alarm: -alarm.z).since
+    return _rows_since(model, partition, history, alarms)
+
+
+def _rows_since(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:
+    """Return the first day of the rows since the change; nothing if they are too few, or all that there are."""
+    since = max(alarms, key=lambda alarm: alarm.z).since
     labelled = {key: rows for key, rows in history.labelled.items() if since <= key <= partition}
     earlier = any(key < since for key in history.labelled)
     enough = training_rows(model, labelled) >= model.gates.min_train_rows

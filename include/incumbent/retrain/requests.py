@@ -19,7 +19,8 @@ KIND = RetrainRequest.kind
 MANUAL = "manual"
 KNOWN_AT = "known_at"  # of the evidence of a request by hand
 SINCE = "since"  # of the evidence of one with a second candidate, on the rows from that day on
-ASKED = (KNOWN_AT, SINCE)
+RECALIBRATE = "recalibrate"  # of one that asks for the champion with another intercept, from the rows since that day
+ASKED = (KNOWN_AT, SINCE, RECALIBRATE)
 
 
 def open_request(

@@ -9,7 +9,7 @@ from incumbent.config import Model
 from incumbent.records import RetrainRequest, canonical_json, digest_of
 from incumbent.retrain.gather import gather, history_of, newest_judged
 from incumbent.retrain.policy import Decision, decide
-from incumbent.retrain.requests import announce, every, open_request
+from incumbent.retrain.requests import RECALIBRATE, announce, every, open_request
 from incumbent.store import ModelStore
 
 DECISIONS, PINS = "decisions", "pins"
@@ -38,10 +38,7 @@ def decide_partition(store: ModelStore, model: Model, partition: str, run: str =
         return _answer(
             Decision(**store.records.get_plain(DECISIONS, stands["decision"])), stands["request"], mine=False
         )
-    decision = _decision(store, model, newest_judged(store, model, partition))
-    plain = {**vars(decision), "evidence": dict(decision.evidence)}
-    name = f"{decision.partition}/{digest_of(plain)[:16]}"
-    store.records.claim(DECISIONS, name, plain)
+    decision, name = _recorded(store, _decision(store, model, newest_judged(store, model, partition)))
     request, mine = _ask(store, decision) if decision.reason else ("", False)
     if run:
         store.records.claim(PINS, pin, {"decision": name, "request": request})
@@ -60,27 +57,49 @@ def _decision(store: ModelStore, model: Model, partition: str) -> Decision:
     earlier = sum(request.partition != partition for request in history.requests)  # the partition's own come last
     for position, request in enumerate(own, start=earlier):
         decision = decide(model, partition, replace(history, requests=history.requests[:position]))
-        if _grounds(decision) == _grounds(request):
+        if _grounds(decision) == _grounds(request) and not history.requests[position].was_not_enough:
             inputs["requests"] = inputs["requests"][:position]
             return replace(decision, inputs=store.objects.put(canonical_json(inputs)))
     return replace(decide(model, partition, history), inputs=store.objects.put(canonical_json(inputs)))
+
+
+def _recorded(store: ModelStore, decision: Decision) -> tuple[Decision, str]:
+    plain = {**vars(decision), "evidence": dict(decision.evidence)}
+    name = f"{decision.partition}/{digest_of(plain)[:16]}"
+    store.records.claim(DECISIONS, name, plain)
+    return decision, name
 
 
 def _grounds(asked: Decision | RetrainRequest) -> str:
     return digest_of([asked.reason, dict(asked.evidence), asked.degraded, asked.message])
 
 
+def ask_on(store: ModelStore, model: Model, request: RetrainRequest) -> str:
+    """Ask for a training where a recalibration was not enough; return its request, or nothing.
+
+    Whoever finds a request that nobody has announced announces it (maintenance): this is no place to emit an asset.
+    """
+    if not request.evidence.get(RECALIBRATE):
+        return ""
+    decision = _recorded(store, _decision(store, model, request.partition))[0]
+    return _open(store, decision).id if decision.reason else ""
+
+
 def _ask(store: ModelStore, decision: Decision) -> tuple[str, bool]:
     """Return the request that a decision asks for, and whether it is this call's to announce."""
-    request, _ = open_request(
+    request = _open(store, decision)
+    return request.id, announce(store, request.id)
+
+
+def _open(store: ModelStore, decision: Decision) -> RetrainRequest:
+    return open_request(
         store,
         decision.partition,
         decision.reason,
         decision.evidence,
         degraded=decision.degraded,
         message=decision.message,
-    )
-    return request.id, announce(store, request.id)
+    )[0]
 
 
 def _answer(decision: Decision, request: str, mine: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Statistics that several stages share: AUC, and differences with a clustered error."""
 
-from incumbent.stats.advantage import advantage, measured_advantage, row_losses
+from incumbent.stats.advantage import advantage, loss_saved, measured_advantage, row_losses
 from incumbent.stats.auc import auc, auc_influence, paired_auc_difference
 from incumbent.stats.change import Change, Measured, largest_fall, normal_z, of_worst, pooled
 from incumbent.stats.classes import class_losses
@@ -20,6 +20,7 @@ __all__ = [
     "from_influence",
     "gathered",
     "largest_fall",
+    "loss_saved",
     "mean_difference",
     "measured_advantage",
     "normal_z",

@@ -30,6 +30,11 @@ def advantage(task: str, labels: Floats, first: Floats, second: Floats, clusters
     """
     if task == "binary":
         return paired_auc_difference(labels, first, second, clusters)
+    return loss_saved(task, labels, first, second, clusters)
+
+
+def loss_saved(task: str, labels: Floats, first: Floats, second: Floats, clusters: Codes | None) -> Difference:
+    """Return the share of the second predictions' loss that the first save, of whichever task; see `advantage`."""
     more = relative_difference(row_losses(task, labels, first), row_losses(task, labels, second), clusters)
     return Difference(-more.estimate, more.error, more.clusters, more.df)
 
@@ -46,10 +51,15 @@ def row_losses(task: str, labels: Floats, predictions: Floats) -> Floats:
     return squared
 
 
-def measured_advantage(task: str, labels: Floats, first: Floats, second: Floats, clusters: Codes | None) -> Measured:
-    """Return the advantage as one batch of several; one cluster alone has no error, and no degrees of freedom."""
+def measured_advantage(
+    task: str, labels: Floats, first: Floats, second: Floats, clusters: Codes | None, *, by_loss: bool = False
+) -> Measured:
+    """Return the advantage as one batch of several; one cluster alone has no error, and no degrees of freedom.
+
+    By loss also of a binary task, where the two rank alike.
+    """
     alone = clusters is not None and np.unique(clusters).size < 2
-    found = advantage(task, labels, first, second, None if alone else clusters)
+    found = (loss_saved if by_loss else advantage)(task, labels, first, second, None if alone else clusters)
     if alone:
         return Measured(found.estimate, 0.0, float(labels.size), 0)
     if clusters is None and task == "binary":

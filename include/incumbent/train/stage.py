@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent.estimators.abilities import ABILITIES
-from incumbent.records import FRESH, ModelVersion, Search, Snapshot, Training, TrainingCost, training_name
+from incumbent.records import FRESH, RECALIBRATED, ModelVersion, Search, Snapshot, Training, TrainingCost, training_name
 from incumbent.store import ModelStore
 from incumbent.train.candidates import Candidate, candidate_of
 from incumbent.train.choose import check_ability, choose_launcher, count_gpus, device_of
@@ -20,7 +20,7 @@ from incumbent.train.outcome import Outcome, check_outcome
 from incumbent.train.prior import prior_of
 from incumbent.train.progress import log_progress
 from incumbent.train.provenance import commit_of, packages
-from incumbent.train.warm import warm_model
+from incumbent.train.warm import recalibrating_model, warm_model
 from incumbent.train.work import Work
 
 LOG = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ def plan_training(store: ModelStore, model: Model, snapshot: Snapshot, request: 
         device_of(model.train, count_gpus())
     candidate = candidate_of(store, request, origin)
     if candidate.base:
-        model = warm_model(model, store.records.get(ModelVersion, candidate.base))
+        going_on = recalibrating_model if candidate.origin == RECALIBRATED else warm_model
+        model = going_on(model, store.records.get(ModelVersion, candidate.base))
     workers, prior = model.train.workers if on_cluster else 1, prior_of(store, model, request)
     return Planned(candidate, Work(model, snapshot, workers, prior, candidate.base, candidate.since), launcher)
 
@@ -114,6 +115,8 @@ def store_training(store: ModelStore, planned: Planned, outcome: Outcome, settin
     work = planned.work if found is None else planned.work.after(found)
     check_outcome(work.model, outcome)
     version = _version(store, work, outcome, found, settings, planned.work.functions)
+    if planned.candidate.origin == RECALIBRATED:  # its trees are its base's, and so is what they were fitted with
+        version = replace(version, params=store.records.get(ModelVersion, work.base).params, recalibrated=True)
     # A second attempt on another release would write other code versions; the first manifest stands.
     store.records.claim(ModelVersion.kind, version.digest, version.to_json())
     name = planned.candidate.name

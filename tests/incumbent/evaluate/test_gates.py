@@ -148,6 +148,22 @@ def test_the_loss_is_a_guard_and_no_second_proof() -> None:
     assert loss(worse)["passed"] is False
 
 
+def test_a_recalibration_is_judged_by_the_loss_it_saves() -> None:
+    """It ranks as the champion does: by AUC nothing could ever be shown."""
+    tilted = sees(0.7, 1)
+    odds = tilted / (1 - tilted) * 2
+    contest = duel(champion=odds / (1 + odds), challenger=tilted)
+    assert judge(contest).verdict == "reject"
+    verdict = judge(replace(contest, by_loss=True))
+    found = {gate["gate"]: gate for gate in verdict.gates}
+    assert (verdict.verdict, found["superiority"]["metric"]) == ("promote", "log loss")
+    assert "log loss saved +" in verdict.sentence
+    assert "alpha_later" not in found["superiority"], "nothing is kept for shadow"
+    assert found["superiority"]["alpha"] == Gates().alpha
+    back = replace(contest, champion=contest.challenger, challenger=contest.champion, by_loss=True)
+    assert judge(back).verdict == "reject"
+
+
 def test_calibration_is_relative_to_the_champion() -> None:
     """A week with another base rate makes both miss, and keeps no better challenger out."""
     rng = np.random.default_rng(8)

@@ -182,6 +182,40 @@ def test_a_cause_that_no_training_cures_is_not_trained_on() -> None:
     assert found.message.startswith("2013-03: Bad data: hour is in minutes. ")
 
 
+SHIFTED = {"retrains": False, "cause": "label_shift", "answer": "recalibrate", "sentence": "A new base rate."}
+
+
+def test_where_a_new_intercept_may_be_enough_it_is_asked_for_first() -> None:
+    seen = {"performance": {key: performance(9.0 * (key > "2013-02")) for key in MONTHS[1:3]},
+            "diagnoses": {"2013-03": SHIFTED}}  # fmt: skip
+    found = decide(MODEL, "2013-03", history(**seen))
+    assert (found.reason, found.evidence["recalibrate"]) == ("performance", "2013-03-01")
+    assert "recalibrate first" in found.message
+    few = dict.fromkeys(MONTHS, 20_000) | {"2013-03": 900}
+    assert "recalibrate" not in decide(MODEL, "2013-03", history(**seen, labelled=few)).evidence
+    other = MODEL.model_copy(update={"train": MODEL.train.model_copy(update={"estimator": "lightgbm"})})
+    assert "recalibrate" not in decide(other, "2013-03", history(**seen)).evidence
+
+
+def test_a_recalibration_that_was_not_enough_is_followed_by_a_training_at_once() -> None:
+    def after(verdict: str) -> Decision:
+        past = [PastRequest("2013-03", verdict, "performance", recalibrates=True)]
+        seen = {"performance": {"2013-03": performance(9.0)}, "diagnoses": {"2013-03": SHIFTED}}
+        return decide(MODEL, "2013-03", history(**seen, requests=past))
+
+    for verdict in ("reject", "insufficient_evidence", "failed"):
+        assert (after(verdict).reason, "recalibrate" in after(verdict).evidence) == ("performance", False)
+    assert (after("").reason, rule(after(""), "cooldown")["fired"]) == ("", True), "it goes on"
+
+
+def test_the_age_of_a_recalibration_is_that_of_its_trees() -> None:
+    aged = MODEL.model_copy(update={"retrain": MODEL.retrain.model_copy(update={"max_age_days": 150})})
+    found = decide(aged, "2013-07", history(promoted_partition="2013-06", trained_partition="2013-01"))
+    assert (found.reason, rule(found, "age")["value"]) == ("age", 181)
+    grown = decide(SHIPPED, "2013-07", history(promoted_partition="2013-06", trained_partition="2013-03"))
+    assert (grown.reason, round(rule(grown, "growth")["value"], 2)) == ("growth", 2.33)
+
+
 def test_a_harmless_shift_is_not_trained_on_unless_labels_say_that_it_harms() -> None:
     said = {"retrains": False, "cause": "covariate_shift", "answer": "watch", "sentence": "A harmless shift."}
     about: dict[str, Any] = {"diagnoses": {"2013-03": said}, "drift": candidate("2013-02", "2013-03")}

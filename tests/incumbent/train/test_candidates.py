@@ -21,7 +21,7 @@ from incumbent.estimators.xgboost import parse, thresholds
 from incumbent.estimators.xgboost_rounds import binned, parameters
 from incumbent.features.out_of_core import snapshot_files
 from incumbent.features.rows import feature_rows
-from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot, Training
+from incumbent.records import RECALIBRATED, GateReport, ModelVersion, Promotion, RetrainRequest, Snapshot, Training
 from incumbent.store import ModelStore
 from incumbent.store.check import check_model
 from incumbent.train import stage
@@ -194,6 +194,57 @@ def test_who_is_champion_is_pinned_and_searched_parameters_are_kept(tmp_path: Pa
     assert candidates_of(store, model, snapshot, "2020-01-r3")[1].base == found.digest
     planned = plan_training(store, model, snapshot, "2020-01-r3", WARM)
     assert (planned.work.model.train.params, planned.work.model.train.rounds) == ({"max_depth": 5}, 45)
+
+
+def recalibrated(root: Path, **train: Any) -> tuple[ModelStore, Training, ModelVersion, ModelVersion]:
+    """Recalibrate the champion on the newer rows; return the training, its version and the champion."""
+    store, snapshot, champion = seated(root, **train)
+    model = small_model(**{"params": PARAMS, **train})
+    found = candidates_of(store, model, snapshot, SECOND, "2020-01-15", recalibrates=True)
+    assert found == [Candidate(SECOND, RECALIBRATED, champion.digest, "2020-01-15")]
+    training = train_candidate(store, model, snapshot, SECOND, small_settings(root))
+    return store, training, store.records.get(ModelVersion, training.version), champion
+
+
+@pytest.mark.parametrize("train", [{}, {"balance": True}, {"params": SAMPLED}], ids=["plain", "balanced", "sampled"])
+def test_a_recalibrated_one_is_the_champion_with_another_intercept(tmp_path: Path, train: dict[str, Any]) -> None:
+    store, training, version, champion = recalibrated(tmp_path, **train)
+    assert (training.name, training.origin, version.base) == (SECOND, RECALIBRATED, champion.digest)
+    assert (version.recalibrated, version.params, version.since) == (True, champion.params, "2020-01-15")
+    rows = feature_rows(store, version.definition, ["2020-01"])
+    said, before = (predictor(store)(each, rows).astype(np.float64) for each in (version, champion))
+    moved = np.log(said / (1 - said)) - np.log(before / (1 - before))
+    assert np.ptp(moved) < 1e-4, "one number, added to each logit"
+    labels = dict(zip(*(store.outcomes("truth").read(["2020-01"])[name].to_pylist() for name in ("row", "late")),
+                      strict=True))  # fmt: skip
+    days = [at.date().isoformat() for at in rows["at"].to_pylist()]
+    newer = np.array(["2020-01-15" <= day < "2020-01-24" for day in days])
+    truth = np.array([labels[row] for row in rows["row"].to_pylist()])
+    assert said[newer].mean() == pytest.approx(truth[newer].mean(), abs=1e-5)
+    assert version.train_rows == newer.sum()
+    assert before[newer].mean() != pytest.approx(truth[newer].mean(), abs=1e-3)
+    assert check_model(store) == []
+
+
+def test_a_recalibration_of_several_classes_moves_each(tmp_path: Path) -> None:
+    store, snapshot, champion = seated_of_classes(tmp_path)
+    model = class_model(params=PARAMS)
+    candidates_of(store, model, snapshot, SECOND, "2020-01-12", recalibrates=True)
+    training = train_candidate(store, model, snapshot, SECOND, small_settings(tmp_path))
+    version = store.records.get(ModelVersion, training.version)
+    rows = feature_rows(store, version.definition, ["2020-01"])
+    odds = [np.log(predictor(store)(each, rows).astype(np.float64)) for each in (version, champion)]
+    moved = [np.diff(each, axis=1) for each in odds]
+    assert np.ptp(moved[0] - moved[1], axis=0).max() < 1e-4, "the odds of two classes change by one factor"
+
+
+def test_where_there_is_no_recalibration_the_usual_ones_are_trained(tmp_path: Path) -> None:
+    store, snapshot, champion = seated(tmp_path)
+    other = replace(champion, digest=store.objects.put(b"another"), definition="e" * 64)
+    store.records.put(other.digest, other)
+    store.records.put("000002", Promotion(2, other.digest, 1, "g" * 64, "promote", "second", REQUEST, "2020-01"))
+    found = candidates_of(store, small_model(params=PARAMS), snapshot, SECOND, "2020-01-10", recalibrates=True)
+    assert found == [Candidate(SECOND), Candidate(SECOND, RECENT, since="2020-01-10")]
 
 
 def test_no_champion_no_warm_one(tmp_path: Path) -> None:

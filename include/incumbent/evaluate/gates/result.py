@@ -47,15 +47,13 @@ def numbers(difference: Difference, alpha: float) -> Result:
 
 def gained(contest: Contest, gain: Difference) -> str:
     """Return a gain, for a sentence: `+0.004 AUC`, or `log loss saved +1.20 %`."""
-    text = figure(gain.estimate, contest.task == "binary", gain.error, sign=True)
-    return f"{text} AUC" if contest.task == "binary" else f"{contest.loss_name} saved {text}"
+    text = figure(gain.estimate, contest.by_auc, gain.error, sign=True)
+    return f"{text} AUC" if contest.by_auc else f"{contest.loss_name} saved {text}"
 
 
 def interval(contest: Contest, gain: Difference, alpha: float) -> str:
     """Return a gain and its interval, for a sentence."""
-    low, high = (
-        figure(bound, contest.task == "binary", gain.error) for bound in (gain.lower(alpha), gain.upper(alpha))
-    )
+    low, high = (figure(bound, contest.by_auc, gain.error) for bound in (gain.lower(alpha), gain.upper(alpha)))
     return f"{gained(contest, gain)}, interval {low} to {high}"
 
 

@@ -32,8 +32,8 @@ def sample(contest: Contest) -> Result:
     found = None if lacks else found_with(contest)
     there = f"{count(rows)} gate rows over {of(clusters, contest.unit)}"
     if found is not None:
-        name = "AUC" if contest.task == "binary" else f"of the {contest.loss_name}"
-        there += f"; a true gain of {figure(found, contest.task == 'binary')} {name} is found in nine of ten cases"
+        name = "AUC" if contest.by_auc else f"of the {contest.loss_name}"
+        there += f"; a true gain of {figure(found, contest.by_auc)} {name} is found in nine of ten cases"
     return {
         "gate": "sample",
         "passed": None if lacks else True,
@@ -61,7 +61,8 @@ def _gain_so_far(contest: Contest) -> Result:
         gain = contest.gain
     except ValueError:  # a first model, one class, one cluster, or nothing to gain on
         return {}
-    return {"estimate": gain.estimate, "error": gain.error, LATER: contest.alpha}
+    later = {} if contest.by_loss else {LATER: contest.alpha}
+    return {"estimate": gain.estimate, "error": gain.error, **later}
 
 
 def found_with(contest: Contest) -> float | None:

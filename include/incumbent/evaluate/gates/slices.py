@@ -39,7 +39,7 @@ def slices(contest: Contest) -> Result:
         sentence = f"{worst['column']} = {worst['slice']} is harmed: {_said(contest, worst)}"
     elif unsure:
         worst = min(unsure, key=lambda row: float(row["lower"]))
-        margin = figure(contest.limits.slice_margin, contest.task == "binary")
+        margin = figure(contest.limits.slice_margin, contest.by_auc)
         sentence = f"not shown that {worst['column']} = {worst['slice']} loses less than {margin}: "
         sentence += f"{_said(contest, worst)} {confidence(contest.loss_alpha)}"
     return _result(contest, table, False if harmed else None if unsure else True, sentence)
@@ -98,7 +98,7 @@ def _slice(part: Contest, named: bool) -> Result:
 
 
 def _said(contest: Contest, row: Result) -> str:
-    points, error = contest.task == "binary", float(row["error"])
+    points, error = contest.by_auc, float(row["error"])
     low, high = (figure(float(row[name]), points, error) for name in ("lower", "upper"))
     gain = figure(float(row["difference"]), points, error, sign=True)
     return f"{f'{gain} AUC' if points else f'{contest.loss_name} saved {gain}'}, interval {low} to {high}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from incumbent.evaluate.contest import LOSS_ALPHA, Contest
 from incumbent.evaluate.error_rate import alpha_split, detectable
 from incumbent.evaluate.gates.result import Result, champion_of, interval, more_needed, more_text, numbers
+from incumbent.evaluate.kept import LATER
 from incumbent.evaluate.settle import more_clusters
 
 
@@ -34,7 +35,7 @@ def superiority(contest: Contest) -> Result:
         "champion": contest.metric_of(champion),
         "candidate": contest.metric_of(contest.challenger),
         **numbers(gain, alpha),
-        "alpha_later": later,
+        **({} if contest.by_loss else {LATER: later}),
         "detectable": detectable(gain.error, gain.df, contest.alpha),
         "min_improvement": limits.min_improvement,
         "degraded": contest.degraded,
@@ -44,6 +45,11 @@ def superiority(contest: Contest) -> Result:
 
 
 def split(contest: Contest, error: float, df: int) -> tuple[float, float]:
-    """Return the error rate of the fixed test, and what is kept for later batches, if the gain had such an error."""
+    """Return the error rate of the fixed test, and what is kept for later batches, if the gain had such an error.
+
+    Of a recalibration nothing is kept: where its rows show nothing, a training is asked for.
+    """
+    if contest.by_loss:
+        return contest.alpha, 0.0
     found = detectable(error, df, contest.alpha)
     return alpha_split(contest.alpha, found, contest.limits.min_improvement, contest.degraded)
