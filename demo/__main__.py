@@ -69,8 +69,11 @@ class Demo:
         for source in raw_data.ONCE:
             raw_data.write_once(self._drop(model), source)
         for position, month in enumerate(self.months):
+            before = len(store.ledger())
             self._month(month, position, model, store, settler, killer)
-            print(timeline.line(reader.entry(month)), flush=True)
+            entry = reader.entry(month)
+            said = timeline.reasons([*entry["why"], *reader.rollbacks(before)])
+            print(timeline.line(entry), *said, sep="\n", flush=True)
         self._second_model(api)
         self._maintenance(api)
         own_s = time.monotonic() - self.started

@@ -13,6 +13,8 @@ from demo.api import Airflow
 from demo.quality import partition_auc
 from incumbent.config import Model
 from incumbent.records import GateReport, Promotion, RetrainRequest, Training
+from incumbent.retrain.requests import every
+from incumbent.retrain.why import decisions
 from incumbent.store import ModelStore
 
 
@@ -25,7 +27,8 @@ class Reader:
 
     def entry(self, partition: str) -> dict[str, Any]:
         """Return one partition's line of the timeline."""
-        request = self._request(partition)
+        requests = self._requests(partition)
+        request = requests[-1] if requests else None
         gate = None if request is None else self._gate(request.id)
         scored = self._generation(partition)
         batch = self.store.batches(self.model.batch_source).part(partition)
@@ -36,10 +39,10 @@ class Reader:
             "drift": self._drift(partition),
             "retrain_reason": None if request is None else request.reason,
             "verdict": None if gate is None else gate.verdict,
-            "gate": None if gate is None else _interval(gate),
             "generation": scored,
             "trained": request is not None and self.store.records.has(Training.kind, request.id),
             "auc": partition_auc(self.store, self.model, partition),
+            "why": self._why(partition, requests),
         }
 
     def trainings(self) -> list[dict[str, Any]]:
@@ -68,9 +71,29 @@ class Reader:
         """Return the ledger."""
         return self.store.ledger()
 
-    def _request(self, partition: str) -> RetrainRequest | None:
-        names = [name for name in self.store.records.names("requests", f"{partition}-") if name.endswith("/open")]
-        return self.store.records.get(RetrainRequest, names[-1]) if names else None
+    def rollbacks(self, after: int) -> list[tuple[str, str]]:
+        """Return why each generation after one came back."""
+        entries = [each for each in self.store.ledger()[after:] if each.action == "rollback"]
+        return [("rollback", f"generation {each.generation}: {each.reason}") for each in entries]
+
+    def _requests(self, partition: str) -> list[RetrainRequest]:
+        return [request for request in every(self.store) if request.partition == partition]
+
+    def _why(self, partition: str, requests: Sequence[RetrainRequest]) -> list[tuple[str, str]]:
+        """Return the sentences of what was decided about a partition; nothing where nothing was to be decided."""
+        out = []
+        for request in requests:
+            out.append(("retrain", request.message))
+            if (gate := self._gate(request.id)) is not None:
+                out.append(("gate", gate.sentence))
+        if not requests and (held := decisions(self.store, partition)):
+            newest = held[-1]
+            stopped = any(each["fired"] for each in newest.evidence.get("asks", ()))
+            out += [("held back", newest.message)] if stopped else []
+        causes = self.store.records.names("diagnoses", f"{partition}/")
+        newest_first = sorted(causes, key=lambda name: self.store.records.written("diagnoses", name), reverse=True)
+        found = self.store.records.get_plain("diagnoses", newest_first[0]) if newest_first else {"cause": "none"}
+        return out if found["cause"] == "none" else [("diagnosis", found["sentence"]), *out]
 
     def _gate(self, request: str) -> GateReport | None:
         if not self.store.records.has("pins", f"gate-{request}"):
@@ -148,10 +171,3 @@ def median_task_gap_s(api: Airflow, dag_ids: Sequence[str], since: str) -> float
 
 def _start(task: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(task["start_date"])
-
-
-def _interval(report: GateReport) -> str:
-    for gate in report.gates:
-        if gate.get("gate") in ("superiority", "baseline"):
-            return f"{gate['lower']:+.3f}…{gate['upper']:+.3f}" if "upper" in gate else f"≥ {gate['lower']:+.3f}"
-    return ""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 COLUMNS = (
-    ("partition", 10), ("rows", 7), ("quar.", 6), ("drift", 8), ("retrain", 12),
-    ("gate", 24), ("gen", 4), ("AUC", 6),
+    ("partition", 10), ("rows", 7), ("quar.", 6), ("drift", 10), ("retrain", 12),
+    ("gate", 22), ("gen", 4), ("AUC", 6),
 )  # fmt: skip
+WIDTH = 150
 
 
 LEGEND = (
-    "quar.: rows set aside, of all sources · retrain: why a training was asked for · gate: its verdict, and the\n"
-    "interval of how much better the challenger is · gen: generation that scored the month · AUC: of its predictions,\n"
-    "once outcomes are in"
+    "quar.: rows set aside, of all sources · retrain: why a training was asked for · gate: its verdict ·\n"
+    "gen: generation that scored the month · AUC: of its predictions, once outcomes are in; below a line, why"
 )
 
 
@@ -25,14 +28,23 @@ def header() -> str:
 def line(entry: dict[str, Any]) -> str:
     """Return one partition's line.
 
-    >>> line({"partition": "2013-02", "rows": 24951, "quarantined": 1, "drift": "drift", "retrain_reason": "drift",
-    ...       "verdict": "promote", "gate": "+0.012…+0.044", "generation": 1, "auc": 0.652})
-    '2013-02    24951   1      drift    drift        promote +0.012…+0.044    1    0.652'
+    >>> line({"partition": "2013-02", "rows": 24951, "quarantined": 1, "drift": "retrain candidate",
+    ...       "retrain_reason": "drift", "verdict": "promote", "generation": 1, "auc": 0.652})
+    '2013-02    24951   1      candidate  drift        promote                1    0.652'
     """
-    gate = f"{entry['verdict'] or '-'} {entry.get('gate') or ''}".strip()
     cells = (
-        entry["partition"], entry["rows"], entry["quarantined"], entry["drift"] or "-",
-        entry["retrain_reason"] or "-", gate, entry["generation"] or "-",
+        entry["partition"], entry["rows"], entry["quarantined"], (entry["drift"] or "-").removeprefix("retrain "),
+        entry["retrain_reason"] or "-", entry["verdict"] or "-", entry["generation"] or "-",
         "-" if entry["auc"] is None else f"{entry['auc']:.3f}",
     )  # fmt: skip
     return " ".join(str(cell).ljust(width) for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()
+
+
+def reasons(said: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what was decided about a partition and why, indented below its line, and cut where it is long.
+
+    >>> reasons([("gate", "2013-02: All 9 gates passed: +0.021 AUC, interval 0.008 to 0.034; better.")])
+    ['  gate       All 9 gates passed: +0.021 AUC, interval 0.008 to 0.034; better.']
+    """
+    bare = ((about, re.sub(r"^[\dT-]+: ", "", sentence)) for about, sentence in said)
+    return [f"  {about:<10} {textwrap.shorten(text, WIDTH, placeholder=' …')}" for about, text in bare]

@@ -63,6 +63,8 @@ def _lines(found: Why) -> Iterator[str]:
             yield f"{title:<24} {'value':>10} {'limit':>8}  fired"
             yield from (_rule(rule) for rule in rules)
     yield ""
+    if "recalibrate" in evidence:
+        yield f"The champion gets another intercept first, from the rows since {evidence['recalibrate']}."
     if "since" in evidence:
         yield f"A second candidate learns from the rows since {evidence['since']} alone."
     if found.request:
