@@ -25,6 +25,7 @@ from incumbent.retrain.states import DEGRADED, state_of
 PERFORMANCE, DRIFT, GROWTH, AGE, COLD_START = "performance", "drift", "growth", "age", "cold_start"
 CANDIDATES = ("drift", "retrain candidate")  # tiers that may ask; records of before call it drift
 DRIFTED, AMONG = 2, 3  # of the last verdicts so many must be candidates
+LASTING = 4  # partitions in a row after which an upstream change that nobody repairs is learned
 
 
 @dataclass(frozen=True)
@@ -156,15 +157,18 @@ def _holds(
 def _diagnosed(partition: str, history: History, alarms: Sequence[Channel]) -> tuple[bool, str]:
     """Return whether a partition's cause is one that no training cures, and the diagnosis in words.
 
-    A feed that is broken is repaired, whatever labels say. A shift that does no harm is none to train for, unless
-    labels say that it does: they may have gathered over partitions of which each alone showed nothing.
+    A feed that is broken is repaired, whatever labels say; one that has changed and is not repaired for some partitions
+    is what the world is like now. A shift that does no harm is none to train for, unless labels say that it does: they
+    may have gathered over partitions of which each alone showed nothing.
     """
     found = _diagnosis(partition, history, alarms)
     if not found:
         return False, "no diagnosis"
     moved = _drift(partition, history)["fired"]
     harmless = moved and not alarms and not found["retrains"] and found["cause"] != "unknown"
-    return found["answer"] == "repair" or harmless, str(found["sentence"]).rstrip(".")
+    newest = [history.diagnoses[key] for key in sorted(history.diagnoses) if key <= partition][-LASTING:]
+    lasts = len(newest) == LASTING and all(each["cause"] == "upstream_change" for each in newest)
+    return (found["answer"] == "repair" and not lasts) or harmless, str(found["sentence"]).rstrip(".")
 
 
 def _diagnosis(partition: str, history: History, alarms: Sequence[Channel]) -> Mapping[str, Any]:

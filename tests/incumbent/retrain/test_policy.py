@@ -182,6 +182,20 @@ def test_a_cause_that_no_training_cures_is_not_trained_on() -> None:
     assert found.message.startswith("2013-03: Bad data: hour is in minutes. ")
 
 
+def test_an_upstream_change_that_nobody_repairs_is_learned_where_labels_say_that_it_harms() -> None:
+    said = {"retrains": False, "cause": "upstream_change", "answer": "repair", "sentence": "Only east moved."}
+    worse = {key: performance(9.0) for key in MONTHS[1:6]}
+    reasons = {
+        key: decide(MODEL, key, history(performance=worse, diagnoses=dict.fromkeys(MONTHS[1:6], said))).reason
+        for key in MONTHS[1:6]
+    }
+    assert list(reasons.values()) == ["", "", "", "performance", "performance"]
+    between = dict.fromkeys(MONTHS[1:6], said) | {"2013-04": {**said, "cause": "bad_data"}}
+    assert decide(MODEL, "2013-06", history(performance=worse, diagnoses=between)).reason == ""
+    moved = history(drift=candidate(*MONTHS[1:6]), diagnoses=dict.fromkeys(MONTHS[1:6], said))
+    assert decide(MODEL, "2013-06", moved).reason == "", "it does no harm that anybody knows of"
+
+
 SHIFTED = {"retrains": False, "cause": "label_shift", "answer": "recalibrate", "sentence": "A new base rate."}
 
 
