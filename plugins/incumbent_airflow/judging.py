@@ -30,7 +30,9 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
 
     scored = scored_by(runtime, partition)
     if scored is None:
-        return {"drift": "not scored yet", "performance": "not scored yet"}
+        is_empty = runtime.store.predictions.part(partition) is not None
+        said = "insufficient data: there is no scored row" if is_empty else "not scored yet"
+        return {"drift": said, "performance": said}
     promotion, version, features = scored
     return {
         "drift": _judge_drift(runtime, features, promotion, version),
