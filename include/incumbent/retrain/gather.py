@@ -15,6 +15,7 @@ from incumbent.records import (
     Part,
     Promotion,
     RetrainRequest,
+    Snapshot,
     Training,
     TrainingCost,
     digest_of,
@@ -177,6 +178,15 @@ def _is_recalibration(store: ModelStore, request: RetrainRequest) -> bool:
     return not done or store.records.get(Training, request.id).origin == RECALIBRATED
 
 
+def _learned(store: ModelStore, request: RetrainRequest) -> str:
+    """Return the newest partition whose outcomes a request's training set has."""
+    pin = f"train-{request.id}"
+    if not store.records.has("pins", pin):
+        return ""
+    snapshot = store.records.get(Snapshot, store.records.get_plain("pins", pin)["snapshot"])
+    return max((str(part["partition"]) for part in snapshot.outcomes), default="")
+
+
 def _past(store: ModelStore, request: RetrainRequest, costs: Sequence[TrainingCost]) -> PastRequest:
     """Return a request with its answer, and with what the trainings of all its candidates took."""
     own = [cost for cost in costs if cost.request == request.id or cost.request.startswith(f"{request.id}-")]
@@ -188,4 +198,5 @@ def _past(store: ModelStore, request: RetrainRequest, costs: Sequence[TrainingCo
         gpu_hours=sum(cost.gpu_seconds for cost in own) / HOUR_S,
         price=sum(cost.price or 0.0 for cost in own),
         recalibrates=_is_recalibration(store, request),
+        learned=_learned(store, request),
     )

@@ -21,6 +21,7 @@ class PastRequest:
         gpu_hours: The same of GPUs.
         price: What that cost; 0 where nobody has said what an hour costs.
         recalibrates: Whether it asked for the champion with another intercept alone.
+        learned: Newest partition whose outcomes its training set has; empty while it has none.
     """
 
     partition: str
@@ -30,6 +31,7 @@ class PastRequest:
     gpu_hours: float = 0.0
     price: float = 0.0
     recalibrates: bool = False
+    learned: str = ""
 
     @property
     def was_not_enough(self) -> bool:

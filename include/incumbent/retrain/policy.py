@@ -113,12 +113,15 @@ def _drift(partition: str, history: History) -> dict[str, Any]:
 
 
 def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
-    """There are so many more labelled rows than the champion had: nothing is wrong, and more is known."""
+    """There are so many more labelled rows than the champion had: nothing is wrong, and more is known.
+
+    Asked when outcomes come, and not when a partition is scored: then nothing more is known than before.
+    """
     limit = model.retrain.growth
     then = sum(rows for key, rows in history.labelled.items() if key <= history.learned_partition)
     now = sum(rows for key, rows in history.labelled.items() if key <= partition)
     ratio = now / then if then else 0.0
-    fired = limit is not None and ratio >= limit
+    fired = limit is not None and ratio >= limit and partition in history.labelled
     return _rule(GROWTH, fired, ratio, limit, f"{ratio:.2f} times the labelled rows that the champion came from")
 
 
@@ -133,10 +136,11 @@ def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
 def _holds(
     model: Model, partition: str, history: History, alarms: Sequence[Channel], *, on_trial: bool
 ) -> list[dict[str, Any]]:
-    incurable, cause = _diagnosed(partition, history, alarms)
     # A recalibration takes seconds, and uses nothing up; while it goes on, nothing else is asked for.
     trainings = [request for request in history.requests if not request.recalibrates or request.verdict == OPEN]
-    after = max([history.promoted_partition, *(_before(history, alarm.since) for alarm in alarms)])
+    incurable, cause = _diagnosed(partition, history, alarms)
+    learned = [request.learned for request in trainings[-1:]]  # from the same rows the same model would come
+    after = max([history.promoted_partition, *learned, *(_before(history, alarm.since) for alarm in alarms)])
     new = sum(rows for key, rows in (history.rarer or history.labelled).items() if after < key <= partition)
     needed = max(1, model.retrain.min_new_rows)
     left = cooldown_left(model, partition, trainings)

@@ -257,6 +257,23 @@ def test_a_champion_that_knows_far_less_than_there_is_to_know_is_challenged() ->
     assert decide(SHIPPED, "2013-05", replace(later, diagnoses=broken)).reason == ""
 
 
+def test_growth_is_asked_for_when_outcomes_come() -> None:
+    labelled = dict.fromkeys(MONTHS[:3], 20_000)
+    reasons = [decide(SHIPPED, month, history(labelled=labelled)).reason for month in ("2013-03", "2013-04")]
+    assert reasons == ["growth", ""], "April is scored, and its outcomes are not in"
+
+
+def test_from_the_same_rows_the_same_model_would_come() -> None:
+    moved = candidate("2013-04", "2013-05")
+    refused = [PastRequest("2013-04", "reject", "drift", learned="2013-03")]
+    waiting = decide(MODEL, "2013-06", history(drift={**moved, **candidate("2013-06")}, requests=refused,
+                     labelled=dict.fromkeys(MONTHS[:3], 20_000)))  # fmt: skip
+    assert (waiting.reason, rule(waiting, "new_rows")["value"]) == ("", 0)
+    known = dict.fromkeys(MONTHS[:4], 20_000)
+    later = decide(MODEL, "2013-06", history(drift=candidate("2013-05", "2013-06"), requests=refused, labelled=known))
+    assert (later.reason, rule(later, "new_rows")["value"]) == ("drift", 20_000)
+
+
 def test_a_probation_stops_drift_and_no_labelled_alarm() -> None:
     moved = history(drift=candidate("2013-02", "2013-03"), probation=True)
     assert "the champion is on probation" in decide(MODEL, "2013-03", moved).message
