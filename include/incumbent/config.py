@@ -649,11 +649,12 @@ class Retrain(Strict):
     """When evidence becomes a request.
 
     Attributes:
-        cooldown_days: Days after a request before the next one; doubled by each gate that says no.
+        cooldown_days: Days after a request before the next one; doubled by each gate that says no, but not by or for one
+            that growth has asked for.
         min_new_rows: Rows of the rarer class (of all, in a regression) that must be newer than what the champion was
             trained on, and than the change that a labelled alarm has found.
-        growth: Labelled rows, as a multiple of those that the champion came from, at which it is challenged without any
-            alarm: more is known than it knows. Never when absent.
+        growth: Rows to learn from, as a multiple of those that the newest challenger had, at which the champion is
+            challenged without any alarm: more is known than was tried. Never when absent.
         max_age_days: Days after which a champion is challenged without any alarm; never when absent.
         since_change: After a labelled alarm train a second candidate on the rows since the change alone, where they
             are enough.

@@ -11,26 +11,27 @@ from math import ceil
 
 from incumbent.config import Budget, Model
 from incumbent.partitions import end_of
-from incumbent.retrain.history import FAILED, OPEN, PROMOTE, PastRequest
+from incumbent.retrain.history import FAILED, GROWTH, OPEN, PROMOTE, PastRequest
 
 UNDECIDED = (OPEN, FAILED, "stale")  # no gate has said no; stale is gated again
 LONGEST_DAYS = 36_500  # a century: doubled a few dozen times, a cooldown is longer than a calendar
 DAY = timedelta(days=1)
 
 
-def cooldown_left(model: Model, partition: str, requests: Sequence[PastRequest]) -> timedelta:
+def cooldown_left(model: Model, partition: str, requests: Sequence[PastRequest], reason: str = "") -> timedelta:
     """Return the time until the next request is allowed; nothing when it is.
 
     The days after the last request are doubled by each gate since the last promotion that said no: evidence that
-    was not enough yesterday will hardly be enough today.
+    was not enough yesterday will hardly be enough today. Growth backs off by itself, for it asks again only when so
+    many times more is known: its refusals double nothing, and it waits the days alone.
     """
     if not requests:
         return timedelta(0)
     refused = 0
     for request in reversed(requests):
-        if request.verdict == PROMOTE:
+        if request.verdict == PROMOTE or reason == GROWTH:
             break
-        refused += request.verdict not in UNDECIDED
+        refused += request.verdict not in UNDECIDED and request.reason != GROWTH
     wanted = timedelta(days=min(model.retrain.cooldown_days * 2**refused, LONGEST_DAYS))
     passed = end_of(partition, model.grain) - end_of(requests[-1].partition, model.grain)
     return max(timedelta(0), wanted - passed)

@@ -179,9 +179,9 @@ def _is_recalibration(store: ModelStore, request: RetrainRequest) -> bool:
 
 
 def _learned(store: ModelStore, request: RetrainRequest) -> str:
-    """Return the newest partition whose outcomes a request's training set has."""
+    """Return the newest partition whose outcomes a request's training set has; nothing where it trains nobody."""
     pin = f"train-{request.id}"
-    if not store.records.has("pins", pin):
+    if request.candidate or not store.records.has("pins", pin):
         return ""
     snapshot = store.records.get(Snapshot, store.records.get_plain("pins", pin)["snapshot"])
     return max((str(part["partition"]) for part in snapshot.outcomes), default="")
@@ -197,6 +197,6 @@ def _past(store: ModelStore, request: RetrainRequest, costs: Sequence[TrainingCo
         core_hours=sum(cost.core_seconds for cost in own) / HOUR_S,
         gpu_hours=sum(cost.gpu_seconds for cost in own) / HOUR_S,
         price=sum(cost.price or 0.0 for cost in own),
-        recalibrates=_is_recalibration(store, request),
-        learned=_learned(store, request),
+        recalibrates=(recalibrates := _is_recalibration(store, request)),
+        learned="" if recalibrates else _learned(store, request),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OPEN, FAILED, PROMOTE = "", "failed", "promote"
+GROWTH = "growth"
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class PastRequest:
         gpu_hours: The same of GPUs.
         price: What that cost; 0 where nobody has said what an hour costs.
         recalibrates: Whether it asked for the champion with another intercept alone.
-        learned: Newest partition whose outcomes its training set has; empty while it has none.
+        learned: Newest partition whose outcomes its training set has; empty where it has none yet, or trains nobody, as
+            one that brings its candidate.
     """
 
     partition: str

@@ -18,11 +18,11 @@ from incumbent.estimators.abilities import ABILITIES
 from incumbent.partitions import end_of, start_of
 from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
 from incumbent.retrain.channels import Channel, channels
-from incumbent.retrain.history import OPEN, PROMOTE, History
+from incumbent.retrain.history import FAILED, GROWTH, OPEN, PROMOTE, History
 from incumbent.retrain.requests import RECALIBRATE, SINCE
 from incumbent.retrain.states import DEGRADED, state_of
 
-PERFORMANCE, DRIFT, GROWTH, AGE, COLD_START = "performance", "drift", "growth", "age", "cold_start"
+PERFORMANCE, DRIFT, AGE, COLD_START = "performance", "drift", "age", "cold_start"
 CANDIDATES = ("drift", "retrain candidate")  # tiers that may ask; records of before call it drift
 DRIFTED, AMONG = 2, 3  # of the last verdicts so many must be candidates
 LASTING = 4  # partitions in a row after which an upstream change that nobody repairs is learned
@@ -34,7 +34,7 @@ class Decision:
 
     Attributes:
         partition: Partition it is about.
-        reason: `cold_start`, `performance`, `drift`, `age`, or empty when nothing is asked for.
+        reason: `cold_start`, `performance`, `drift`, `growth`, `age`, or empty when nothing is asked for.
         degraded: A labelled alarm holds.
         evidence: `state` of the champion; `asks`, each reason to retrain, and `holds`, each reason not to, with its
             value, its limit and whether it fired; `since`, first day of a second candidate's rows, if there is one;
@@ -56,8 +56,9 @@ def decide(model: Model, partition: str, history: History) -> Decision:
 
     A cold start needs labelled rows older than those of the gates, and no request that is still open.
     Later, what asks is a labelled alarm, scores or features that have moved in two of three partitions, so many more
-    labelled rows than the champion had, or age; and what may hold it back is a cause that no training cures, too few
-    new outcomes, a probation (of what drift asks for), cooldown, or budget.
+    labelled rows than the newest challenger had, or age; and what may hold it back is a cause that no training cures,
+    too few new outcomes, a probation (of what drift asks for), cooldown, or budget. The first that nothing holds is the
+    reason.
     """
     if history.generation == 0:
         return _cold_start(model, partition, history)
@@ -71,21 +72,28 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     ]
     fired = [ask for ask in asks if ask["fired"]]
     alarms = [channel for channel in found if channel.fired]
-    by_drift = bool(fired) and fired[0]["rule"] == DRIFT
-    holds = _holds(model, partition, history, alarms, on_trial=by_drift and history.probation and state != DEGRADED)
-    evidence: dict[str, Any] = {"state": state, "asks": asks, "holds": holds}
     degraded = state == DEGRADED
+    holds: list[dict[str, Any]] = []
+    reason = ""
+    for rule in dict.fromkeys(str(ask["rule"]) for ask in fired) or [""]:
+        on_trial = rule == DRIFT and history.probation and not degraded
+        its_own = _holds(model, partition, history, alarms if rule == PERFORMANCE else [], rule, on_trial=on_trial)
+        holds = holds or its_own
+        if not any(hold["fired"] for hold in its_own):
+            holds, reason = its_own, rule
+            break
+    evidence: dict[str, Any] = {"state": state, "asks": asks, "holds": holds}
     if not fired:
         return Decision(partition, "", degraded, evidence, f"{partition}: no alarm, no retraining.")
     why = "; ".join(str(ask["says"]) for ask in fired)
-    if stopped := next((hold for hold in holds if hold["fired"]), None):
+    if not reason:
+        stopped = next(hold for hold in holds if hold["fired"])
         return Decision(partition, "", degraded, evidence, f"{partition}: {stopped['says']}. {why}.")
-    reason = str(fired[0]["rule"])
-    if since := _recalibrates(model, partition, history, alarms):
+    if reason == PERFORMANCE and (since := _recalibrates(model, partition, history, alarms)):
         evidence[RECALIBRATE] = since
         said = f"{partition}: recalibrate first, for {reason}: a new intercept may be enough. {why}."
         return Decision(partition, reason, degraded, evidence, said)
-    if since := _second_window(model, partition, history, alarms):
+    if reason == PERFORMANCE and (since := _second_window(model, partition, history, alarms)):
         evidence[SINCE] = since
     return Decision(partition, reason, degraded, evidence, f"{partition}: retrain for {reason}. {why}.")
 
@@ -113,16 +121,20 @@ def _drift(partition: str, history: History) -> dict[str, Any]:
 
 
 def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
-    """There are so many more labelled rows than the champion had: nothing is wrong, and more is known.
+    """There is so much more to learn from than the newest challenger had: nothing is wrong, and more is known.
 
-    Asked when outcomes come, and not when a partition is scored: then nothing more is known than before.
+    Asked when a partition's outcomes come, for before them there is nothing that was not there for the one before.
     """
     limit = model.retrain.growth
-    then = sum(rows for key, rows in history.labelled.items() if key <= history.learned_partition)
-    now = sum(rows for key, rows in history.labelled.items() if key <= partition)
+    tried = [each.learned for each in history.requests if each.verdict != FAILED]
+    newest = max(tried, default="") or history.learned_partition
+    then, now = (
+        training_rows(model, {key: rows for key, rows in history.labelled.items() if key <= until})
+        for until in (newest, partition)
+    )
     ratio = now / then if then else 0.0
-    fired = limit is not None and ratio >= limit and partition in history.labelled
-    return _rule(GROWTH, fired, ratio, limit, f"{ratio:.2f} times the labelled rows that the champion came from")
+    fired = limit is not None and partition in history.labelled and ratio >= limit
+    return _rule(GROWTH, fired, ratio, limit, f"{ratio:.2f} times the rows that the newest challenger could learn from")
 
 
 def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
@@ -134,16 +146,16 @@ def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
 
 
 def _holds(
-    model: Model, partition: str, history: History, alarms: Sequence[Channel], *, on_trial: bool
+    model: Model, partition: str, history: History, alarms: Sequence[Channel], rule: str, *, on_trial: bool
 ) -> list[dict[str, Any]]:
     # A recalibration takes seconds, and uses nothing up; while it goes on, nothing else is asked for.
     trainings = [request for request in history.requests if not request.recalibrates or request.verdict == OPEN]
-    incurable, cause = _diagnosed(partition, history, alarms)
+    incurable, cause = _diagnosed(partition, history, alarms, rule)
     learned = [request.learned for request in trainings[-1:]]  # from the same rows the same model would come
     after = max([history.promoted_partition, *learned, *(_before(history, alarm.since) for alarm in alarms)])
     new = sum(rows for key, rows in (history.rarer or history.labelled).items() if after < key <= partition)
     needed = max(1, model.retrain.min_new_rows)
-    left = cooldown_left(model, partition, trainings)
+    left = cooldown_left(model, partition, trainings, rule)
     filled = tokens(model, partition, trainings)
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)
@@ -158,7 +170,7 @@ def _holds(
     ]  # fmt: skip
 
 
-def _diagnosed(partition: str, history: History, alarms: Sequence[Channel]) -> tuple[bool, str]:
+def _diagnosed(partition: str, history: History, alarms: Sequence[Channel], rule: str) -> tuple[bool, str]:
     """Return whether a partition's cause is one that no training cures, and the diagnosis in words.
 
     A feed that is broken is repaired, whatever labels say; one that has changed and is not repaired for some partitions
@@ -168,8 +180,7 @@ def _diagnosed(partition: str, history: History, alarms: Sequence[Channel]) -> t
     found = _diagnosis(partition, history, alarms)
     if not found:
         return False, "no diagnosis"
-    moved = _drift(partition, history)["fired"]
-    harmless = moved and not alarms and not found["retrains"] and found["cause"] != "unknown"
+    harmless = rule == DRIFT and not found["retrains"] and found["cause"] != "unknown"
     newest = [history.diagnoses[key] for key in sorted(history.diagnoses) if key <= partition][-LASTING:]
     lasts = len(newest) == LASTING and all(each["cause"] == "upstream_change" for each in newest)
     return (found["answer"] == "repair" and not lasts) or harmless, str(found["sentence"]).rstrip(".")

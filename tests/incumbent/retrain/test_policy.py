@@ -227,7 +227,7 @@ def test_the_age_of_a_recalibration_is_that_of_its_trees() -> None:
     found = decide(aged, "2013-07", history(promoted_partition="2013-06", trained_partition="2013-01"))
     assert (found.reason, rule(found, "age")["value"]) == ("age", 181)
     grown = decide(SHIPPED, "2013-07", history(promoted_partition="2013-06", trained_partition="2013-03"))
-    assert (grown.reason, round(rule(grown, "growth")["value"], 2)) == ("growth", 2.33)
+    assert (grown.reason, round(rule(grown, "growth")["value"], 2)) == ("growth", 2.46)
 
 
 def test_a_harmless_shift_is_not_trained_on_unless_labels_say_that_it_harms() -> None:
@@ -247,10 +247,10 @@ def test_a_champion_grows_old_only_if_somebody_says_so() -> None:
 
 
 def test_a_champion_that_knows_far_less_than_there_is_to_know_is_challenged() -> None:
-    assert decide(SHIPPED, "2013-02", history()).reason == "growth", "two months where it had one"
+    assert decide(SHIPPED, "2013-02", history()).reason == "growth", "seven weeks where it had three"
     later = history(promoted_partition="2013-03")
     reasons = [decide(SHIPPED, month, later).reason for month in ("2013-04", "2013-05")]
-    assert reasons == ["", "growth"], "1.33 and 1.67 times"
+    assert reasons == ["", "growth"], "1.36 and 1.73 times"
     held = decide(SHIPPED, "2013-05", replace(later, probation=True))
     assert held.reason == "growth", "a probation is no reason to know less"
     broken = {"2013-05": {"retrains": False, "cause": "bad_data", "answer": "repair", "sentence": "Bad data."}}
@@ -272,6 +272,39 @@ def test_from_the_same_rows_the_same_model_would_come() -> None:
     known = dict.fromkeys(MONTHS[:4], 20_000)
     later = decide(MODEL, "2013-06", history(drift=candidate("2013-05", "2013-06"), requests=refused, labelled=known))
     assert (later.reason, rule(later, "new_rows")["value"]) == ("drift", 20_000)
+
+
+def test_growth_asks_again_only_when_so_much_more_is_known_than_was_tried() -> None:
+    def asks(month: str, *requests: PastRequest, **changes: Any) -> str:
+        return decide(SHIPPED, month, history(requests=requests, **changes)).reason
+
+    first = PastRequest("2013-01", "promote", learned="2013-01")
+    refused = PastRequest("2013-03", "reject", "growth", learned="2013-03")
+    assert [asks(month, first, refused) for month in MONTHS[3:5]] == ["", "growth"]
+    assert asks("2013-04", first, replace(refused, verdict="failed")) == "growth", "nobody was tried"
+    assert asks("2013-04", first, replace(refused, learned="")) == "growth", "it came from shadow: nobody was trained"
+    seated = {
+        "promoted_partition": "2013-05",
+        "requests": (first, refused, PastRequest("2013-05", "promote")),
+    }
+    assert decide(SHIPPED, "2013-06", history(**seated)).reason == "growth", "it knows March and no more"
+    known = dict.fromkeys(MONTHS[:4], 20_000)
+    assert asks("2013-05", first, refused, labelled=known) == "", "its own outcomes are not in: nothing is new"
+    windowed = SHIPPED.model_copy(update={"train": SHIPPED.train.model_copy(update={"window": 2})})
+    tried = history(requests=(first, PastRequest("2013-03", "reject", learned="2013-03")))
+    assert decide(windowed, "2013-09", tried).reason == "", "what it forgets does not count"
+
+
+def test_refusals_of_growth_and_of_alarms_do_not_delay_each_other() -> None:
+    alarm = {month: performance(9.0) for month in MONTHS}
+    grown = (PastRequest("2013-02", "reject", "growth"), PastRequest("2013-04", "reject", "growth"))
+    assert decide(MODEL, "2013-05", history(performance=alarm, requests=grown)).reason == "performance"
+    refused = asked(("2013-02", "reject"), ("2013-03", "reject"), ("2013-04", "reject"))
+    cooling = history(performance=alarm, requests=refused)
+    assert decide(MODEL, "2013-06", cooling).reason == "", "112 days"
+    found = decide(SHIPPED, "2013-07", cooling)
+    assert (found.reason, found.degraded, "since" in found.evidence) == ("growth", True, False)
+    assert not any(hold["fired"] for hold in found.evidence["holds"])
 
 
 def test_a_probation_stops_drift_and_no_labelled_alarm() -> None:
