@@ -196,22 +196,23 @@ def _verdict(
     import pyarrow as pa
 
     from incumbent.evaluate.stage import cluster_codes
-    from incumbent.features.rows import join_labels, label_rows, outcome_keys
+    from incumbent.features.rows import join_labels, label_rows, outcome_keys, with_local_date
     from incumbent.monitor.shadow import gaps_of, shadow_verdict
     from incumbent.records import ModelVersion
 
     store, model, partition = runtime.store, runtime.model, features.partition
     other = store.records.get(ModelVersion, shadow.version)
     keys, champion, second = _both(runtime, version, other, features)
-    gaps = gaps_of(model.task, champion, second, model.label.classes)
-    labels, codes = None, None
+    codes, _ = cluster_codes(with_local_date(model, keys), model.evaluate.cluster)
+    gaps = gaps_of(model.task, champion, second, model.label.classes, codes)
+    labels = None
     known = outcome_keys(store, model, [partition]) if store.outcomes(model.outcome_source).part(partition) else None
     if known is not None and _covered(keys, known, model.keys) >= model.monitor.coverage:
         numbered = keys.append_column("at_row", pa.array(np.arange(len(keys))))
         rows = join_labels(model, numbered, label_rows(store, model, [partition]))
         at = rows["at_row"].to_numpy()
         labels, champion, second = np.asarray(rows["label"], dtype=np.float64), champion[at], second[at]
-        codes, _ = cluster_codes(rows, model.evaluate.cluster)
+        codes = None if codes is None else codes[at]
     return shadow_verdict(
         partition, promotion.generation, (version.digest, other.digest), shadow.role, model.task, gaps, labels,
         (champion, second), codes, by_loss=_rank_alike(version, other),

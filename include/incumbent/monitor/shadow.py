@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from incumbent.records import Record
-from incumbent.stats import measured_advantage
+from incumbent.stats import mean_difference, measured_advantage
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -59,21 +59,29 @@ class ShadowVerdict(Record):
     sentence: str = ""
 
 
-def gaps_of(task: str, champion: Floats, shadow: Floats, classes: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
+def gaps_of(
+    task: str, champion: Floats, shadow: Floats, classes: Sequence[str] = (), clusters: Codes | None = None
+) -> dict[str, tuple[float, float]]:
     """Return how much higher the champion predicts on the mean, by class, each with its standard error.
+
+    Clustered as everywhere: a day of bad weather moves all of its rows, and whoever knows that weather away from
+    whoever does not. Rows that are one cluster count as independent.
 
     Args:
         task: `binary`, `multiclass` or `regression`.
         champion: Its predictions, shape (n_rows,) or (n_rows, n_classes).
         shadow: The other version's of the same rows.
         classes: Of a multiclass task.
+        clusters: Cluster code of each row; None for independent rows.
     """
+    if not len(champion):
+        return {}
     more = (champion - shadow).reshape(len(champion), -1)
     scale = float(np.std(shadow)) if task == "regression" else 1.0
     names = classes or ("",)
-    if not len(more):
-        return {}
-    means, errors = more.mean(axis=0), more.std(axis=0) / np.sqrt(len(more))
+    codes = clusters if clusters is not None and np.ptp(clusters) else None
+    means = more.mean(axis=0)
+    errors = [mean_difference(each, codes).error if len(each) > 1 else 0.0 for each in more.T]
     return {
         name: (float(mean) / (scale or 1.0), float(error) / (scale or 1.0))
         for name, mean, error in zip(names, means, errors, strict=True)
