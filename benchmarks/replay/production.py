@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from benchmarks.replay.contests import Contests
 from benchmarks.replay.explaining import Explaining
-from benchmarks.replay.state import Days, Seat, State
+from benchmarks.replay.state import Days, Seat, State, Training
 from benchmarks.replay.trainings import Version
 from benchmarks.replay.world import Floats, World
 from incumbent.classes import score_names
@@ -36,6 +36,7 @@ from incumbent.retrain.channels import channels
 from incumbent.retrain.history import PastRequest
 
 QUIET = ("none", "info")
+HOUR_S = 3600
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ class Production:
 
     def _shadow(self, partition: str, seat: Seat, other: Version, role: str, *, is_known: bool) -> dict[str, Any]:
         places, task, classes = self.world.partitions[partition], self.model.task, self.model.label.classes
-        gaps = gaps_of(task, seat.version.scores[places], other.scores[places], classes)
+        codes, _ = self.contests.clusters(places)
+        gaps = gaps_of(task, seat.version.scores[places], other.scores[places], classes, codes)
         rows = self.world.labelled(places)
         codes, _ = self.contests.clusters(rows)
         labels = self.world.labels[rows] if is_known else None
@@ -216,11 +218,7 @@ class Production:
             drift=drift,
             performance=performance,
             diagnoses=diagnoses,
-            requests=tuple(
-                PastRequest(each.partition, each.verdict, each.reason)
-                for each in state.trainings
-                if each.partition <= partition
-            ),
+            requests=tuple(_past(each) for each in state.trainings if each.partition <= partition),
             probation=self._on_probation(state, performance),
         )
 
@@ -282,6 +280,12 @@ def _cells(counts: Sequence[float]) -> dict[str, int]:
 def _entry(seat: Seat) -> Promotion:
     action = "rollback" if seat.is_back else PROMOTE
     return Promotion(seat.generation, seat.version.digest, seat.previous, "", action, "")
+
+
+def _past(training: Training) -> PastRequest:
+    core_hours = sum(version.core_s for version in training.versions) / HOUR_S
+    trains = bool(training.versions)
+    return PastRequest(training.partition, training.verdict, training.reason, core_hours, trains=trains)
 
 
 def _plain(verdict: Any) -> dict[str, Any]:
