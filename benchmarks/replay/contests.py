@@ -96,6 +96,7 @@ class Contests:
             slices=asked.slices() if seat else None,
             groups=asked.fairness(),
             rows=own,
+            by_loss=challenger.manifest.recalibrated,
             **self._own_gates(),
         )
 

@@ -145,18 +145,25 @@ def _train(
 ) -> None:
     window = tuple(sorted(key for key in state.labelled if key <= partition))
     days = policy.days(production, window[-1])
-    challengers = [trainings.fit(days.train_until)]
-    if ask.since:
-        challengers.append(trainings.fit(days.train_until, date.fromisoformat(ask.since)))
+    challengers = _challengers(state, trainings, days, ask)
     verdict, best = policy.judge(production, state, challengers, days, ask)
     state.fitted |= {each.digest: each for each in challengers}
     state.windows |= {each.digest: window for each in challengers}
-    state.trainings.append(_answered(partition, ask, verdict, tuple(challengers)))
+    state.trainings.append(_answered(partition, ask, verdict, tuple(challengers), window[-1]))
     if verdict.verdict == "promote":
         _promote(state, production, partition, best, days)
+    elif ask.recalibrate and (more := policy.asks(production, state, partition, is_known=True)) is not None:
+        _train(state, policy, trainings, production, partition, more)  # it was not enough
 
 
-def _answered(partition: str, ask: Ask, verdict: Verdict, versions: tuple[Version, ...]) -> Training:
+def _challengers(state: State, trainings: Trainings, days: Days, ask: Ask) -> list[Version]:
+    if ask.recalibrate and state.seat is not None:
+        return [trainings.recalibrate(state.seat.version, days.train_until, date.fromisoformat(ask.recalibrate))]
+    since = [date.fromisoformat(ask.since)] if ask.since else []
+    return [trainings.fit(days.train_until, first) for first in (None, *since)]
+
+
+def _answered(partition: str, ask: Ask, verdict: Verdict, versions: tuple[Version, ...], learned: str = "") -> Training:
     decisive = next((gate for gate in verdict.gates if gate["gate"] in DECISIVE), {})
     return Training(
         partition=partition,
@@ -168,6 +175,7 @@ def _answered(partition: str, ask: Ask, verdict: Verdict, versions: tuple[Versio
         error=decisive.get("error"),
         versions=versions,
         stopped_by=tuple(str(gate["gate"]) for gate in verdict.gates if gate["passed"] is not True),
+        learned=learned,
     )
 
 

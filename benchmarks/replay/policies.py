@@ -27,10 +27,10 @@ class Ours:
         if is_known and state.seat is not None:
             state.alarms.extend((partition, said) for said in production.labelled_alarms(state, partition))
         decision = production.decide(state, partition)
-        since = str(decision.evidence.get("since", ""))
+        since, recalibrate = (str(decision.evidence.get(name, "")) for name in ("since", "recalibrate"))
         if not decision.reason:
             return None
-        return Ask(decision.reason, decision.degraded, decision.message, since, partition)
+        return Ask(decision.reason, decision.degraded, decision.message, since, partition, recalibrate)
 
     def days(self, production: Production, newest: str) -> Days:
         """Divide the days as the configuration says."""

@@ -28,7 +28,7 @@ from incumbent.features.profile import Profile, profile
 from incumbent.monitor import Judged, Reference, baseline, drift_verdict, performance_verdict, reference_of
 from incumbent.monitor.diversity import output_diversity, with_diversity
 from incumbent.monitor.reference import NEWEST
-from incumbent.monitor.shadow import CHALLENGER, PREVIOUS, gaps_of, shadow_verdict
+from incumbent.monitor.shadow import CHALLENGER, PREVIOUS, gaps_of, rank_alike, shadow_verdict
 from incumbent.promote.probation import PROMOTE, probation
 from incumbent.records import GateReport, Promotion
 from incumbent.retrain import Decision, History, decide
@@ -160,7 +160,12 @@ class Production:
         codes, _ = self.contests.clusters(rows)
         labels = self.world.labels[rows] if is_known else None
         versions, scores = (seat.version.digest, other.digest), (seat.version.scores[rows], other.scores[rows])
-        return _plain(shadow_verdict(partition, seat.generation, versions, role, task, gaps, labels, scores, codes))
+        by_loss = rank_alike(seat.version.manifest, other.manifest)
+        return _plain(
+            shadow_verdict(
+                partition, seat.generation, versions, role, task, gaps, labels, scores, codes, by_loss=by_loss
+            )
+        )
 
     def rolls_back(self, state: State) -> str:
         """Return why the champion loses its seat to the one before it; empty if it keeps it."""
@@ -220,6 +225,7 @@ class Production:
             diagnoses=diagnoses,
             requests=tuple(_past(each) for each in state.trainings if each.partition <= partition),
             probation=self._on_probation(state, performance),
+            trained_partition=_trained(state) if seat and seat.version.manifest.recalibrated else "",
         )
 
     def _before(self, state: State) -> Seat | None:
@@ -284,8 +290,20 @@ def _entry(seat: Seat) -> Promotion:
 
 def _past(training: Training) -> PastRequest:
     core_hours = sum(version.core_s for version in training.versions) / HOUR_S
-    trains = bool(training.versions)
-    return PastRequest(training.partition, training.verdict, training.reason, core_hours, trains=trains)
+    learned = "" if training.recalibrates else training.learned
+    return PastRequest(
+        training.partition, training.verdict, training.reason, core_hours, recalibrates=training.recalibrates,
+        learned=learned,
+    )  # fmt: skip
+
+
+def _trained(state: State) -> str:
+    """Return the partition that the trees of a recalibrated champion were promoted with."""
+    by_version = {seat.version.digest: seat for seat in reversed(state.seats.values())}
+    version = state.seat.version if state.seat else None
+    while version is not None and version.manifest.recalibrated:
+        version = by_version[version.manifest.base].version
+    return by_version[version.digest].partition if version is not None else ""
 
 
 def _plain(verdict: Any) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Ask:
         message: The same in a sentence.
         since: First local day of a second candidate's rows; empty for none.
         partition: Partition that asks.
+        recalibrate: First local day of the rows for the champion's intercept, if that is all that is asked for.
     """
 
     reason: str
@@ -63,6 +64,7 @@ class Ask:
     message: str
     since: str = ""
     partition: str = ""
+    recalibrate: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Training:
         error: Its error.
         versions: The challengers that were fitted; none where one from shadow is judged again.
         stopped_by: Gates that did not pass.
+        learned: Newest partition that the challengers have learned from, or were gated on; empty if there are none.
     """
 
     partition: str
@@ -90,6 +93,12 @@ class Training:
     error: float | None
     versions: tuple[Version, ...]
     stopped_by: tuple[str, ...] = ()
+    learned: str = ""
+
+    @property
+    def recalibrates(self) -> bool:
+        """Whether the champion's intercept was all that was asked for."""
+        return any(version.manifest.recalibrated for version in self.versions)
 
 
 @dataclass

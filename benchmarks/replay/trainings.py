@@ -25,6 +25,7 @@ from incumbent.estimators.shards import Chosen, Shard
 from incumbent.records import ModelVersion, digest_of
 from incumbent.train.fit import Fitted, Plan, fit
 from incumbent.train.rows import TrainingRows
+from incumbent.train.warm import Base, recalibrating_model
 
 THREADS = 2
 NOT_REPLAYED = ("weight", "balance", "early_stopping", "search", "warm_rounds", "script")
@@ -79,31 +80,45 @@ class Trainings:
 
     def fit(self, until: date, since: date | None = None) -> Version:
         """Return the model of all labelled rows of some days."""
+        return self._version(until, since, None)
+
+    def recalibrate(self, base: Version, until: date, since: date) -> Version:
+        """Return a version with the intercept of the labelled rows of some days."""
+        return self._version(until, since, base)
+
+    def _version(self, until: date, since: date | None, base: Version | None) -> Version:
         places = self.world.labelled(self.world.between(since, until))
         labels = self.world.labels[places]
         train, history = self.train, self.world.history
         library = ABILITIES[train.estimator].library
         said = [train.estimator, train.params, train.rounds, train.seed, importlib.metadata.version(library)]
         given = [digest_of(each.tobytes()) for each in (places.astype(np.int32), labels)]
-        digest = digest_of([history.digest, self.world.model.task, said, given])
-        stem = self.cache / digest[:2] / digest[2:20]
+        digest = digest_of([history.digest, self.world.model.task, said, given, *([base.digest] if base else [])])
+        stem = self._stem(digest)
         if not stem.with_suffix(".json").exists():
-            self._make(stem, places, digest)
+            self._make(stem, places, digest, base)
         plain = json.loads(stem.with_suffix(".json").read_text())
         scores = np.load(stem.with_suffix(".npy")).astype(np.float64)
-        manifest = replace(ModelVersion.from_json(plain["manifest"]), digest=digest, train_until=until.isoformat())
+        manifest = replace(
+            ModelVersion.from_json(plain["manifest"]), digest=digest, train_until=until.isoformat(),
+            base=base.digest if base else "", recalibrated=base is not None,
+        )  # fmt: skip
         return Version(
             digest, scores, manifest.importance, len(places), until.isoformat(), plain["core_s"], manifest,
             plain["splits"],
         )  # fmt: skip
 
-    def _make(self, stem: Path, places: Places, digest: str) -> None:
+    def _stem(self, digest: str) -> Path:
+        return self.cache / digest[:2] / digest[2:20]
+
+    def _make(self, stem: Path, places: Places, digest: str, base: Version | None) -> None:
         world, kind, began = self.world, estimator(self.train.estimator), time.process_time()
         files = [world.history.file]
         chosen = Chosen(0, places.astype(np.int32), world.labels[places], None)
         rows = TrainingRows((chosen,), (), world.history.features)
-        encoder = replace(rows.learn_encoder(files), classes=world.model.label.classes)
-        fitted = self._fitted(files, chosen, encoder)
+        start = None if base is None else Base(base.manifest, self._stem(base.digest).with_suffix(".bin").read_bytes())
+        encoder = start.encoder if start else replace(rows.learn_encoder(files), classes=world.model.label.classes)
+        fitted = self._fitted(files, chosen, encoder, start)
         core_s = time.process_time() - began
         file = kind.save(fitted.model, encoder, digest, "")
         version = _manifest(world.model, encoder, fitted, digest_of(file), digest)
@@ -116,14 +131,19 @@ class Trainings:
         stem.with_suffix(".tmp").write_text(json.dumps(plain))
         stem.with_suffix(".tmp").replace(stem.with_suffix(".json"))  # last: only a whole fit is found
 
-    def _fitted(self, files: list[Path], chosen: Chosen, encoder: Encoder) -> Fitted:
-        train, model = self.train, self.world.model
+    def _fitted(self, files: list[Path], chosen: Chosen, encoder: Encoder, base: Base | None) -> Fitted:
+        model = self.world.model.model_copy(update={"train": self.train})
+        train = (recalibrating_model(model, base.version) if base else model).train
         most = train.params.get("max_bin", DEFAULT_BINS)
-        bins = learn_bins(files, [chosen], encoder, most) if ABILITIES[train.estimator].workers else None
+        kept = base.thresholds() if base else None
+        bins = learn_bins(files, [chosen], encoder, most, kept) if ABILITIES[train.estimator].workers else None
         given = Given(model.task, train.params, train.seed, "cpu", THREADS, bins, functions=model.functions)
-        rounds = estimator(train.estimator).fit(given, Shard(files, [chosen], encoder), None, None)
+        start = base.beginning("replay") if base else None
+        rounds = estimator(train.estimator).fit(
+            given, Shard(files, [chosen], encoder), None, base.model if base else None
+        )
         plan = Plan(train.rounds, None, train.rounds, float("inf"), "replay", len(chosen.positions))
-        return fit(rounds, plan, None, lambda state, checkpoint: None)
+        return fit(rounds, plan, start, lambda state, checkpoint: None)
 
 
 def _manifest(model: Model, encoder: Encoder, fitted: Fitted, digest: str, definition: str) -> ModelVersion:

@@ -649,8 +649,8 @@ class Retrain(Strict):
     """When evidence becomes a request.
 
     Attributes:
-        cooldown_days: Days after a request before the next one; doubled by each gate that says no, but not by or for one
-            that growth has asked for.
+        cooldown_days: Days after a request before the next one; doubled by each gate that says no, but not by or for
+            one that growth has asked for.
         min_new_rows: Rows of the rarer class (of all, in a regression) that must be newer than what the champion was
             trained on, and than the change that a labelled alarm has found.
         growth: Rows to learn from, as a multiple of those that the newest challenger had, at which the champion is

@@ -197,7 +197,7 @@ def _verdict(
 
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import join_labels, label_rows, outcome_keys, with_local_date
-    from incumbent.monitor.shadow import gaps_of, shadow_verdict
+    from incumbent.monitor.shadow import gaps_of, rank_alike, shadow_verdict
     from incumbent.records import ModelVersion
 
     store, model, partition = runtime.store, runtime.model, features.partition
@@ -215,14 +215,8 @@ def _verdict(
         codes = None if codes is None else codes[at]
     return shadow_verdict(
         partition, promotion.generation, (version.digest, other.digest), shadow.role, model.task, gaps, labels,
-        (champion, second), codes, by_loss=_rank_alike(version, other),
+        (champion, second), codes, by_loss=rank_alike(version, other),
     )  # fmt: skip
-
-
-def _rank_alike(version: ModelVersion, other: ModelVersion) -> bool:
-    """Return whether two versions have the same trees: one is the other with another intercept."""
-    of = {each.base if each.recalibrated else each.digest for each in (version, other)}
-    return len(of) == 1
 
 
 def _covered(keys: pa.Table, known: pa.Table, names: Sequence[str]) -> float:
