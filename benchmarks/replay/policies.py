@@ -25,7 +25,8 @@ class Ours:
     def asks(self, production: Production, state: State, partition: str, *, is_known: bool) -> Ask | None:
         """Ask as production's policy does; what alarms is noted whether or not it asks."""
         if is_known and state.seat is not None:
-            state.alarms.extend((partition, said) for said in production.labelled_alarms(state, partition))
+            found = [(partition, said) for said in production.labelled_alarms(state, partition)]
+            state.alarms.extend(alarm for alarm in found if alarm not in state.alarms)
         decision = production.decide(state, partition)
         since, recalibrate = (str(decision.evidence.get(name, "")) for name in ("since", "recalibrate"))
         if not decision.reason:

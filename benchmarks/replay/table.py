@@ -24,7 +24,7 @@ class Result:
     Attributes:
         name: Of the policy.
         values: Partition to the metric of its predictions; None while there was no champion.
-        requests: For a training.
+        requests: For a training; a recalibration is none.
         fits: Of all their candidates.
         promotions, rollbacks: How many.
         core_s: Processor seconds of its fits.
@@ -50,7 +50,7 @@ class Result:
         return cls(
             name=name,
             values=dict(state.values),
-            requests=sum(bool(each.versions) for each in state.trainings),
+            requests=sum(bool(each.versions) and not each.recalibrates for each in state.trainings),
             fits=len(fits),
             promotions=len(state.seats) - state.rollbacks,
             rollbacks=state.rollbacks,

@@ -151,8 +151,13 @@ class Contest:
 
     @property
     def alpha(self) -> float:
-        """One-sided error rate of all looks at this candidate together."""
-        return (self.limits.alpha_degraded if self.degraded else self.limits.alpha) / self.sharing
+        """One-sided error rate of all looks at this candidate together.
+
+        A degraded champion is worth a larger one, but not for a recalibration: refused, it is followed at once by a
+        training, which then has the larger one.
+        """
+        milder = self.degraded and not self.by_loss
+        return (self.limits.alpha_degraded if milder else self.limits.alpha) / self.sharing
 
     @property
     def loss_alpha(self) -> float:

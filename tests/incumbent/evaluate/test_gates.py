@@ -160,6 +160,9 @@ def test_a_recalibration_is_judged_by_the_loss_it_saves() -> None:
     assert "log loss saved +" in verdict.sentence
     assert "alpha_later" not in found["superiority"], "nothing is kept for shadow"
     assert found["superiority"]["alpha"] == Gates().alpha
+    assert found["chance"]["metric"] == "AUC", "what it ranks is as good as ever"
+    degraded = judge(replace(contest, by_loss=True, degraded=True))
+    assert degraded.gates[2]["alpha"] == Gates().alpha, "a training follows, and has the larger rate"
     back = replace(contest, champion=contest.challenger, challenger=contest.champion, by_loss=True)
     assert judge(back).verdict == "reject"
 
