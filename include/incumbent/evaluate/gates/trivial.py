@@ -25,7 +25,7 @@ def chance(contest: Contest) -> Result:
     cold = contest.champion is None
     alpha = (contest.limits.alpha if cold else LOSS_ALPHA) / contest.sharing
     constant = np.broadcast_to(_known(contest) if cold else _best(contest), contest.challenger.shape)
-    # Also of a recalibration by how it ranks: in a wild week a mean that is known afterwards is hard to beat by the loss.
+    # Also of a recalibration by how it ranks: a mean that is known afterwards is hard to beat by the loss.
     return beats(replace(contest, by_loss=False), "chance", constant, "a constant guess", alpha)
 
 
