@@ -163,6 +163,21 @@ def test_a_fit_learns_from_the_days_it_is_told_and_is_made_once(history: History
             Trainings(world.with_other_labels(1), cache, ROUNDS).fit(date(2013, 2, 1))
 
 
+def test_a_recalibration_changes_the_intercept_alone(history: History, cache: Path) -> None:
+    world = World.of(history, Grain.MONTH)
+    trainings = Trainings(world, cache, ROUNDS)
+    base = trainings.fit(date(2013, 2, 1))
+    days = (date(2013, 2, 1), date(2013, 2, 20))
+    found = trainings.recalibrate(base, days[1], days[0])
+    odds = [np.log(each.scores / (1 - each.scores)) for each in (found, base)]
+    assert np.ptp(odds[0] - odds[1]) < 1e-4
+    rows = world.labelled(world.between(*days))
+    assert found.scores[rows].mean() == pytest.approx(world.labels[rows].mean(), abs=1e-5)
+    assert abs(base.scores[rows].mean() - world.labels[rows].mean()) > 1e-3
+    assert (found.manifest.recalibrated, found.manifest.base) == (True, base.digest)
+    assert trainings.recalibrate(base, days[1], days[0]).core_s == found.core_s, "made once"
+
+
 def test_policies_differ_in_what_they_do(history: History, cache: Path) -> None:
     with asking() as asked:
         ours, never, each, fell = lived(
