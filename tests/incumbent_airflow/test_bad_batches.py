@@ -7,43 +7,31 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_training import small_model, small_settings
+from months import FEBRUARY, JANUARY, WITHOUT_RECORDS, first_champion, month, random_of, runtime_of
+from small_training import small_model
 
-from incumbent.config import Model, ModelFolder
+from incumbent.config import Model
 from incumbent.estimators import predictor
-from incumbent.partitions import Grain, end_of, start_of
-from incumbent.retrain.requests import open_request
 from incumbent.retrain.stage import decide_partition
 from incumbent.score import score
 from incumbent.store.check import check_model
-from incumbent_airflow import stages, training
+from incumbent_airflow import stages
 from incumbent_airflow.diagnosing import diagnosis
 from incumbent_airflow.judging import judge
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
 ROWS = 3000
-SQL = 'SELECT "row", "at", x, y, kind FROM batch'
-CONTRACT = """
-sources:
-  events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}}}
-  truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
-"""
-JANUARY, FEBRUARY = "2020-01", "2020-02"
-WITHOUT_RECORDS = "accepted rows are named by the record of their delivery"
 Change = Callable[[pa.Table], pa.Table]
 
 
 def tables(key: str) -> tuple[pa.Table, pa.Table]:
-    rng = np.random.default_rng(int(key[-2:]))
+    rng = random_of(key)
     x, y = rng.normal(size=(2, ROWS))
     kind = rng.choice(["a", "b", "c"], ROWS)
-    start, end = start_of(key, Grain.MONTH), end_of(key, Grain.MONTH)
-    first, length = np.datetime64(start.replace(tzinfo=None), "us"), np.timedelta64(end - start)
-    at = pa.array(first + np.arange(ROWS) * (length // ROWS)).cast(pa.timestamp("us", "UTC"))
-    row = np.arange(ROWS) + 10_000 * int(key[-2:])
+    events = month(key, x=x, y=y, kind=kind.tolist())
     late = rng.random(ROWS) < 1 / (1 + np.exp(-(1.5 * x - y + (kind == "c"))))
-    return pa.table({"row": row, "at": at, "x": x, "y": y, "kind": kind.tolist()}), pa.table({"row": row, "late": late})
+    return events, pa.table({"row": events["row"], "late": late})
 
 
 def commit(runtime: Runtime, key: str, batch: pa.Table, outcomes: pa.Table | None) -> bool:
@@ -56,19 +44,10 @@ def commit(runtime: Runtime, key: str, batch: pa.Table, outcomes: pa.Table | Non
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Runtime:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    (folder / "features.sql").write_text(SQL)
-    (folder / "contract.yaml").write_text(CONTRACT)
     plain = small_model(rounds=20, params={"max_depth": 3}).model_dump(mode="json")
-    model = Model.model_validate({**plain, "retrain": {"growth": None}})
-    runtime = Runtime(ModelFolder(path=folder, model=model), small_settings(tmp_path))
+    runtime = runtime_of(tmp_path, Model.model_validate({**plain, "retrain": {"growth": None}}))
     assert commit(runtime, JANUARY, *tables(JANUARY))
-    request = open_request(runtime.store, JANUARY, "cold_start", {}, degraded=False, message="the first")[0].id
-    stages.take_snapshot(runtime, request)
-    training.begin_training(runtime, request)
-    stages.evaluate_candidate(runtime, request)
-    assert stages.promote_candidate(runtime, request, None)["kind"] == "promoted"
+    first_champion(runtime)
     return runtime
 
 

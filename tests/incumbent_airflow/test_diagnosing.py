@@ -7,33 +7,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_training import small_model, small_settings
+from months import FEBRUARY, JANUARY, MARCH, WITHOUT_RECORDS, commit, first_champion, month, random_of, runtime_of
+from small_training import small_model
 
-from incumbent.config import Model, ModelFolder, Monitor
+from incumbent.config import Model, Monitor
 from incumbent.erase import erase
 from incumbent.estimators import predictor
 from incumbent.features.rows import with_local_date
 from incumbent.features.sample import sampled_rows
-from incumbent.partitions import Grain, end_of, start_of
 from incumbent.records import ModelVersion
-from incumbent.retrain.requests import open_request
 from incumbent.score import score
 from incumbent.store.check import check_model
-from incumbent_airflow import stages, training
+from incumbent_airflow import stages
 from incumbent_airflow.diagnosing import diagnosis
 from incumbent_airflow.judging import judge
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
 ROWS = 6000
-SQL = 'SELECT "row", "at", x, y, kind FROM batch'
-CONTRACT = """
-sources:
-  events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}}}
-  truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
-"""
-JANUARY, FEBRUARY, MARCH = "2020-01", "2020-02", "2020-03"
-WITHOUT_RECORDS = "accepted rows are named by the record of their delivery"
 
 
 def clustered() -> Model:
@@ -42,7 +33,7 @@ def clustered() -> Model:
 
 
 def deliver(runtime: Runtime, key: str, cause: str = "", outcomes: bool = True) -> None:
-    rng = np.random.default_rng(int(key[-2:]))
+    rng = random_of(key)
     x, y = rng.normal(size=(2, ROWS))
     kind = rng.choice(["a", "b", "c", "d"], ROWS)
     if cause == "moved":
@@ -53,31 +44,14 @@ def deliver(runtime: Runtime, key: str, cause: str = "", outcomes: bool = True) 
         x, y = np.where(kind == "b", x + 3, x), np.where(kind == "b", y - 3, y)
     if cause == "unit":
         x = x * 1000
-    start, end = start_of(key, Grain.MONTH), end_of(key, Grain.MONTH)
-    first, length = np.datetime64(start.replace(tzinfo=None), "us"), np.timedelta64(end - start)
-    at = pa.array(first + np.arange(ROWS) * (length // ROWS)).cast(pa.timestamp("us", "UTC"))
-    row = np.arange(ROWS) + 10_000 * int(key[-2:])
-    runtime.store.batches("events").replace(
-        key, pa.table({"row": row, "at": at, "x": x, "y": y, "kind": kind.tolist()})
-    )
-    if outcomes:
-        runtime.store.outcomes("truth").replace(key, pa.table({"row": row, "late": late}))
+    commit(runtime, key, month(key, x=x, y=y, kind=kind.tolist()), **({"late": late} if outcomes else {}))
 
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Runtime:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    (folder / "features.sql").write_text(SQL)
-    (folder / "contract.yaml").write_text(CONTRACT)
-    runtime = Runtime(ModelFolder(path=folder, model=clustered()), small_settings(tmp_path))
+    runtime = runtime_of(tmp_path, clustered())
     deliver(runtime, JANUARY)
-    assert stages.build_features(runtime, JANUARY).part is not None
-    request = open_request(runtime.store, JANUARY, "cold_start", {}, degraded=False, message="the first")[0].id
-    stages.take_snapshot(runtime, request)
-    training.begin_training(runtime, request)
-    stages.evaluate_candidate(runtime, request)
-    assert stages.promote_candidate(runtime, request, None)["kind"] == "promoted"
+    first_champion(runtime)
     return runtime
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from small_training import small_model, small_settings
+from months import FEBRUARY, JANUARY, WITHOUT_RECORDS, answered, commit, month, random_of, runtime_of
+from small_training import small_model
 
-from incumbent.config import Model, ModelFolder
+from incumbent.config import Model
 from incumbent.errors import ConfigError
 from incumbent.functions import Functions
-from incumbent.partitions import Grain, end_of, start_of
 from incumbent.records import GateReport, digest_of
 from incumbent.retrain.requests import open_request
 from incumbent.sensitive import Sensitive
@@ -25,19 +24,16 @@ from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
 ROWS = 6000
-SQL = 'SELECT "row", "at", x, y, kind FROM batch'
 CONTRACT = """
 sources:
   events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}, sex: {dtype: string, sensitive: true}}}
   truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
 """
-JANUARY, FEBRUARY = "2020-01", "2020-02"
 OWN = """
 def gate_calls(contest):
     return {"passed": True, "sentence": "fine", "rows": contest.rows.num_rows}
 """
 SENSITIVE = Sensitive(masked={"events": ("sex",)}, kept_out={"events": ("sex",)}, hashed={})
-WITHOUT_RECORDS = "accepted rows are named by the record of their delivery"  # these rows were never delivered
 
 
 def model_of(**gates: Any) -> Model:
@@ -47,27 +43,17 @@ def model_of(**gates: Any) -> Model:
 
 
 def deliver(runtime: Runtime, key: str) -> None:
-    rng = np.random.default_rng(int(key[-2:]))
+    rng = random_of(key)
     x, y = rng.normal(size=(2, ROWS))
     kind, sex = rng.choice(["a", "b", "c"], ROWS), rng.choice(["woman", "man"], ROWS, p=[0.4, 0.6])
-    start, end = start_of(key, Grain.MONTH), end_of(key, Grain.MONTH)
-    at = np.datetime64(start.replace(tzinfo=None), "us") + np.arange(ROWS) * (np.timedelta64(end - start) // ROWS)
-    row = np.arange(ROWS) + 10_000 * int(key[-2:])
     late = rng.random(ROWS) < 1 / (1 + np.exp(-(x - y + (kind == "c"))))
-    times = pa.array(at).cast(pa.timestamp("us", "UTC"))
-    events = {"row": row, "at": times, "x": x, "y": y, "kind": kind.tolist(), "sex": sex.tolist()}
-    runtime.store.batches("events").replace(key, pa.table(events))
-    runtime.store.outcomes("truth").replace(key, pa.table({"row": row, "late": late}))
+    commit(runtime, key, month(key, x=x, y=y, kind=kind.tolist(), sex=sex.tolist()), late=late)
     assert stages.build_features(runtime, key).part is not None
 
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Runtime:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    (folder / "features.sql").write_text(SQL)
-    (folder / "contract.yaml").write_text(CONTRACT)
-    return Runtime(ModelFolder(path=folder, model=model_of()), small_settings(tmp_path))
+    return runtime_of(tmp_path, model_of(), CONTRACT)
 
 
 def changed(runtime: Runtime, **gates: Any) -> Runtime:
@@ -82,10 +68,8 @@ def asked(runtime: Runtime, key: str) -> str:
 
 def judged(runtime: Runtime, key: str) -> tuple[GateReport, dict[str, Any]]:
     """Train and judge a candidate; return its report, and what each gate says."""
-    request = asked(runtime, key)
-    training.begin_training(runtime, request)
-    report = runtime.store.records.get(GateReport, stages.evaluate_candidate(runtime, request)["report"])
-    stages.promote_candidate(runtime, request, None)
+    request = open_request(runtime.store, key, "manual", {}, degraded=False, message="asked by a test")[0].id
+    report = answered(runtime, request)
     return report, {gate["gate"]: gate for gate in report.gates}
 
 

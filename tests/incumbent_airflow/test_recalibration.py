@@ -4,34 +4,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from small_training import small_model, small_settings
+from months import (
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    WITHOUT_RECORDS,
+    answered,
+    commit,
+    first_champion,
+    month,
+    random_of,
+    runtime_of,
+)
+from small_training import small_model
 
-from incumbent.config import Model, ModelFolder
+from incumbent.config import Model
 from incumbent.estimators import predictor
-from incumbent.partitions import Grain, end_of, start_of
-from incumbent.records import RECALIBRATED, GateReport, ModelVersion, RetrainRequest, Training
+from incumbent.records import RECALIBRATED, ModelVersion, RetrainRequest, Training
 from incumbent.retrain.gather import gather
-from incumbent.retrain.requests import finish, get_request, open_request, unanswered
+from incumbent.retrain.requests import finish, get_request, unanswered
 from incumbent.retrain.stage import ask_on, decide_partition
 from incumbent.score import score
 from incumbent.store.check import check_model
-from incumbent_airflow import stages, training
+from incumbent_airflow import stages
 from incumbent_airflow.judging import judge
 from incumbent_airflow.runtime import Runtime
 from incumbent_airflow.shadows import probation_of
 
 pytestmark = pytest.mark.unit
 ROWS = 6000
-SQL = 'SELECT "row", "at", x, y, kind FROM batch'
-CONTRACT = """
-sources:
-  events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}}}
-  truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
-"""
-JANUARY, FEBRUARY, MARCH = "2020-01", "2020-02", "2020-03"
-WITHOUT_RECORDS = "accepted rows are named by the record of their delivery"
 
 
 def without_growth() -> Model:
@@ -41,40 +43,20 @@ def without_growth() -> Model:
 
 def deliver(runtime: Runtime, key: str, base: float) -> None:
     """Commit a month whose outcomes have another base rate, and are otherwise as ever."""
-    rng = np.random.default_rng(int(key[-2:]))
+    rng = random_of(key)
     x, y = rng.normal(size=(2, ROWS))
     kind = rng.choice(["a", "b", "c"], ROWS)
-    start, end = start_of(key, Grain.MONTH), end_of(key, Grain.MONTH)
-    first, length = np.datetime64(start.replace(tzinfo=None), "us"), np.timedelta64(end - start)
-    at = pa.array(first + np.arange(ROWS) * (length // ROWS)).cast(pa.timestamp("us", "UTC"))
-    row = np.arange(ROWS) + 10_000 * int(key[-2:])
     late = rng.random(ROWS) < 1 / (1 + np.exp(-(1.5 * x - y + (kind == "c") + base)))
-    events = {"row": row, "at": at, "x": x, "y": y, "kind": kind.tolist()}
-    runtime.store.batches("events").replace(key, pa.table(events))
-    runtime.store.outcomes("truth").replace(key, pa.table({"row": row, "late": late}))
+    commit(runtime, key, month(key, x=x, y=y, kind=kind.tolist()), late=late)
     assert stages.build_features(runtime, key).part is not None
-
-
-def answered(runtime: Runtime, request: str) -> GateReport:
-    """Go through the tasks of a request."""
-    assert stages.take_snapshot(runtime, request) == []
-    training.begin_training(runtime, request)
-    report = runtime.store.records.get(GateReport, stages.evaluate_candidate(runtime, request)["report"])
-    stages.promote_candidate(runtime, request, None)
-    return report
 
 
 @pytest.fixture
 def moved(tmp_path: Path) -> Runtime:
     """Return a runtime whose champion was trained in January, and whose February has far fewer late ones."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    (folder / "features.sql").write_text(SQL)
-    (folder / "contract.yaml").write_text(CONTRACT)
-    runtime = Runtime(ModelFolder(path=folder, model=without_growth()), small_settings(tmp_path))
+    runtime = runtime_of(tmp_path, without_growth())
     deliver(runtime, JANUARY, 0.0)
-    first = open_request(runtime.store, JANUARY, "cold_start", {}, degraded=False, message="the first")[0].id
-    assert answered(runtime, first).verdict == "promote"
+    first_champion(runtime)
     monitored(runtime, FEBRUARY, -1.2)
     return runtime
 

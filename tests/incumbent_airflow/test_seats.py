@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_training import small_model, small_settings
+from months import APRIL, FEBRUARY, JANUARY, MARCH, MAY, answered, commit, month, random_of, runtime_of
+from small_training import small_model
 
 from incumbent import estimators
-from incumbent.config import ModelFolder
 from incumbent.errors import ModelError
 from incumbent.monitor.shadow import ShadowVerdict
-from incumbent.partitions import Grain, end_of, start_of
 from incumbent.records import GateReport, ModelVersion, Promotion
 from incumbent.retrain.requests import open_request, unanswered
 from incumbent.store import generation_name
@@ -25,42 +24,23 @@ from incumbent_airflow.runtime import Runtime
 from incumbent_airflow.shadows import ask_for_seat, probation_of, shadows_of
 
 pytestmark = pytest.mark.unit
-SQL = 'SELECT "row", "at", x, y, kind FROM batch'
-CONTRACT = """
-sources:
-  events: {key: [row], columns: {row: {dtype: int64}, kind: {dtype: string}}}
-  truth: {key: [row], columns: {row: {dtype: int64}, late: {dtype: bool}}}
-"""
 ROWS = 4000
-MONTHS = [f"2020-{month:02d}" for month in range(1, 6)]
-JANUARY, FEBRUARY, MARCH, APRIL, MAY = MONTHS
 
 
 def deliver(runtime: Runtime, key: str, knows: float = 1.0, *, outcomes: bool = True) -> None:
     """Commit a month whose labels follow the features as much as is said: not at all, or the other way round."""
-    rng = np.random.default_rng(int(key[-2:]))
+    rng = random_of(key)
     x, y = rng.normal(size=(2, ROWS))
     kind = rng.choice(["a", "b", "c"], ROWS)
-    start, end = start_of(key, Grain.MONTH), end_of(key, Grain.MONTH)
-    at = np.datetime64(start.replace(tzinfo=None), "us") + np.arange(ROWS) * (np.timedelta64(end - start) // ROWS)
-    row = np.arange(ROWS) + 10_000 * int(key[-2:])
-    times = pa.array(at).cast(pa.timestamp("us", "UTC"))
-    events = {"row": row, "at": times, "x": x, "y": y, "kind": kind.tolist()}
-    runtime.store.batches("events").replace(key, pa.table(events))
     chance = 1 / (1 + np.exp(-knows * (x - 0.5 * y + (kind == "c"))))
-    late = pa.array(rng.random(ROWS) < chance)
-    if outcomes:
-        runtime.store.outcomes("truth").replace(key, pa.table({"row": row, "late": late}))
+    late = rng.random(ROWS) < chance
+    commit(runtime, key, month(key, x=x, y=y, kind=kind.tolist()), **({"late": late} if outcomes else {}))
     assert stages.build_features(runtime, key).part is not None
 
 
 def fitted(runtime: Runtime, key: str) -> GateReport:
     request = open_request(runtime.store, key, "manual", {}, degraded=False, message="asked by a test")[0].id
-    stages.take_snapshot(runtime, request)
-    training.begin_training(runtime, request)
-    report = runtime.store.records.get(GateReport, stages.evaluate_candidate(runtime, request)["report"])
-    stages.promote_candidate(runtime, request, None)
-    return report
+    return answered(runtime, request)
 
 
 def seat(runtime: Runtime, report: GateReport) -> None:
@@ -79,11 +59,8 @@ def scored(runtime: Runtime, key: str) -> int:
 
 def started(folder: Path, **train: Any) -> Runtime:
     """Return a runtime whose first champion has learned from January."""
-    (folder / "small").mkdir()
-    (folder / "small" / "features.sql").write_text(SQL)
-    (folder / "small" / "contract.yaml").write_text(CONTRACT)
     model = small_model(**{"rounds": 15, "checkpoint_every": 15, "params": {"max_depth": 3}, **train})
-    runtime = Runtime(ModelFolder(path=folder / "small", model=model), small_settings(folder))
+    runtime = runtime_of(folder, model)
     deliver(runtime, JANUARY)
     assert fitted(runtime, JANUARY).verdict == "promote"
     return runtime
@@ -201,11 +178,11 @@ def test_a_challenger_with_too_little_evidence_gathers_more_in_shadow(tmp_path: 
     assert report.verdict == "insufficient_evidence", report.sentence
     assert [(each.role, each.since) for each in shadows_of(better.store)] == [("challenger", FEBRUARY)]
     asked = None
-    for month in (MARCH, APRIL, MAY):
-        deliver(better, month)
-        assert scored(better, month) == 1
-        said = judge(better, month)["shadows"]
-        assert f"{month}: the challenger is better by +0." in said[0]
+    for key in (MARCH, APRIL, MAY):
+        deliver(better, key)
+        assert scored(better, key) == 1
+        said = judge(better, key)["shadows"]
+        assert f"{key}: the challenger is better by +0." in said[0]
         asked = ask_for_seat(better)
         if asked:
             break
