@@ -159,13 +159,17 @@ def _holds(
     filled = tokens(model, partition, trainings)
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)
+    rows = f"{new} labelled rows are new"
+    budget = f"{model.retrain.budget.runs} trainings in {model.retrain.budget.days} days"
     return [
         _rule("diagnosis", incurable, float(incurable), None, cause),
-        _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({new} labelled rows are new)"),
-        _rule("probation", on_trial, float(on_trial), None, "the champion is on probation"),
-        _rule("cooldown", bool(left), left / timedelta(days=1), 0, f"cooling down for {in_days(left)}"),
-        _rule("budget", filled < least, filled, least, f"the budget of {model.retrain.budget.runs} trainings in "
-              f"{model.retrain.budget.days} days is used up"),
+        _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({rows})" if new < needed else rows),
+        _rule("probation", on_trial, float(on_trial), None,
+              "the champion is on probation" if on_trial else "no probation holds this"),
+        _rule("cooldown", bool(left), left / timedelta(days=1), 0,
+              f"cooling down for {in_days(left)}" if left else "the last request is old enough"),
+        _rule("budget", filled < least, filled, least,
+              f"the budget of {budget} is used up" if filled < least else f"{filled:.1f} of {budget} are left"),
         _rule("cost", bool(spent), float(bool(spent)), None, spent or "the budget of hours and money is not used up"),
     ]  # fmt: skip
 
