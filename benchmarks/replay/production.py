@@ -130,9 +130,9 @@ class Production:
                 state.challengers.setdefault(report.candidate, {})[partition] = found
 
     def proven(self, state: State) -> Proven | None:
-        """Return a challenger whose evidence in shadow is enough by now, and that nobody has judged on it yet."""
+        """Return the newest challenger whose evidence in shadow is enough by now and that nobody has judged on it."""
         asked = {each.candidate for each in state.reports if any(gate["gate"] == "evidence" for gate in each.gates)}
-        for report in self.contests.in_shadow(state):
+        for report in reversed(self.contests.in_shadow(state)):
             found = self.contests.gathered(state, report)
             if report.candidate in asked or found is None:
                 continue

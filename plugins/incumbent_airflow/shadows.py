@@ -100,6 +100,7 @@ def shadow_verdicts(runtime: Runtime, shadow: Shadow) -> dict[str, dict[str, Any
 def ask_for_seat(runtime: Runtime) -> dict[str, Any] | None:
     """Write the request of a challenger whose evidence is enough by now; None while that of none is.
 
+    Of two, the newer one's: it has learned from more, and what was gathered for it is lost once another has the seat.
     Its gates are asked in EVALUATE like those of any candidate; only that it is better is shown already.
 
     Returns:
@@ -110,7 +111,7 @@ def ask_for_seat(runtime: Runtime) -> dict[str, Any] | None:
     from incumbent.retrain.requests import announce, every, open_request
 
     asked = {request.candidate for request in every(runtime.store) if request.reason == EVIDENCE}
-    for shadow in shadows_of(runtime.store):
+    for shadow in reversed(shadows_of(runtime.store)):
         if shadow.role != CHALLENGER or shadow.version in asked:
             continue
         if (found := gathered_for(runtime, shadow)) is None or not found["enough"]:

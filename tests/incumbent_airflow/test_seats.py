@@ -18,10 +18,10 @@ from incumbent.retrain.requests import open_request, unanswered
 from incumbent.store import generation_name
 from incumbent.store.check import check_model
 from incumbent.verdict_names import VERDICTS
-from incumbent_airflow import seats, stages, training
+from incumbent_airflow import seats, shadows, stages, training
 from incumbent_airflow.judging import judge
 from incumbent_airflow.runtime import Runtime
-from incumbent_airflow.shadows import ask_for_seat, probation_of, shadows_of
+from incumbent_airflow.shadows import Shadow, ask_for_seat, probation_of, shadows_of
 
 pytestmark = pytest.mark.unit
 ROWS = 4000
@@ -200,6 +200,24 @@ def test_a_challenger_with_too_little_evidence_gathers_more_in_shadow(tmp_path: 
     assert evidence["e"] == pytest.approx(request.evidence["e"])
     assert evidence["e"] >= evidence["needed"]
     assert [each for each in check_model(better.store) if "accepted rows" not in each.promise] == []
+
+
+def test_of_two_that_have_proven_themselves_the_newer_is_asked_for(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has learned from more, and what was gathered for it would be lost."""
+    older, newer = Shadow("challenger", "a" * 64, FEBRUARY), Shadow("challenger", "b" * 64, MARCH)
+    monkeypatch.setattr(shadows, "shadows_of", lambda store: [older, newer])
+    proven = {older.version: True, newer.version: True}
+
+    def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any]:
+        return {"partition": MARCH, "enough": proven[shadow.version], "message": shadow.version}
+
+    monkeypatch.setattr(shadows, "gathered_for", gathered_for)
+    assert ask_for_seat(runtime)["message"] == newer.version  # type: ignore[index]
+    assert [each.candidate for each in unanswered(runtime.store)] == [newer.version]
+    proven[newer.version] = False
+    assert ask_for_seat(runtime)["message"] == older.version  # type: ignore[index]
 
 
 def test_a_business_figure_may_stop_a_challenger(tmp_path: Path) -> None:
