@@ -19,7 +19,7 @@ from benchmarks.replay.world import Floats, Places, World
 from incumbent.errors import ModelError
 from incumbent.evaluate import Contest, Verdict, judge
 from incumbent.evaluate.baseline import best_single_feature
-from incumbent.evaluate.budget import judged_day, spent_before
+from incumbent.evaluate.budget import judged_day, spent_before, tried_before
 from incumbent.evaluate.columns import Asked
 from incumbent.evaluate.contest import Shadowed
 from incumbent.evaluate.kept import kept_for_later
@@ -154,7 +154,11 @@ class Contests:
 
     def _known(self, state: State, partition: str, request: str) -> dict[str, Any]:
         grain = self.model.grain
-        return {"day": judged_day(partition, grain), "spent": spent_before(state.reports, grain, partition, request)}
+        return {
+            "day": judged_day(partition, grain),
+            "spent": spent_before(state.reports, grain, partition, request),
+            "tried": tried_before(state.reports, grain, partition, request),
+        }
 
     def _report(self, state: State, version: Version, verdict: Verdict, partition: str, request: str) -> None:
         seat = state.seat

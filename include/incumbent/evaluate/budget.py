@@ -78,6 +78,28 @@ def spent_before(reports: Iterable[GateReport], grain: Grain, partition: str, re
     return tuple(sorted(found.values(), key=lambda each: (each.day, each.request)))
 
 
+def tried_before(reports: Iterable[GateReport], grain: Grain, partition: str, request: str) -> int:
+    """Return how many other requests of the last 365 days, up to a partition, had a first model judged.
+
+    Args:
+        reports: Gate reports of the model, in any order.
+        grain: Of its partitions.
+        partition: Newest that counts.
+        request: Whose own reports do not count.
+    """
+    own = date.fromisoformat(judged_day(partition, grain))
+    tried = {
+        report.request
+        for report in reports
+        if report.request != request
+        and report.partition <= partition
+        and not report.champion
+        and own - YEAR < date.fromisoformat(judged_day(report.partition, grain))
+        and any(gate["gate"] == "chance" and "alpha" in gate for gate in report.gates)
+    }
+    return len(tried)
+
+
 def budget(spent: Sequence[Spent], day: str, alpha: float, a_year: float) -> Budget:
     """Return where a challenger stands that would spend `alpha` on a day.
 

@@ -95,6 +95,7 @@ class Contest:
         days: Local days that the rows are of; 0 if that is not known.
         day: Day by which the year's error budget counts this contest (ISO date); empty if nobody keeps one.
         spent: What others have spent of that budget.
+        tried: First models of the last 365 days that were judged before this one, each with luck of its own.
         slices: Groups in which no harm is tolerated; None if nobody looked.
         groups: Groups of the columns of `gates.fairness`, by column.
         megabytes: Size of the candidate's file.
@@ -131,6 +132,7 @@ class Contest:
     days: int = 0
     day: str = ""
     spent: tuple[Spent, ...] = ()
+    tried: int = 0
     slices: tuple[Groups, ...] | None = None
     groups: Mapping[str, Groups] = field(default_factory=dict)
     megabytes: float | None = None

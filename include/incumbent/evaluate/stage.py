@@ -17,7 +17,7 @@ from incumbent.config import LOCAL_DATE, Model
 from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate.asked import own_gates, with_candidate
 from incumbent.evaluate.baseline import best_single_feature
-from incumbent.evaluate.budget import judged_day, spent_before
+from incumbent.evaluate.budget import judged_day, spent_before, tried_before
 from incumbent.evaluate.columns import Asked, Beside, check_columns
 from incumbent.evaluate.contest import Contest, Shadowed
 from incumbent.evaluate.gates import DECISIVE
@@ -202,6 +202,7 @@ def _contests(
         chance = _mean_label(training["label"].to_numpy(), len(candidate.classes))
         feature, baseline = best_single_feature(training, own, candidate.features, model.task, len(candidate.classes))
     asked = Asked(model, candidate, own, beside or _nothing_beside)
+    reports = list(store.records.all(GateReport))
     contest = Contest(
         task=model.task,
         labels=own["label"].to_numpy(),
@@ -223,7 +224,8 @@ def _contests(
         classes=tuple(candidate.classes),
         days=len(own[LOCAL_DATE].unique()),
         day=judged_day(snapshot.partition, model.grain),
-        spent=spent_before(store.records.all(GateReport), model.grain, snapshot.partition, request.id),
+        spent=spent_before(reports, model.grain, snapshot.partition, request.id),
+        tried=tried_before(reports, model.grain, snapshot.partition, request.id),
         slices=asked.slices() if incumbent else None,
         groups=asked.fairness(),
         rows=own,

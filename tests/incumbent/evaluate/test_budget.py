@@ -11,8 +11,9 @@ from duels import duel
 
 from incumbent.config import Gates
 from incumbent.evaluate import judge
-from incumbent.evaluate.budget import Spent, budget, spent_before
+from incumbent.evaluate.budget import Spent, budget, spent_before, tried_before
 from incumbent.evaluate.gates.error_budget import error_budget
+from incumbent.evaluate.gates.trivial import chance
 from incumbent.partitions import Grain
 from incumbent.records import GateReport
 
@@ -112,3 +113,29 @@ def test_nobody_keeps_a_budget_of_a_first_model_or_of_two_files() -> None:
     assert "error_budget" not in [gate["gate"] for gate in judge(contest).gates]
     first = replace(contest, champion=None, champion_train_until="", day="2013-07-01", baseline=contest.champion)
     assert "error_budget" not in [gate["gate"] for gate in judge(first).gates]
+
+
+def first(request: str, *, judged: bool = True, champion: str = "") -> GateReport:
+    """Return a report of a first model, which chance was asked about if there were rows enough."""
+    gates = ({"gate": "chance", "passed": None, "alpha": 0.01},) if judged else ({"gate": "sample", "passed": None},)
+    partition = request.rsplit("-r", 1)[0]
+    return GateReport("m", partition, "c", champion, 0, "s", request, "insufficient_evidence", gates, "")
+
+
+def test_each_try_at_a_first_model_has_less_of_the_error_rate() -> None:
+    reports = [
+        first("2013-02-r1"),
+        first("2013-03-r1"),
+        first("2013-03-r2"),
+        first("2013-04-r1", judged=False),
+        first("2013-05-r1", champion="x"),
+        first("2013-06-r1"),
+    ]
+    tries = [tried_before(reports, Grain.MONTH, month, f"{month}-r1") for month in ("2013-02", "2013-03", "2013-06")]
+    assert tries == [0, 2, 3]
+    assert tried_before(reports, Grain.MONTH, "2014-02", "2014-02-r1") == 3, "a year after, the first is forgotten"
+    contest = duel(np.random.default_rng(1), 10_000)
+    cold = replace(contest, champion=None, chance=0.1)
+    alphas = [chance(replace(cold, tried=tried))["alpha"] for tried in (0, 1, 3)]
+    assert alphas == [0.01, 0.005, 0.0025]
+    assert chance(replace(contest, tried=3))["alpha"] == 0.05, "a challenger has no tries"

@@ -18,12 +18,14 @@ BASELINE_ALPHA = 0.10
 def chance(contest: Contest) -> Result:
     """The candidate knows more than a constant.
 
-    A first model is compared with the mean of the training labels, or the shares of their classes. A challenger, which
-    has to be better than a champion too, with those of the gate rows themselves: no constant that could have been known
-    is better, and no training row has to be read.
+    A first model is compared with the mean of the training labels, or the shares of their classes, and the second try
+    at one has half the error rate, the third a third: where nothing can be learned, a new try with every partition
+    would get the seat by luck sooner or later. A challenger, which has to be better than a champion too, is compared
+    with those of the gate rows themselves: no constant that could have been known is better, and no training row has to
+    be read.
     """
     cold = contest.champion is None
-    alpha = (contest.limits.alpha if cold else LOSS_ALPHA) / contest.sharing
+    alpha = (contest.limits.alpha / (1 + contest.tried) if cold else LOSS_ALPHA) / contest.sharing
     constant = np.broadcast_to(_known(contest) if cold else _best(contest), contest.challenger.shape)
     # Also of a recalibration by how it ranks: a mean that is known afterwards is hard to beat by the loss.
     return beats(replace(contest, by_loss=False), "chance", constant, "a constant guess", alpha)
