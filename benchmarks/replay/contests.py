@@ -16,10 +16,10 @@ import pyarrow as pa
 from benchmarks.replay.state import Days, Seat, State
 from benchmarks.replay.trainings import Version
 from benchmarks.replay.world import Floats, Places, World
+from incumbent.error_budget import judged_day, spent_before, tried_before
 from incumbent.errors import ModelError
 from incumbent.evaluate import Contest, Verdict, judge
 from incumbent.evaluate.baseline import best_single_feature
-from incumbent.evaluate.budget import judged_day, spent_before, tried_before
 from incumbent.evaluate.columns import Asked
 from incumbent.evaluate.contest import Shadowed
 from incumbent.evaluate.kept import kept_for_later

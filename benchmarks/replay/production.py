@@ -20,6 +20,7 @@ from benchmarks.replay.state import Days, Seat, State, Training
 from benchmarks.replay.trainings import Version
 from benchmarks.replay.world import Floats, World
 from incumbent.classes import score_names
+from incumbent.error_budget import spent_before
 from incumbent.evaluate import Verdict
 from incumbent.evaluate.contest import Shadowed
 from incumbent.features.build import HISTORY
@@ -226,6 +227,9 @@ class Production:
             requests=tuple(_past(each) for each in state.trainings if each.partition <= partition),
             probation=self._on_probation(state, performance),
             trained_partition=_trained(state) if seat and seat.version.manifest.recalibrated else "",
+            spent=spent_before(
+                (report for report in state.reports if report.partition < partition), self.model.grain, partition, ""
+            ),
         )
 
     def _before(self, state: State) -> Seat | None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from incumbent.config import Gates
-from incumbent.evaluate.budget import Spent
+from incumbent.error_budget import Spent
 from incumbent.leaks import LeakReport
 from incumbent.stats import Difference, Evidence, advantage, auc, loss_saved, row_losses
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from incumbent.classes import aligned
 from incumbent.config import LOCAL_DATE, Model
+from incumbent.error_budget import judged_day, spent_before, tried_before
 from incumbent.errors import ConfigError, ModelError
 from incumbent.evaluate.asked import own_gates, with_candidate
 from incumbent.evaluate.baseline import best_single_feature
-from incumbent.evaluate.budget import judged_day, spent_before, tried_before
 from incumbent.evaluate.columns import Asked, Beside, check_columns
 from incumbent.evaluate.contest import Contest, Shadowed
 from incumbent.evaluate.gates import DECISIVE

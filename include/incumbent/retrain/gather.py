@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from incumbent.config import Model
+from incumbent.error_budget import Spent, spent_before
 from incumbent.records import (
     RECALIBRATED,
+    GateReport,
     ModelVersion,
     Part,
     Promotion,
@@ -48,6 +50,7 @@ def gather(store: ModelStore, model: Model, partition: str) -> dict[str, Any]:
         "diagnoses": _diagnoses(store, drift, performance),
         "requests": [asdict(request) for request in _requests(store, partition, cold=champion is None)],
         "probation": champion is not None and _on_probation(store, champion, model, performance),
+        "spent": [asdict(each) for each in _spent(store, model, partition)],
     }
 
 
@@ -61,7 +64,8 @@ def history_of(store: ModelStore, inputs: Mapping[str, Any]) -> History:
         key: store.records.get_plain(DIAGNOSES, name) for key, name in inputs.get("diagnoses", {}).items()
     }
     requests = tuple(PastRequest(**request) for request in inputs["requests"])
-    return History(**{**inputs, **read, "requests": requests})
+    spent = tuple(Spent(**each) for each in inputs.get("spent", ()))
+    return History(**{**inputs, **read, "requests": requests, "spent": spent})
 
 
 def newest_judged(store: ModelStore, model: Model, partition: str) -> str:
@@ -73,6 +77,12 @@ def newest_judged(store: ModelStore, model: Model, partition: str) -> str:
     _, performance = _verdicts(store, model, None, champion)
     found = [key for key, name in performance.items() if store.records.get_plain(VERDICTS, name)["judged"]]
     return max(found) if partition in found else partition
+
+
+def _spent(store: ModelStore, model: Model, partition: str) -> tuple[Spent, ...]:
+    """Return what challengers of earlier partitions have spent: its own spend nothing of what they ask for."""
+    earlier = (report for report in store.records.all(GateReport) if report.partition < partition)
+    return spent_before(earlier, model.grain, partition, "")
 
 
 def _on_probation(store: ModelStore, champion: Promotion, model: Model, performance: Mapping[str, str]) -> bool:

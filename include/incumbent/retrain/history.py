@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from incumbent.error_budget import Spent
+
 OPEN, FAILED, PROMOTE = "", "failed", "promote"
 GROWTH = "growth"
 
@@ -57,6 +59,7 @@ class History:
         requests: In order. Without a champion, first the open ones of later partitions.
         probation: Whether the champion is still compared with the one before it.
         trained_partition: Partition whose data its trees came from, where it is a recalibration; else empty.
+        spent: What challengers have spent of the year's error budget.
     """
 
     generation: int
@@ -69,6 +72,7 @@ class History:
     requests: Sequence[PastRequest] = ()
     probation: bool = False
     trained_partition: str = ""
+    spent: Sequence[Spent] = ()
 
     @property
     def learned_partition(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from incumbent.config import Model
 from incumbent.diagnosis import again
+from incumbent.error_budget import budget, judged_day
 from incumbent.estimators.abilities import ABILITIES
 from incumbent.partitions import end_of, start_of
 from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
@@ -57,8 +58,8 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     A cold start needs labelled rows older than those of the gates, and no request that is still open.
     Later, what asks is a labelled alarm, scores or features that have moved in two of three partitions, so many more
     labelled rows than the newest challenger had, or age; and what may hold it back is a cause that no training cures,
-    too few new outcomes, a probation (of what drift asks for), cooldown, or budget. The first that nothing holds is the
-    reason.
+    too few new outcomes, a probation (of what drift asks for), cooldown, a budget, or that no gate might judge the
+    challenger. The first that nothing holds is the reason.
     """
     if history.generation == 0:
         return _cold_start(model, partition, history)
@@ -78,6 +79,7 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     for rule in dict.fromkeys(str(ask["rule"]) for ask in fired) or [""]:
         on_trial = rule == DRIFT and history.probation and not degraded
         its_own = _holds(model, partition, history, alarms if rule == PERFORMANCE else [], rule, on_trial=on_trial)
+        its_own.append(_error_budget(model, partition, history, degraded=degraded))
         holds = holds or its_own
         if not any(hold["fired"] for hold in its_own):
             holds, reason = its_own, rule
@@ -160,7 +162,7 @@ def _holds(
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)
     rows = f"{new} labelled rows are new"
-    budget = f"{model.retrain.budget.runs} trainings in {model.retrain.budget.days} days"
+    bucket = f"{model.retrain.budget.runs} trainings in {model.retrain.budget.days} days"
     return [
         _rule("diagnosis", incurable, float(incurable), None, cause),
         _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({rows})" if new < needed else rows),
@@ -169,9 +171,20 @@ def _holds(
         _rule("cooldown", bool(left), left / timedelta(days=1), 0,
               f"cooling down for {in_days(left)}" if left else "the last request is old enough"),
         _rule("budget", filled < least, filled, least,
-              f"the budget of {budget} is used up" if filled < least else f"{filled:.1f} of {budget} are left"),
+              f"the budget of {bucket} is used up" if filled < least else f"{filled:.1f} of {bucket} are left"),
         _rule("cost", bool(spent), float(bool(spent)), None, spent or "the budget of hours and money is not used up"),
     ]  # fmt: skip
+
+
+def _error_budget(model: Model, partition: str, history: History, *, degraded: bool) -> dict[str, Any]:
+    """No gate may judge another challenger this year: what a training would bring could not get the seat."""
+    gates, day = model.gates, judged_day(partition, model.grain)
+    alpha = gates.alpha_degraded if degraded else gates.alpha
+    found = budget(history.spent, day, alpha, gates.alpha_per_year)
+    spent = found.next_day > day
+    says = f"{found.spent:.2f} of the year's error budget of {gates.alpha_per_year:g} are spent"
+    says += f": the next challenger may be judged from {found.next_day} on" if spent else ""
+    return _rule("error_budget", spent, found.spent, gates.alpha_per_year, says)
 
 
 def _diagnosed(partition: str, history: History, alarms: Sequence[Channel], rule: str) -> tuple[bool, str]:

@@ -10,8 +10,8 @@ import pytest
 from duels import duel
 
 from incumbent.config import Gates
+from incumbent.error_budget import Spent, budget, spent_before, tried_before
 from incumbent.evaluate import judge
-from incumbent.evaluate.budget import Spent, budget, spent_before, tried_before
 from incumbent.evaluate.gates.error_budget import error_budget
 from incumbent.evaluate.gates.trivial import chance
 from incumbent.partitions import Grain

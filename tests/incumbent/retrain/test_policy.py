@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incumbent.config import Budget, load_model
+from incumbent.error_budget import Spent
 from incumbent.partitions import Grain
 from incumbent.retrain import Decision, History, PastRequest, decide
 from incumbent.retrain.policy import training_rows
@@ -305,6 +306,17 @@ def test_refusals_of_growth_and_of_alarms_do_not_delay_each_other() -> None:
     found = decide(SHIPPED, "2013-07", cooling)
     assert (found.reason, found.degraded, "since" in found.evidence) == ("growth", True, False)
     assert not any(hold["fired"] for hold in found.evidence["holds"])
+
+
+def test_nobody_is_trained_whom_no_gate_might_judge() -> None:
+    alarm = {"performance": {"2013-05": performance(9.0)}}
+    spent = tuple(Spent(f"2013-0{month}-r1", f"2013-0{month + 1}-01", 0.07) for month in (2, 3, 4))
+    assert decide(MODEL, "2013-05", history(**alarm, spent=spent)).reason == "performance", "21 and 5 of 26 %"
+    found = decide(MODEL, "2013-05", history(**alarm, spent=(*spent, Spent("2013-05-r1", "2013-06-01", 0.01))))
+    assert found.reason == ""
+    assert "2013-05: the year's error budget is spent: the next challenger may be judged from 2014-03-01 on. " in (
+        found.message
+    )
 
 
 def test_a_probation_stops_drift_and_no_labelled_alarm() -> None:

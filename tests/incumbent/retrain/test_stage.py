@@ -8,7 +8,7 @@ from series import MODEL, MONTHS, deliver, drift, performance, seat
 from small_training import small_settings
 
 from incumbent.promote import rollback
-from incumbent.records import digest_of
+from incumbent.records import GateReport, digest_of
 from incumbent.retrain import History, PastRequest
 from incumbent.retrain.gather import gather, history_of
 from incumbent.retrain.requests import MANUAL, fail, finish, open_request, unanswered
@@ -144,3 +144,20 @@ def test_the_tenth_request_comes_after_the_second(store: ModelStore) -> None:
         request, _ = open_request(store, "2020-01", MANUAL, {}, degraded=False, message="again")
         finish(store, request.id, "promote" if number == 10 else "reject", 1, "v")
     assert history(store, "2020-01").requests[-1].verdict == "promote"
+
+
+def test_what_challengers_have_spent_is_gathered_with_who_trained_one(store: ModelStore) -> None:
+    seat(store, 1, "2020-01")
+    gates = ({"gate": "superiority", "passed": None, "alpha": 0.2, "alpha_later": 0.06},)
+    for key in ("2020-02", "2020-03"):
+        found = GateReport(MODEL.name, key, "c", "x", 1, "s", f"{key}-r1", "reject", gates, "")
+        store.records.put(found.id, found)
+    open_request(store, "2020-02", "growth", {}, degraded=False, message="more")
+    open_request(store, "2020-02", "evidence", {}, degraded=False, message="proven", candidate="c")
+    looked = history(store, "2020-03")
+    assert [(each.request, each.alpha) for each in looked.spent] == [("2020-02-r1", pytest.approx(0.26))]
+    assert [(each.reason, each.trains) for each in looked.requests] == [("growth", True), ("evidence", False)]
+    drift(store, "2020-03")
+    for name in ("2020-02-r1", "2020-02-r2"):
+        finish(store, name, "promote", 1, "v")
+    assert "error budget is spent" in decide(store, "2020-03")["message"]

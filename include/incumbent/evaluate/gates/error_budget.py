@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incumbent.evaluate.budget import budget
+from incumbent.error_budget import budget
 from incumbent.evaluate.contest import Contest
 from incumbent.evaluate.gates.result import Result
 from incumbent.evaluate.words import percent
