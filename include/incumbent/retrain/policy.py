@@ -130,13 +130,18 @@ def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
     limit = model.retrain.growth
     tried = [each.learned for each in history.requests if each.verdict != FAILED]
     newest = max(tried, default="") or history.learned_partition
-    then, now = (
-        training_rows(model, {key: rows for key, rows in history.labelled.items() if key <= until})
-        for until in (newest, partition)
-    )
-    ratio = now / then if then else 0.0
+    ratio = _times_more(model, partition, history, newest)
     fired = limit is not None and partition in history.labelled and ratio >= limit
     return _rule(GROWTH, fired, ratio, limit, f"{ratio:.2f} times the rows that the newest challenger could learn from")
+
+
+def _times_more(model: Model, partition: str, history: History, then: str) -> float:
+    """Return how many times the rows there are to learn from that there were earlier; 0 if there were none."""
+    before, now = (
+        training_rows(model, {key: rows for key, rows in history.labelled.items() if key <= until})
+        for until in (then, partition)
+    )
+    return now / before if before else 0.0
 
 
 def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
@@ -218,6 +223,7 @@ def _recalibrates(model: Model, partition: str, history: History, alarms: Sequen
     """Return the first day of the rows for a new intercept, where the diagnosis is that one may be enough.
 
     Once for each training: an intercept that has to be found again and again, or was not enough, was not what is wrong.
+    And not of a champion that has been outgrown: a training brings it the new mean, and all else that is known by now.
     """
     tried = False
     for request in reversed(history.requests):
@@ -226,7 +232,15 @@ def _recalibrates(model: Model, partition: str, history: History, alarms: Sequen
         elif request.verdict == PROMOTE:
             break
     can = ABILITIES[model.train.estimator].warm
-    if not alarms or tried or not can or _diagnosis(partition, history, alarms).get("answer") != RECALIBRATE:
+    limit = model.retrain.growth
+    outgrown = limit is not None and _times_more(model, partition, history, history.learned_partition) >= limit
+    if (
+        not alarms
+        or tried
+        or outgrown
+        or not can
+        or _diagnosis(partition, history, alarms).get("answer") != RECALIBRATE
+    ):
         return ""
     return _rows_since(model, partition, history, alarms)
 

@@ -206,6 +206,15 @@ def test_where_a_new_intercept_may_be_enough_it_is_asked_for_first() -> None:
     found = decide(MODEL, "2013-03", history(**seen))
     assert (found.reason, found.evidence["recalibrate"]) == ("performance", "2013-03-01")
     assert "recalibrate first" in found.message
+    outgrown = decide(SHIPPED, "2013-03", history(**seen))
+    assert (outgrown.reason, "recalibrate" in outgrown.evidence) == ("performance", False), "it has learned a third"
+    seen["promoted_partition"] = "2013-02"
+    assert (
+        "recalibrate"
+        in decide(
+            SHIPPED, "2013-03", history(**seen, labelled={**dict.fromkeys(MONTHS, 20_000), "2013-01": 40_000})
+        ).evidence
+    )
     few = dict.fromkeys(MONTHS, 20_000) | {"2013-03": 900}
     assert "recalibrate" not in decide(MODEL, "2013-03", history(**seen, labelled=few)).evidence
     other = MODEL.model_copy(update={"train": MODEL.train.model_copy(update={"estimator": "lightgbm"})})
@@ -314,9 +323,8 @@ def test_nobody_is_trained_whom_no_gate_might_judge() -> None:
     assert decide(MODEL, "2013-05", history(**alarm, spent=spent)).reason == "performance", "21 and 5 of 26 %"
     found = decide(MODEL, "2013-05", history(**alarm, spent=(*spent, Spent("2013-05-r1", "2013-06-01", 0.01))))
     assert found.reason == ""
-    assert "2013-05: the year's error budget is spent: the next challenger may be judged from 2014-03-01 on. " in (
-        found.message
-    )
+    assert found.message.startswith("2013-05: 0.22 of the year's error budget of 0.26 are spent: ")
+    assert "may be judged from 2014-03-01 on" in found.message
 
 
 def test_a_probation_stops_drift_and_no_labelled_alarm() -> None:
