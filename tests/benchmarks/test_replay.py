@@ -235,7 +235,7 @@ def test_a_table_compares_policies_on_partitions_that_all_have_scored(history: H
 
 
 def test_nothing_is_promoted_where_nothing_can_be_learned(history: History, cache: Path) -> None:
-    weeks = first_days(history, 42, cache)
+    weeks = first_days(history, 70, cache)
     (true,) = lived(weeks, Grain.WEEK, cache, Never(), rounds=40)
     assert true.seats  # with the true labels somebody is
     found = labels_dealt_anew(weeks, Grain.WEEK, range(2), cache, rounds=40)
