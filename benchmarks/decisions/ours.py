@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from benchmarks.decisions.newest import Newest
 from benchmarks.decisions.world import SCORE, Floats
 from incumbent.config import Model, Rollback
 from incumbent.evaluate.contest import Contest
 from incumbent.evaluate.kept import kept_for_later
 from incumbent.evaluate.verdict import Verdict, judge
+from incumbent.features.build import HISTORY
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
 from incumbent.monitor import Judged, baseline, drift_verdict, performance_verdict, reference_of
@@ -27,7 +29,6 @@ from incumbent.stats import gathered, measured_advantage
 
 Codes = npt.NDArray[np.int64]
 PROBATION = Rollback().partitions
-INTEGRITY_HISTORY = 24  # as the features stage takes them
 ROLLS_BACK = True  # whether production takes a promotion back by itself
 QUIET = ("none", "info")  # tiers of which nobody is told
 ASKING = ("drift", "retrain candidate", "critical")  # tiers that ask for a training
@@ -97,7 +98,7 @@ class Watch:
         self.importance, self.model = importance, model
         self.reference = reference_of(past, [partition_of(first + at, model.grain) for at in range(len(past))])
         self.judged: list[Judged] = []
-        self.accepted = [_features(each) for each in past]
+        self.accepted = Newest(HISTORY, [_features(each) for each in past])
         self.number = first + len(past)
 
     def alarm(self, batch: Profile, remember: bool = True) -> Alarm:
@@ -108,8 +109,8 @@ class Watch:
             remember: Whether it is part of the past from now on; else the next one stands in its place.
         """
         features = _features(batch)
-        history = self.accepted[-INTEGRITY_HISTORY:]
-        broken = findings(features, history, self.importance, self.model.integrity)
+        history, together = self.accepted.each, self.accepted.together()
+        broken = findings(features, history, self.importance, self.model.integrity, together=together)
         if any(finding["holds"] for finding in broken):  # a held batch is not scored, and so never judged for drift
             self.number += remember
             return Alarm(True, False, True, tuple(str(found["column"]) for found in broken if found["holds"]))
@@ -121,7 +122,7 @@ class Watch:
         if remember:
             self.number += 1
             self.judged.append(Judged(partition, verdict.tier, self.reference.count(batch)))
-            self.accepted.append(features)
+            self.accepted.add(features)
         named = tuple(str(found["feature"]) for found in verdict.features)
         warned, asked = verdict.tier not in QUIET or bool(broken), verdict.tier in ASKING
         return Alarm(warned, asked, verdict.tier == "quarantine", named, vars(verdict))

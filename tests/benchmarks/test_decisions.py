@@ -9,6 +9,7 @@ from benchmarks.decisions.contests import Pair
 from benchmarks.decisions.families import NOTHING, concept, fixed, held_out, shifted, truth, units
 from benchmarks.decisions.intervals import rate, wilson
 from benchmarks.decisions.labelled import QUIET, Change, draw
+from benchmarks.decisions.newest import Newest
 from benchmarks.decisions.peers import DRIFT, HERE, LABELLED, Question, ask
 from benchmarks.decisions.promotion import OURS, duels, promotion_figures
 from benchmarks.decisions.rules import decisions
@@ -17,6 +18,7 @@ from benchmarks.decisions.story import days, fit, stories
 from benchmarks.decisions.world import BASE_RATE, make_world, wobble
 from benchmarks.harness import at_least, figure, run
 
+from incumbent.features.profile import added
 from incumbent.stats import auc
 
 pytestmark = pytest.mark.unit
@@ -69,6 +71,18 @@ def test_batches_wobble_as_much_as_is_said() -> None:
     world = make_world(20)
     shifts = [wobble(world, np.random.default_rng(seed), 0.08).shifts["x0"] for seed in range(400)]
     assert np.std(shifts) == pytest.approx(0.08, rel=0.1)
+
+
+def test_a_window_of_batches_knows_its_sum() -> None:
+    world, rng = make_world(8), np.random.default_rng(0)
+    profiles = [ours.profile_of(world.draw(rng, 300).table()) for _ in range(9)]
+    assert Newest(4, []).together() is None
+    newest = Newest(4, profiles[:2])
+    for at, each in enumerate(profiles[2:], start=3):
+        newest.add(each)
+        kept = profiles[max(0, at - 4) : at]
+        assert newest.each == kept
+        assert newest.together() == added(kept)
 
 
 def test_pairs_differ_by_what_is_said_and_are_right_about_the_labels() -> None:

@@ -8,7 +8,8 @@ become one, never one and a half: whatever is added in whatever order, the bins 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -22,32 +23,49 @@ Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+def _none() -> Codes:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
 class Bins:
     """Counts of numbers by bin.
 
+    Arrays, because a batch is compared with the sum of 60 and its reference has up to 500 of them.
+
     Attributes:
         shift: Bits that a bin leaves out: 0 is one bin for each different number.
-        codes: Numbers of the bins that are not empty, in order.
-        tallies: How many numbers each holds.
+        codes: Numbers of the bins that are not empty, in order, shape (n_bins,).
+        tallies: How many numbers each holds, shape (n_bins,).
     """
 
     shift: int = 0
-    codes: tuple[int, ...] = ()
-    tallies: tuple[int, ...] = ()
+    codes: Codes = field(default_factory=_none)
+    tallies: Codes = field(default_factory=_none)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the same numbers were counted in the same bins."""
+        if not isinstance(other, Bins):
+            return NotImplemented
+        same = np.array_equal(self.codes, other.codes) and np.array_equal(self.tallies, other.tallies)
+        return self.shift == other.shift and same
+
+    def __hash__(self) -> int:
+        """Return what equal counts have in common."""
+        return hash((self.shift, self.codes.tobytes()))
 
     @property
     def count(self) -> int:
         """How many numbers there are."""
-        return sum(self.tallies)
+        return int(self.tallies.sum())
 
     def lowest(self) -> Floats:
         """Return the smallest number that each bin may hold."""
-        return numbers_of(np.array(self.codes, np.int64) << self.shift)
+        return numbers_of(self.codes << self.shift)
 
     def highest(self) -> Floats:
         """Return the largest number that each bin may hold."""
-        first = np.array(self.codes, np.int64) << self.shift
+        first = self.codes << self.shift
         return numbers_of(np.minimum(first + ((np.int64(1) << self.shift) - 1), LARGEST))
 
     def middles(self) -> Floats:
@@ -56,17 +74,14 @@ class Bins:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for storage: of codes the first, then by how much each is larger than the one before."""
-        steps = [after - before for before, after in zip((0, *self.codes), self.codes, strict=False)]
-        return {"shift": self.shift, "codes": steps, "tallies": list(self.tallies)}
+        codes = self.codes.tolist()  # two codes may be further apart than an int64
+        steps = [after - before for before, after in zip((0, *codes), codes, strict=False)]
+        return {"shift": self.shift, "codes": steps, "tallies": self.tallies.tolist()}
 
     @classmethod
     def from_json(cls, shift: int, codes: Sequence[int], tallies: Sequence[int]) -> Bins:
         """Rebuild stored bins."""
-        at, found = 0, []
-        for step in codes:
-            at += step
-            found.append(at)
-        return cls(shift, tuple(found), tuple(tallies))
+        return cls(shift, np.array(list(accumulate(codes)), np.int64), np.array(tallies, np.int64))
 
 
 class BinCounting:
@@ -74,8 +89,8 @@ class BinCounting:
 
     >>> counting = BinCounting()
     >>> counting.add(np.array([20.0, 21.0, 20.0]))
-    >>> counting.bins().middles().tolist(), counting.bins().tallies
-    ([20.0, 21.0], (2, 1))
+    >>> counting.bins().middles().tolist(), counting.bins().tallies.tolist()
+    ([20.0, 21.0], [2, 1])
     """
 
     def __init__(self) -> None:
@@ -101,17 +116,17 @@ class BinCounting:
 
     def bins(self) -> Bins:
         """Return what was counted so far."""
-        return Bins(self._shift, tuple(self._codes.tolist()), tuple(self._tallies.tolist()))
+        return Bins(self._shift, self._codes, self._tallies)
 
 
 def together(parts: Sequence[Bins]) -> Bins:
     """Return the bins of several counts together."""
     counting = BinCounting()
-    filled = [part for part in parts if part.codes]
+    filled = [part for part in parts if part.codes.size]
     if filled:
         shift = max(part.shift for part in filled)
-        codes = np.concatenate([np.array(part.codes, np.int64) >> (shift - part.shift) for part in filled])
-        counting.put(codes, np.concatenate([np.array(part.tallies, np.int64) for part in filled]), shift)
+        codes = np.concatenate([part.codes >> (shift - part.shift) for part in filled])
+        counting.put(codes, np.concatenate([part.tallies for part in filled]), shift)
     return counting.bins()
 
 

@@ -33,7 +33,7 @@ def unit_finding(found: ColumnProfile, reference: ColumnProfile) -> Iterator[dic
     """Yield that a whole column is in another unit: every quantile moved by the same power of ten."""
     if (reference.low or 0) <= 0 or (found.low or 0) <= 0:
         return
-    before, now = ([profile.quantile(q) for q in QUANTILES] for profile in (reference, found))
+    before, now = (profile.quantiles(QUANTILES) for profile in (reference, found))
     if min(*before, *now) <= 0:
         return
     steps = [math.log10(new / old) for new, old in zip(now, before, strict=True)]
@@ -87,7 +87,7 @@ def _share_of_value(found: ColumnProfile, past: ColumnProfile) -> float:
         return past.counts.get(next(iter(found.counts)), 0) / past.values
     value = float(found.low or 0.0)
     holds = (past.bins.lowest() <= value) & (value <= past.bins.highest())
-    return float(np.array(past.bins.tallies)[holds].sum()) / past.values
+    return float(past.bins.tallies[holds].sum()) / past.values
 
 
 def _effect(batch: Profile, name: str, reference: Profile, other: str, cells: Mapping[str, Cells]) -> float:

@@ -93,8 +93,7 @@ class Cells:
         at = np.searchsorted(np.array(self.edges), found.bins.middles(), side="right") + 1
         at[found.bins.highest() < self.low] = 0
         at[found.bins.lowest() > self.high] = inside + 1
-        np.add.at(counts, at, np.array(found.bins.tallies, np.float64))
-        return counts
+        return counts + np.bincount(at, found.bins.tallies, len(counts))
 
     def _texts(self, found: ColumnProfile) -> Floats:
         own = [found.counts.get(level, 0) for level in self.own]

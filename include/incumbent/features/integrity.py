@@ -32,6 +32,7 @@ def findings(
     importance: Mapping[str, float] | None,
     settings: Integrity,
     partitions: Sequence[str] = (),
+    together: Profile | None = None,
 ) -> list[dict[str, Any]]:
     """Return what is broken in a batch; an empty list for the first batch, which has no reference.
 
@@ -42,13 +43,14 @@ def findings(
             in full, as every column does before there is a champion (None).
         settings: Tolerances and the error rate of one batch.
         partitions: Keys of the earlier partitions, to be named.
+        together: The sum of the history, where it is known: most of the time goes into adding it up.
 
     Returns:
         Mappings with column, test, expected, found, p, importance, holds, sentence.
     """
     if not history:
         return []
-    reference = added(history)
+    reference = together or added(history)
     alpha = settings.alpha / (TESTS * max(1, len(batch.columns)))
     out = []
     for name, test in _all_tests(batch, history, reference, settings):

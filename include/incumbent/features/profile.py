@@ -58,26 +58,31 @@ class ColumnProfile:
     @property
     def distinct(self) -> int:
         """How many levels or bins have a value: of a column with few different values, how many these are."""
-        return len(self.counts) or len(self.bins.codes)
+        return len(self.counts) or self.bins.codes.size
 
     def quantile(self, share: float) -> float:
         """Return a quantile of a number column, to within a bin; NaN when there are no values."""
-        if not self.bins.codes:
-            return math.nan
+        return self.quantiles([share])[0]
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Return several; see `quantile`."""
+        if not self.bins.codes.size:
+            return [math.nan] * len(shares)
         seen = np.cumsum(self.bins.tallies)
-        at = int(np.searchsorted(seen, share * self.values))
-        return float(self.bins.middles()[min(at, len(seen) - 1)])
+        at = np.searchsorted(seen, np.asarray(shares) * self.values)
+        found: list[float] = self.bins.middles()[np.minimum(at, len(seen) - 1)].tolist()
+        return found
 
     def numbers(self) -> list[tuple[float, int]]:
         """Return the middle of each bin of a number column with its count, in order."""
-        return list(zip(self.bins.middles().tolist(), self.bins.tallies, strict=True))
+        return list(zip(self.bins.middles().tolist(), self.bins.tallies.tolist(), strict=True))
 
     def outside(self, low: float, high: float) -> int:
         """Return how many values surely lie outside an interval: a bin counts when all of it does."""
         if self.low is None or self.high is None or (low <= self.low and self.high <= high):
             return 0
         out = (self.bins.highest() < low) | (self.bins.lowest() > high)
-        return int(np.array(self.bins.tallies, np.int64)[out].sum())
+        return int(self.bins.tallies[out].sum())
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for storage."""

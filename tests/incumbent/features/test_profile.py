@@ -36,7 +36,7 @@ def counted_whole(values: pa.ChunkedArray) -> ColumnProfile:
     ordered = [code_of(number) for number in found]
     shift = next(shift for shift in range(64) if len({code >> shift for code in ordered}) <= MAX_BINS)
     tallies = Counter(code >> shift for code in ordered)
-    bins = Bins(shift, tuple(sorted(tallies)), tuple(tallies[code] for code in sorted(tallies)))
+    bins = Bins(shift, np.array(sorted(tallies), np.int64), np.array([tallies[code] for code in sorted(tallies)]))
     return ColumnProfile(len(numbers), len(numbers) - len(found), min(found), max(found), {}, bins)
 
 
