@@ -23,7 +23,7 @@ from incumbent.monitor import Judged, baseline, drift_verdict, performance_verdi
 from incumbent.partitions import Grain
 from incumbent.promote.probation import probation
 from incumbent.records import Promotion
-from incumbent.retrain import History, PastRequest, decide
+from incumbent.retrain import History
 from incumbent.retrain.channels import channels
 from incumbent.stats import gathered, measured_advantage
 
@@ -90,15 +90,21 @@ class Watch:
         importance: Feature to its share of gain.
         model: Settings; the shipped ones.
         first: Number of the oldest past batch; the others follow one by one.
+        accepted: What broken batches are told by; the past if not given.
     """
 
     def __init__(
-        self, past: Sequence[Profile], importance: Mapping[str, float], model: Model = MODEL, first: int = 0
+        self,
+        past: Sequence[Profile],
+        importance: Mapping[str, float],
+        model: Model = MODEL,
+        first: int = 0,
+        accepted: Newest | None = None,
     ) -> None:
         self.importance, self.model = importance, model
         self.reference = reference_of(past, [partition_of(first + at, model.grain) for at in range(len(past))])
         self.judged: list[Judged] = []
-        self.accepted = Newest(HISTORY, [_features(each) for each in past])
+        self.accepted = accepted or Newest(HISTORY, [_features(each) for each in past])
         self.number = first + len(past)
 
     def alarm(self, batch: Profile, remember: bool = True) -> Alarm:
@@ -249,56 +255,3 @@ def rolled_back_after(batches: Sequence[tuple[Floats, Floats, Floats]]) -> int |
         if said is not None and said.rolls_back:
             return at
     return None
-
-
-class Policy:
-    """The production policy over one stream of daily batches, fed with verdicts as they are known.
-
-    Args:
-        watch: Of the first champion.
-        labels, predictions: Of the rows that it was gated on.
-    """
-
-    def __init__(self, watch: Watch, labels: Floats, predictions: Floats) -> None:
-        self.model = watch.model
-        self.generation = 0
-        self.labelled: dict[str, int] = {}
-        self.requests: list[PastRequest] = []
-        self.promoted("", watch, labels, predictions)
-
-    def promoted(self, partition: str, watch: Watch, labels: Floats, predictions: Floats) -> None:
-        """Begin anew with another champion, promoted with a partition."""
-        self.generation += 1
-        self.partition, self.watch = partition, watch
-        self.reference = baseline("binary", labels, predictions, None)
-        self.drift: dict[str, Mapping[str, Any]] = {}
-        self.performance: dict[str, dict[str, Any]] = {}
-
-    def arrives(self, partition: str, batch: Profile) -> bool:
-        """Judge a batch that arrives; return whether it is held."""
-        found = self.watch.alarm(batch)
-        if not found.held:
-            self.drift[partition] = found.verdict
-        return found.held
-
-    def outcomes(self, partition: str, labels: Floats, predictions: Floats) -> None:
-        """Judge the champion on a batch whose labels are in."""
-        self.labelled[partition] = labels.size
-        found = performance_verdict(
-            partition, self.generation, "bench", "binary", labels, predictions, None, 1.0, self.reference,
-            self.model.monitor,
-        )  # fmt: skip
-        self.performance[partition] = vars(found)
-
-    def answered(self, partition: str, verdict: str) -> None:
-        """Remember what answered a request."""
-        self.requests.append(PastRequest(partition, verdict))
-
-    def asks(self, partition: str) -> tuple[bool, bool]:
-        """Return whether a training is asked for at a partition, and whether a labelled alarm holds."""
-        history = History(
-            self.generation, self.partition, self.labelled, drift=self.drift, performance=self.performance,
-            requests=tuple(self.requests), probation=self.generation > 1 and len(self.performance) < PROBATION,
-        )  # fmt: skip
-        found = decide(self.model, partition, history)
-        return bool(found.reason), found.degraded

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from incumbent.features.cells import Cells, cells_of
 from incumbent.features.profile import ColumnProfile, Profile
 from incumbent.features.usual import Usual, share_test, usual_share

@@ -11,29 +11,41 @@ from math import ceil
 
 from incumbent.config import Budget, Model
 from incumbent.partitions import end_of
-from incumbent.retrain.history import FAILED, GROWTH, OPEN, PROMOTE, PastRequest
+from incumbent.retrain.history import FAILED, GROWTH, OPEN, PERFORMANCE, PROMOTE, PastRequest
 
 UNDECIDED = (OPEN, FAILED, "stale")  # no gate has said no; stale is gated again
+UNALARMED = (GROWTH, "age")  # reasons for which nothing was wrong
 LONGEST_DAYS = 36_500  # a century: doubled a few dozen times, a cooldown is longer than a calendar
 DAY = timedelta(days=1)
 
 
-def cooldown_left(model: Model, partition: str, requests: Sequence[PastRequest], reason: str = "") -> timedelta:
+def cooldown_left(
+    model: Model, partition: str, requests: Sequence[PastRequest], reason: str = "", *, more: bool = False
+) -> timedelta:
     """Return the time until the next request is allowed; nothing when it is.
 
     The days after the last request are doubled by each gate since the last promotion that said no: evidence that
-    was not enough yesterday will hardly be enough today. Growth backs off by itself, for it asks again only when so
-    many times more is known: its refusals double nothing, and it waits the days alone.
+    was not enough yesterday will hardly be enough today. A challenger that was refused while nothing was wrong says
+    nothing about an alarm, and does not hold it up. Growth backs off by itself, for it asks again only when so many
+    times more is known: its refusals double nothing, and it waits the days alone.
+
+    Args:
+        model: Its configuration.
+        partition: Partition that is decided about.
+        requests: Earlier ones, in order.
+        reason: Why the next one is to be made.
+        more: There is so much more to learn from than at the last request that an alarm's refusals double nothing.
     """
-    if not requests:
+    promoted = max((at for at, each in enumerate(requests) if each.verdict == PROMOTE), default=-1)
+    alarm = reason == PERFORMANCE
+    since = [each for each in requests[promoted + 1 :] if not (alarm and each.reason in UNALARMED)]
+    last = since[-1] if since else requests[promoted] if promoted >= 0 else None
+    if last is None:
         return timedelta(0)
-    refused = 0
-    for request in reversed(requests):
-        if request.verdict == PROMOTE or reason == GROWTH:
-            break
-        refused += request.verdict not in UNDECIDED and request.reason != GROWTH
-    wanted = timedelta(days=min(model.retrain.cooldown_days * 2**refused, LONGEST_DAYS))
-    passed = end_of(partition, model.grain) - end_of(requests[-1].partition, model.grain)
+    refused = sum(each.verdict not in UNDECIDED and each.reason != GROWTH for each in since)
+    doubled = 0 if reason == GROWTH or (alarm and more) else refused
+    wanted = timedelta(days=min(model.retrain.cooldown_days * 2**doubled, LONGEST_DAYS))
+    passed = end_of(partition, model.grain) - end_of(last.partition, model.grain)
     return max(timedelta(0), wanted - passed)
 
 

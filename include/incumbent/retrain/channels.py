@@ -25,13 +25,15 @@ class Channel:
         channel: `ranking`, `more than predicted` or `less than predicted`.
         z: Standardised change for the worse; see `incumbent.stats.largest_fall`.
         newest: The same of the newest partition alone.
-        limit: From which on it alarms, if the newest partition is worse too: what is over needs no answer.
+        limit: From which on it alarms, if the newest partition is worse too, and nearer to `after` than to `before`:
+            what is over needs no answer.
         fired: Whether it does.
         since: First partition after the change.
         before: Value before it: the metric, or the miss that is tolerated.
         after: Value since.
         error: Standard error of the difference.
         says: The same for a person.
+        last: Value of the newest partition.
     """
 
     channel: str
@@ -44,6 +46,7 @@ class Channel:
     after: float
     error: float
     says: str
+    last: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for a record."""
@@ -88,8 +91,8 @@ def _ranking(series: Sequence[tuple[str, Mapping[str, Any]]], limit: float) -> C
     )
     since, before, after = series[found.since][0], sign * found.before, sign * found.after
     says = f"{metric} since {since} {after:.3f}, before {before:.3f} (z {found.z:.1f}, limit {limit:g})"
-    fired = found.z > limit and found.newest > 0
-    return Channel(RANKING, found.z, found.newest, limit, fired, since, before, after, found.error, says)
+    fired, last = found.z > limit and found.lasts, sign * found.last
+    return Channel(RANKING, found.z, found.newest, limit, fired, since, before, after, found.error, says, last)
 
 
 def _calibration(series: Sequence[tuple[str, Mapping[str, Any]]], limit: float, name: str, side: int) -> Channel:
@@ -103,11 +106,11 @@ def _calibration(series: Sequence[tuple[str, Mapping[str, Any]]], limit: float, 
         found[each] = largest_fall(batches, known)
     worst = max(found, key=lambda each: found[each].z)
     change, z = found[worst], of_worst([each.z for each in found.values()])
-    fired = z > limit and change.newest > 0
+    fired = z > limit and change.lasts
     since = series[change.since][0]
     what = f" of class {worst}" if worst else ""
     says = f"since {since} {abs(change.after):.4f} {name}{what} on the mean (z {z:.1f}, limit {limit:g})"
-    return Channel(name, z, change.newest, limit, fired, since, slack, -change.after, change.error, says)
+    return Channel(name, z, change.newest, limit, fired, since, slack, -change.after, change.error, says, -change.last)
 
 
 def _measured(verdict: Mapping[str, Any], value: float, error: float) -> Measured:

@@ -51,6 +51,7 @@ def gather(store: ModelStore, model: Model, partition: str) -> dict[str, Any]:
         "requests": [asdict(request) for request in _requests(store, partition, cold=champion is None)],
         "probation": champion is not None and _on_probation(store, champion, model, performance),
         "spent": [asdict(each) for each in _spent(store, model, partition)],
+        "since": "" if champion is None else _with_trees(store, champion.version).since,
     }
 
 
@@ -98,12 +99,16 @@ def _came_from(store: ModelStore, version: str) -> str:
 
 def _trained(store: ModelStore, digest: str) -> str:
     """Return the partition that the trees of a recalibration came from; nothing of another version."""
+    version = _with_trees(store, digest)
+    return "" if version.digest == digest else _came_from(store, version.digest)
+
+
+def _with_trees(store: ModelStore, digest: str) -> ModelVersion:
+    """Return the version that a recalibration has its trees from; itself, of another one."""
     version = store.records.get(ModelVersion, digest)
-    if not version.recalibrated:
-        return ""
     while version.recalibrated:
         version = store.records.get(ModelVersion, version.base)
-    return _came_from(store, version.digest)
+    return version
 
 
 def _verdicts(

@@ -9,7 +9,7 @@ from typing import Any
 from incumbent.error_budget import Spent
 
 OPEN, FAILED, PROMOTE = "", "failed", "promote"
-GROWTH = "growth"
+PERFORMANCE, GROWTH = "performance", "growth"
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class History:
         probation: Whether the champion is still compared with the one before it.
         trained_partition: Partition whose data its trees came from, where it is a recalibration; else empty.
         spent: What challengers have spent of the year's error budget.
+        since: First day of the champion's training rows (ISO date), if it was trained on those since a change alone.
     """
 
     generation: int
@@ -73,6 +74,7 @@ class History:
     probation: bool = False
     trained_partition: str = ""
     spent: Sequence[Spent] = ()
+    since: str = ""
 
     @property
     def learned_partition(self) -> str:

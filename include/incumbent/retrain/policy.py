@@ -19,11 +19,11 @@ from incumbent.estimators.abilities import ABILITIES
 from incumbent.partitions import end_of, start_of
 from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
 from incumbent.retrain.channels import Channel, channels
-from incumbent.retrain.history import FAILED, GROWTH, OPEN, PROMOTE, History
+from incumbent.retrain.history import FAILED, GROWTH, OPEN, PERFORMANCE, PROMOTE, History
 from incumbent.retrain.requests import RECALIBRATE, SINCE
 from incumbent.retrain.states import DEGRADED, state_of
 
-PERFORMANCE, DRIFT, AGE, COLD_START = "performance", "drift", "age", "cold_start"
+DRIFT, AGE, COLD_START = "drift", "age", "cold_start"
 CANDIDATES = ("drift", "retrain candidate")  # tiers that may ask; records of before call it drift
 DRIFTED, AMONG = 2, 3  # of the last verdicts so many must be candidates
 LASTING = 4  # partitions in a row after which an upstream change that nobody repairs is learned
@@ -95,7 +95,7 @@ def decide(model: Model, partition: str, history: History) -> Decision:
         evidence[RECALIBRATE] = since
         said = f"{partition}: recalibrate first, for {reason}: a new intercept may be enough. {why}."
         return Decision(partition, reason, degraded, evidence, said)
-    if reason == PERFORMANCE and (since := _second_window(model, partition, history, alarms)):
+    if since := _second_window(model, partition, history, alarms if reason == PERFORMANCE else []):
         evidence[SINCE] = since
     return Decision(partition, reason, degraded, evidence, f"{partition}: retrain for {reason}. {why}.")
 
@@ -125,7 +125,8 @@ def _drift(partition: str, history: History) -> dict[str, Any]:
 def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
     """There is so much more to learn from than the newest challenger had: nothing is wrong, and more is known.
 
-    Asked when a partition's outcomes come, for before them there is nothing that was not there for the one before.
+    Asked when a partition's outcomes come, for before them there is nothing that was not there for the one before. Rows
+    from before the change since which the champion was trained are nothing more to know.
     """
     limit = model.retrain.growth
     tried = [each.learned for each in history.requests if each.verdict != FAILED]
@@ -137,11 +138,15 @@ def _growth(model: Model, partition: str, history: History) -> dict[str, Any]:
 
 def _times_more(model: Model, partition: str, history: History, then: str) -> float:
     """Return how many times the rows there are to learn from that there were earlier; 0 if there were none."""
+    known = {key: rows for key, rows in history.labelled.items() if _first_day(model, key) >= history.since}
     before, now = (
-        training_rows(model, {key: rows for key, rows in history.labelled.items() if key <= until})
-        for until in (then, partition)
+        training_rows(model, {key: rows for key, rows in known.items() if key <= until}) for until in (then, partition)
     )
     return now / before if before else 0.0
+
+
+def _first_day(model: Model, partition: str) -> str:
+    return start_of(partition, model.grain).date().isoformat()
 
 
 def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
@@ -160,13 +165,15 @@ def _holds(
     incurable, cause = _diagnosed(partition, history, alarms, rule)
     learned = [request.learned for request in trainings[-1:]]  # from the same rows the same model would come
     after = max([history.promoted_partition, *learned, *(_before(history, alarm.since) for alarm in alarms)])
-    new = sum(rows for key, rows in (history.rarer or history.labelled).items() if after < key <= partition)
+    # The newest days are the gates': what a training does not see is nothing that it could learn.
+    counts = {key: rows for key, rows in (history.rarer or history.labelled).items() if key <= partition}
+    new = training_rows(model, counts, after)
     needed = max(1, model.retrain.min_new_rows)
-    left = cooldown_left(model, partition, trainings, rule)
+    left = cooldown_left(model, partition, trainings, rule, more=_more_since(model, counts, alarms, history))
     filled = tokens(model, partition, trainings)
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)
-    rows = f"{new} labelled rows are new"
+    rows = f"{new} new rows to learn from"
     bucket = f"{model.retrain.budget.runs} trainings in {model.retrain.budget.days} days"
     return [
         _rule("diagnosis", incurable, float(incurable), None, cause),
@@ -190,6 +197,16 @@ def _error_budget(model: Model, partition: str, history: History, *, degraded: b
     says = f"{found.spent:.2f} of the year's error budget of {gates.alpha_per_year:g} are spent"
     says += f": the next challenger may be judged from {found.next_day} on" if spent else ""
     return _rule("error_budget", spent, found.spent, gates.alpha_per_year, says)
+
+
+def _more_since(model: Model, counts: Mapping[str, int], alarms: Sequence[Channel], history: History) -> bool:
+    """Return whether there is so much more since the change than at the last request that its answer is an old one."""
+    if not alarms or not history.requests or model.retrain.growth is None:
+        return False
+    after = _before(history, max(alarms, key=lambda alarm: alarm.z).since)
+    then = {key: rows for key, rows in counts.items() if key <= history.requests[-1].partition}
+    before, now = (training_rows(model, each, after) for each in (then, counts))
+    return before > 0 and now >= model.retrain.growth * before
 
 
 def _diagnosed(partition: str, history: History, alarms: Sequence[Channel], rule: str) -> tuple[bool, str]:
@@ -242,7 +259,7 @@ def _recalibrates(model: Model, partition: str, history: History, alarms: Sequen
         or _diagnosis(partition, history, alarms).get("answer") != RECALIBRATE
     ):
         return ""
-    return _rows_since(model, partition, history, alarms)
+    return _enough_since(model, partition, history, _changed(model, alarms))
 
 
 def _before(history: History, since: str) -> str:
@@ -251,19 +268,24 @@ def _before(history: History, since: str) -> str:
 
 
 def _second_window(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:
-    """Return the first day of the rows since the change, if a model can be trained on them alone."""
-    if not alarms or not model.retrain.since_change:
-        return ""
-    return _rows_since(model, partition, history, alarms)
+    """Return the first day of the rows since the change, if a model can be trained on them alone.
+
+    Without an alarm it is the change since which the champion was trained: what came before has not come back.
+    """
+    since = _changed(model, alarms) if alarms else history.since
+    return _enough_since(model, partition, history, since) if since and model.retrain.since_change else ""
 
 
-def _rows_since(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:
-    """Return the first day of the rows since the change; nothing if they are too few, or all that there are."""
-    since = max(alarms, key=lambda alarm: alarm.z).since
-    labelled = {key: rows for key, rows in history.labelled.items() if since <= key <= partition}
-    earlier = any(key < since for key in history.labelled)
-    enough = training_rows(model, labelled) >= model.gates.min_train_rows
-    return start_of(since, model.grain).date().isoformat() if earlier and enough else ""
+def _changed(model: Model, alarms: Sequence[Channel]) -> str:
+    return _first_day(model, max(alarms, key=lambda alarm: alarm.z).since)
+
+
+def _enough_since(model: Model, partition: str, history: History, since: str) -> str:
+    """Return a first day again; nothing if the rows since are too few, or all that there are."""
+    labelled = {key: rows for key, rows in history.labelled.items() if key <= partition}
+    later = {key: rows for key, rows in labelled.items() if _first_day(model, key) >= since}
+    enough = training_rows(model, later) >= model.gates.min_train_rows
+    return since if len(later) < len(labelled) and enough else ""
 
 
 def held_out(model: Model) -> timedelta:
@@ -271,17 +293,24 @@ def held_out(model: Model) -> timedelta:
     return timedelta(days=model.evaluate.holdout_days + model.embargo_days)
 
 
-def training_rows(model: Model, labelled: Mapping[str, int]) -> int:
+def training_rows(model: Model, labelled: Mapping[str, int], after: str = "") -> int:
     """Estimate the labelled rows that are older than the gate rows and the embargo.
 
-    Rows count as spread evenly over their partition: good enough to know when a first training
-    is worth starting, and the gates count exactly.
+    Rows count as spread evenly over their partition: good enough to know when a training is worth starting,
+    and the gates count exactly.
+
+    Args:
+        model: Its configuration.
+        labelled: Partition to its labelled rows.
+        after: Partition up to which rows do not count.
     """
     if not labelled:
         return 0
     until = end_of(max(labelled), model.grain) - held_out(model)
     found = 0.0
     for key in sorted(labelled)[-model.train.window :]:
+        if key <= after:
+            continue
         start, end = start_of(key, model.grain), end_of(key, model.grain)
         found += labelled[key] * min(1.0, max(0.0, (until - start) / (end - start)))
     return round(found)

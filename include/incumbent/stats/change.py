@@ -52,6 +52,7 @@ class Change:
         before: Mean of everything before.
         after: Mean since.
         error: Standard error of the difference.
+        last: Value of the newest batch.
     """
 
     z: float
@@ -60,6 +61,12 @@ class Change:
     before: float
     after: float
     error: float
+    last: float
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the newest batch is worse too, and nearer to what it is since than to what it was before."""
+        return self.newest > 0 and self.last <= (self.before + self.after) / 2
 
 
 def largest_fall(batches: Sequence[Measured], reference: Measured) -> Change:
@@ -87,7 +94,8 @@ def largest_fall(batches: Sequence[Measured], reference: Measured) -> Change:
         df = np.where(doubt > 0, error**4 / doubt, np.inf)
     z = [normal_z(each, freedom) for each, freedom in zip(t.tolist(), df.tolist(), strict=True)]
     since = int(np.argmax(z))
-    return Change(z[since], z[-1], since, float(values[since]), float(after.value[back][since]), float(error[since]))
+    means = float(values[since]), float(after.value[back][since])
+    return Change(z[since], z[-1], since, *means, float(error[since]), batches[-1].value)
 
 
 class _Sums:

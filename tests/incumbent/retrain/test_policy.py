@@ -127,7 +127,7 @@ def test_a_change_is_dated_and_measured() -> None:
 
 
 def test_what_the_champion_was_trained_on_is_not_judged() -> None:
-    scored_again = {"2013-01": performance(9.0), "2013-02": performance(0.5)}
+    scored_again = {"2013-01": performance(9.0), "2013-02": performance(3.4)}
     assert decide(MODEL, "2013-02", history(performance=scored_again)).reason == ""
     assert decide(MODEL, "2013-02", history(performance=scored_again, promoted_partition="2012-12")).reason != ""
 
@@ -155,16 +155,53 @@ def test_drift_waits_for_outcomes_that_the_champion_has_not_seen() -> None:
     drift = candidate("2013-02", "2013-03")
     waiting = decide(MODEL, "2013-03", history(drift=drift, labelled={"2013-01": 20_000}))
     assert (waiting.reason, "waiting for outcomes" in waiting.message) == ("", True)
-    few = {"2013-02": 150, "2013-03": 49}
+    few = {"2013-02": 150, "2013-03": 60}  # of which the newest days are the gates'
     assert decide(MODEL, "2013-03", history(drift=drift, rarer=few)).reason == ""
-    assert decide(MODEL, "2013-03", history(drift=drift, rarer={**few, "2013-03": 50})).reason == "drift"
+    assert decide(MODEL, "2013-03", history(drift=drift, rarer={**few, "2013-03": 70})).reason == "drift"
 
 
 def test_a_labelled_alarm_waits_for_rows_since_its_change() -> None:
     fallen = {month: performance(0.0, value=0.7 if month < "2013-06" else 0.6) for month in MONTHS[1:6]}
     found = decide(MODEL, "2013-06", history(performance=fallen, rarer={"2013-05": 4000, "2013-06": 150}))
-    assert (found.reason, rule(found, "new_rows")["value"]) == ("", 150)
+    assert (found.reason, rule(found, "new_rows")["value"]) == ("", 110)
     assert found.degraded
+
+
+def test_a_fall_that_is_over_asks_for_nothing() -> None:
+    values = {"2013-02": 0.7, "2013-03": 0.6, "2013-04": 0.6, "2013-05": 0.66}
+    fallen = {month: performance(0.0, value=value) for month, value in values.items()}
+    found = decide(MODEL, "2013-05", history(performance=fallen))
+    assert (found.reason, rule(found, "performance")["value"] > 3.6) == ("", True)
+    assert rule(found, "performance")["last"] == 0.66
+    still = decide(MODEL, "2013-05", history(performance={**fallen, "2013-05": performance(0.0, value=0.63)}))
+    assert still.reason == "performance"
+
+
+def test_what_no_training_would_take_is_no_growth() -> None:
+    two = SHIPPED.model_copy(update={"train": SHIPPED.train.model_copy(update={"window": 2})})
+    assert decide(SHIPPED, "2013-04", history(promoted_partition="2013-02")).reason == "growth"
+    found = decide(two, "2013-04", history(promoted_partition="2013-02"))
+    assert (found.reason, rule(found, "growth")["value"] < 1.1) == ("", True)
+    since = {"promoted_partition": "2013-05", "since": "2013-04-01"}
+    assert [decide(SHIPPED, key, history(**since)).reason for key in ("2013-05", "2013-06")] == ["", "growth"]
+    assert decide(SHIPPED, "2013-06", history(**since)).evidence["since"] == "2013-04-01"
+
+
+def test_a_challenger_that_was_refused_while_nothing_was_wrong_does_not_hold_up_an_alarm() -> None:
+    alarm = {"performance": {"2013-03": performance(9.0)}, "promoted_partition": "2013-01"}
+    refused = [PastRequest("2013-02", "reject", "growth"), PastRequest("2013-02", "reject", "growth")]
+    assert decide(MODEL, "2013-03", history(**alarm, requests=refused)).reason == "performance"
+    by_alarm = [replace(each, reason="performance") for each in refused]
+    assert "cooling down" in decide(MODEL, "2013-03", history(**alarm, requests=by_alarm)).message
+
+
+def test_much_more_to_learn_from_than_at_the_last_request_ends_the_doubling() -> None:
+    months = {month: performance(0.0, value=0.7 if month < "2013-05" else 0.6) for month in MONTHS[1:8]}
+    refused = [PastRequest("2013-05", "reject", "performance", learned="2013-05")] * 2
+    given_ = history(performance=months, requests=refused)
+    assert decide(SHIPPED, "2013-06", given_).reason == "performance", "2.3 times the rows since the change"
+    thin = {**given_.labelled, "2013-06": 1000}
+    assert "cooling down" in decide(SHIPPED, "2013-06", replace(given_, labelled=thin)).message
 
 
 def test_the_rows_since_the_change_make_a_second_candidate() -> None:
@@ -281,7 +318,7 @@ def test_from_the_same_rows_the_same_model_would_come() -> None:
     assert (waiting.reason, rule(waiting, "new_rows")["value"]) == ("", 0)
     known = dict.fromkeys(MONTHS[:4], 20_000)
     later = decide(MODEL, "2013-06", history(drift=candidate("2013-05", "2013-06"), requests=refused, labelled=known))
-    assert (later.reason, rule(later, "new_rows")["value"]) == ("drift", 20_000)
+    assert (later.reason, rule(later, "new_rows")["value"]) == ("drift", 14_667)
 
 
 def test_growth_asks_again_only_when_so_much_more_is_known_than_was_tried() -> None:
@@ -309,9 +346,9 @@ def test_refusals_of_growth_and_of_alarms_do_not_delay_each_other() -> None:
     alarm = {month: performance(9.0) for month in MONTHS}
     grown = (PastRequest("2013-02", "reject", "growth"), PastRequest("2013-04", "reject", "growth"))
     assert decide(MODEL, "2013-05", history(performance=alarm, requests=grown)).reason == "performance"
-    refused = asked(("2013-02", "reject"), ("2013-03", "reject"), ("2013-04", "reject"))
+    refused = asked(("2013-04", "reject"), ("2013-05", "reject"), ("2013-06", "reject"))
     cooling = history(performance=alarm, requests=refused)
-    assert decide(MODEL, "2013-06", cooling).reason == "", "112 days"
+    assert decide(MODEL, "2013-07", cooling).reason == "", "112 days"
     found = decide(SHIPPED, "2013-07", cooling)
     assert (found.reason, found.degraded, "since" in found.evidence) == ("growth", True, False)
     assert not any(hold["fired"] for hold in found.evidence["holds"])
@@ -432,7 +469,7 @@ def test_a_cooldown_is_over_at_its_hour_and_not_before() -> None:
     verdicts = candidate("2013-03-01T02", *keys)
     given_ = history(
         promoted_partition="2013-02-01T00",
-        labelled={"2013-02-02T00": 500},
+        labelled={"2013-02-02T00": 500, "2013-02-10T00": 1},
         drift=verdicts,
         requests=asked(("2013-03-01T02", "promote")),
     )
