@@ -1,4 +1,4 @@
-"""The newest accepted batches and their sum, kept as batches come and go: adding 60 up each time takes longest."""
+"""The newest accepted batches and their sum, kept as batches come and go: to add 60 up for each takes long."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Incumbent(Loop):
         self.model = ours.DAILY.model_copy(update={"train": train, "evaluate": evaluate})
         first = Version("0", self.weights, tuple(range(WINDOW)))
         self.versions = {first.name: first}
-        self.trace: list[str] = []
+        self.trace = list[str]()  # what was done, for a person who asks why
         rows = self._rows(range(WINDOW - holdout, WINDOW))
         self.policy = Policy(self.model, first, self._watch(first, WINDOW), rows, ours.partition_of(WINDOW - 1))
         for at in range(WINDOW):
