@@ -24,6 +24,7 @@ from benchmarks.harness import Figure, figure
 from incumbent.config import Monitor
 from incumbent.features.profile import CHUNK_ROWS, Counting, Profile, profile
 from incumbent.monitor import DriftVerdict, drift_verdict, reference_of
+from incumbent.stats import paired_auc_difference
 
 ROWS = "INCUMBENT_BENCH_ROWS"
 T = TypeVar("T")
@@ -55,6 +56,8 @@ def measure() -> Iterator[Figure]:
     yield figure("evidently_preset", peer, "s")
     yield figure("verdict_share_of_evidently", (counted + tested) / peer, "ratio", goal=0.05)
     yield figure("with_reference_share_of_evidently", (reference_seconds + counted + tested) / peer, "ratio")
+    yield from beside_scoring(batch, known)
+    yield figure("delong_of_1000000_rows_processor_time", delong(), "s", goal=1.0)
     yield figure(f"test_of_{WIDE}_columns_40_batches", many(), "s")
     peak = _apart(TIMES * rows)
     yield figure(f"profile_of_{WIDE}_columns_peak_memory", peak["peak_mb"], "MB", goal=1000)
@@ -99,6 +102,37 @@ def evidently(reference: pa.Table, batch: pa.Table) -> float:
     start = time.perf_counter()
     Report([DataDriftPreset()]).run(*(Dataset.from_pandas(frame, kinds) for frame in frames)).dict()
     return time.perf_counter() - start
+
+
+def beside_scoring(batch: pa.Table, known: Profile) -> Iterator[Figure]:
+    """Yield what the verdict adds to the scoring of the same rows, in processor time.
+
+    The features of a batch are counted once, while they are written; once scored, its scores are, and all is tested.
+    """
+    import xgboost
+
+    names = [name for name in batch.column_names if name != SCORE]
+    coded = [batch[name].combine_chunks() for name in names]
+    coded = [each.dictionary_encode().indices if pa.types.is_string(each.type) else each for each in coded]
+    values = np.column_stack([np.asarray(each, np.float32) for each in coded])
+    labels = np.random.default_rng(5).random(len(values)) < 1 / (1 + np.exp(-values[:, 0]))
+    rows = slice(0, 50_000)
+    trees = {"objective": "binary:logistic", "max_depth": 6, "nthread": 1}
+    booster = xgboost.train(trees, xgboost.DMatrix(values[rows], labels[rows]), 150)  # as many rounds as are shipped
+    scoring, scores = _processor(lambda: booster.inplace_predict(values))
+    features, found = _processor(lambda: profile(batch, names))
+    table = pa.table({SCORE: pa.array(scores.astype(np.float64))})
+    monitor, _ = _processor(lambda: judged(Profile({**found.columns, **profile(table, [SCORE]).columns}), known))
+    yield figure("scoring_and_verdict_share_of_scoring", (scoring + monitor) / scoring, "ratio", goal=1.05)
+    yield figure("scoring_counting_and_verdict_share_of_scoring", (scoring + features + monitor) / scoring, "ratio")
+
+
+def delong() -> float:
+    """Return the processor seconds of a paired AUC difference with its error, of a million rows."""
+    random = np.random.default_rng(6)
+    labels = (random.random(1_000_000) < 0.1).astype(np.float64)
+    first, second = (labels + random.normal(size=(2, labels.size))).astype(np.float64)
+    return _processor(lambda: paired_auc_difference(labels, first, second))[0]
 
 
 def many() -> float:
@@ -147,6 +181,15 @@ def _timed(work: Callable[[], T]) -> tuple[float, T]:
         start = time.perf_counter()
         result = work()
         seconds.append(time.perf_counter() - start)
+    return median(seconds), result
+
+
+def _processor(work: Callable[[], T]) -> tuple[float, T]:
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        result = work()
+        seconds.append(time.process_time() - start)
     return median(seconds), result
 
 

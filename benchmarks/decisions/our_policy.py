@@ -15,7 +15,7 @@ from benchmarks.decisions.world import Floats
 from incumbent.diagnosis import Evidence, diagnose
 from incumbent.error_budget import judged_day, spent_before
 from incumbent.evaluate.contest import Contest, Shadowed
-from incumbent.evaluate.kept import kept_for_later
+from incumbent.evaluate.kept import is_proven, kept_for_later
 from incumbent.evaluate.stage import best_of
 from incumbent.evaluate.verdict import judge
 from incumbent.features.profile import Profile
@@ -181,7 +181,7 @@ class Policy:
         history = History(
             seat.generation, seat.partition, self.labelled, self.rarer, self.drift, self.performance, self.diagnoses,
             tuple(self.requests), bool(seat.previous) and len(self.performance) < self.model.rollback.partitions,
-            seat.version.since,
+            since=seat.version.since, spent=spent_before(self.reports, DAY, partition, self._request(partition)),
         )  # fmt: skip
         return decide(self.model, partition, history)
 
@@ -194,7 +194,8 @@ class Policy:
         best = best_of(verdicts)
         for name in sorted(verdicts, key=lambda each: each == best):
             self._report(partition, name, verdicts[name])
-        self.requests.append(PastRequest(partition, verdicts[best].verdict, decision.reason))
+        learned = max(self.labelled)
+        self.requests.append(PastRequest(partition, verdicts[best].verdict, decision.reason, learned=learned))
         return best
 
     def proven(self) -> tuple[GateReport, Shadowed, str] | None:
@@ -208,9 +209,9 @@ class Policy:
             )
             if left is None or not keys or asked:
                 continue
-            series = [left[1], *(_measured(verdicts[key]) for key in keys)]
-            found, needed = gathered(series), 1 / left[0]
-            if found.e >= needed and found.estimate >= self.model.gates.min_improvement:
+            own = [verdicts[key] for key in keys]
+            found, needed = gathered([left[1], *map(_measured, own)]), 1 / left[0]
+            if is_proven(found, needed, own, self.model.gates):
                 return report, Shadowed(found, needed, tuple(keys), is_champions=True), keys[-1]
         return None
 

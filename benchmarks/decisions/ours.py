@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,20 @@ import pyarrow as pa
 from benchmarks.decisions.newest import Newest
 from benchmarks.decisions.world import SCORE, Floats
 from incumbent.config import Model, Rollback
-from incumbent.evaluate.contest import Contest
-from incumbent.evaluate.kept import kept_for_later
-from incumbent.evaluate.verdict import Verdict, judge
+from incumbent.evaluate.contest import Contest, Shadowed
+from incumbent.evaluate.kept import is_proven, kept_for_later
+from incumbent.evaluate.verdict import judge
 from incumbent.features.build import HISTORY
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
 from incumbent.monitor import Judged, baseline, drift_verdict, performance_verdict, reference_of
+from incumbent.monitor.shadow import CHALLENGER, shadow_verdict
 from incumbent.partitions import Grain
 from incumbent.promote.probation import probation
 from incumbent.records import Promotion
 from incumbent.retrain import History
 from incumbent.retrain.channels import channels
-from incumbent.stats import gathered, measured_advantage
+from incumbent.stats import Measured, gathered, measured_advantage
 
 Codes = npt.NDArray[np.int64]
 PROBATION = Rollback().partitions
@@ -47,6 +48,9 @@ MODEL = Model.model_validate(
             "labels": {"role": "outcomes", "path": "l/{partition}"},
         },
         "label": {"sql": "y"},
+        "train": {
+            "estimator": "lightgbm"
+        },  # one of those whose intercept is not changed alone, as of the bench's models
     }
 )
 DAILY = MODEL.model_copy(update={"grain": Grain("day")})
@@ -184,10 +188,10 @@ def gate_verdict(
     model: Model = MODEL,
 ) -> str:
     """Return what the gates say of a challenger: `promote`, `reject` or `insufficient_evidence`."""
-    return _judged(labels, champion, challenger, clusters, sharing, degraded, model).verdict
+    return judge(_contest(labels, champion, challenger, clusters, sharing, degraded, model)).verdict
 
 
-def _judged(
+def _contest(
     labels: Floats,
     champion: Floats,
     challenger: Floats,
@@ -195,8 +199,8 @@ def _judged(
     sharing: int,
     degraded: bool,
     model: Model,
-) -> Verdict:
-    contest = Contest(
+) -> Contest:
+    return Contest(
         task="binary",
         labels=labels,
         challenger=challenger,
@@ -211,7 +215,6 @@ def _judged(
         limits=model.gates,
         sharing=sharing,
     )
-    return judge(contest)
 
 
 def promoted_after(batches: Sequence[tuple[Floats, Floats, Floats]], model: Model = MODEL) -> int | None:
@@ -223,17 +226,23 @@ def promoted_after(batches: Sequence[tuple[Floats, Floats, Floats]], model: Mode
         batches: Labels, champion's and challenger's scores of the same rows.
         model: Settings; the shipped ones.
     """
-    first = _judged(*batches[0], None, 1, False, model)
+    first = judge(_contest(*batches[0], None, 1, False, model))
     if first.verdict != "insufficient_evidence":
         return 1 if first.verdict == "promote" else None
     if (left := kept_for_later(first.gates)) is None:
         return None
-    series = [left[1]]
+    series, needed, verdicts = [left[1]], 1 / left[0], list[dict[str, Any]]()
     for at, (labels, champion, challenger) in enumerate(batches[1:], start=2):
-        series.append(measured_advantage("binary", labels, challenger, champion, None))
+        scores = champion, challenger
+        verdict = shadow_verdict(partition_of(at), 1, ("", ""), CHALLENGER, "binary", {}, labels, scores, None)
+        verdicts.append(vars(verdict))
+        series.append(Measured(*(verdicts[-1][name] for name in ("advantage", "error", "rows", "df"))))
         found = gathered(series)
-        if found.e >= 1 / left[0] and found.estimate >= model.gates.min_improvement:
-            return at
+        if is_proven(found, needed, verdicts, model.gates):
+            since = [np.concatenate(parts) for parts in zip(*batches[1:at], strict=True)]
+            contest = _contest(since[0], since[1], since[2], None, 1, False, model)
+            again = judge(replace(contest, shadow=Shadowed(found, needed, ("",) * (at - 1), is_champions=True)))
+            return at if again.verdict == "promote" else None  # it is asked for once
     return None
 
 

@@ -610,7 +610,8 @@ class Monitor(Strict):
         warn_score_tolerance: The same of the score.
         report_rows: Rows of the sample that the Evidently report is drawn from.
         coverage: Share of predictions whose outcome must be in before performance is judged.
-        alarm_z: Standardised change for the worse of ranking or calibration from which on a labelled alarm holds.
+        alarm_z: Standardised change for the worse of ranking or calibration from which on a labelled alarm holds, as
+            long as the newest partition is nearer to what it is since the change than to what it was before.
         engine: Who decides about drift: `incumbent`, or `evidently` for a team that keeps what it has.
         evidently: Parameters of that.
     """
@@ -650,14 +651,17 @@ class Retrain(Strict):
 
     Attributes:
         cooldown_days: Days after a request before the next one; doubled by each gate that says no, but not by or for
-            one that growth has asked for.
-        min_new_rows: Rows of the rarer class (of all, in a regression) that must be newer than what the champion was
-            trained on, and than the change that a labelled alarm has found.
+            one that growth has asked for. A labelled alarm does not wait for a request that was made for growth or age,
+            and nothing is doubled once it has `growth` times the rows since the change to learn from.
+        min_new_rows: Rows of the rarer class (of all, in a regression) that a training would see and that are newer
+            than what the champion and the last challenger have seen, and than the change that a labelled alarm has
+            found.
         growth: Rows to learn from, as a multiple of those that the newest challenger had, at which the champion is
-            challenged without any alarm: more is known than was tried. Never when absent.
+            challenged without any alarm: more is known than was tried. Rows from before the change since which it was
+            trained do not count. Never when absent.
         max_age_days: Days after which a champion is challenged without any alarm; never when absent.
         since_change: After a labelled alarm train a second candidate on the rows since the change alone, where they
-            are enough.
+            are enough; and again when a champion of this kind is challenged.
         budget: What trainings may cost.
     """
 

@@ -128,7 +128,7 @@ def ask_for_seat(runtime: Runtime) -> dict[str, Any] | None:
 
 def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any] | None:
     """Return the evidence for a challenger so far, with the names of the verdicts behind it; None without any."""
-    from incumbent.evaluate.kept import kept_for_later
+    from incumbent.evaluate.kept import is_proven, kept_for_later
     from incumbent.stats import Measured, gathered
 
     left = kept_for_later(shadow.report.gates) if shadow.report else None
@@ -137,10 +137,9 @@ def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any] | None:
     keys = [key for key in sorted(verdicts) if verdicts[key]["judged"]][: runtime.model.rollback.partitions]
     if left is None or not keys or shadow.report is None:
         return None
-    each = (verdicts[key] for key in keys)
+    each = [verdicts[key] for key in keys]
     found = gathered([left[1], *(Measured(one["advantage"], one["error"], one["rows"], one["df"]) for one in each)])
     needed = 1 / left[0]
-    worth = runtime.model.gates.min_improvement
     return {
         "partition": keys[-1],
         "gate_report": shadow.report.id,
@@ -148,7 +147,7 @@ def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any] | None:
         "e": found.e,
         "needed": needed,
         "estimate": found.estimate,
-        "enough": found.e >= needed and found.estimate >= worth,
+        "enough": is_proven(found, needed, each, runtime.model.gates),
         "message": f"{keys[-1]}: over {len(keys)} partitions in shadow the challenger of {shadow.report.request} is "
         f"better by {found.estimate:+.4f} (evidence {found.e:.3g} of the {needed:.3g} needed).",
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from incumbent.stats import Measured
+from incumbent.config import Gates
+from incumbent.stats import Evidence, Measured
 
 LATER = "alpha_later"
 
@@ -31,3 +32,20 @@ def kept_for_later(gates: Sequence[Mapping[str, Any]]) -> tuple[float, Measured]
     if rows["unit"] == "rows" and positives is not None:
         df = min(positives, rows["rows"] - positives) - 1  # as `incumbent.stats.measured_advantage` has it
     return float(gate[LATER]), Measured(gate["estimate"], gate["error"], rows["rows"], df)
+
+
+def is_proven(found: Evidence, needed: float, verdicts: Sequence[Mapping[str, Any]], limits: Gates) -> bool:
+    """Return whether a challenger in shadow may ask for the seat.
+
+    The other gates are asked on the rows in shadow alone, and once. So there have to be as many of the rarer class as
+    these need: strong evidence after a single small batch would end as too small a sample, and never be asked again.
+
+    Args:
+        found: Gathered over the gate rows and the batches in shadow.
+        needed: Evidence that is enough.
+        verdicts: Of the batches in shadow.
+        limits: Thresholds of the model's configuration.
+    """
+    rows = [each.get("rarer", 0) for each in verdicts]
+    enough = not all(rows) or sum(rows) >= limits.min_positives  # a verdict of before does not say how many it had
+    return found.e >= needed and found.estimate >= limits.min_improvement and enough

@@ -40,6 +40,7 @@ class ShadowVerdict(Record):
             probability, or (regression) in standard deviations of the shadow's predictions.
         gap_errors: Standard errors of the gaps.
         sentence: The verdict for a person.
+        rarer: Labelled rows of the rarer class (all of them, for a regression).
     """
 
     kind: ClassVar[str] = "verdicts"
@@ -57,6 +58,7 @@ class ShadowVerdict(Record):
     gaps: Mapping[str, float] = field(default_factory=dict)
     gap_errors: Mapping[str, float] = field(default_factory=dict)
     sentence: str = ""
+    rarer: int = 0
 
 
 def gaps_of(
@@ -152,5 +154,13 @@ def shadow_verdict(
         error=found.error,
         df=float(found.df),
         rows=int(found.rows),
+        rarer=_rarer(task, labels, scores[0]),
         sentence=f"{name} is better by {found.value:+.4f} ± {found.error:.4f} {what}.",
     )
+
+
+def _rarer(task: str, labels: Floats, scores: Floats) -> int:
+    if task == "regression":
+        return len(labels)
+    classes = scores.shape[1] if scores.ndim == 2 else 2
+    return int(np.bincount(labels.astype(np.int64), minlength=classes).min())
