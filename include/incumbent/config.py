@@ -652,7 +652,7 @@ class Retrain(Strict):
     Attributes:
         cooldown_days: Days after a request before the next one; doubled by each gate that says no, but not by or for
             one that growth has asked for. A labelled alarm does not wait for a request that was made for growth or age,
-            and nothing is doubled once it has `growth` times the rows since the change to learn from.
+            and nothing is doubled once it has twice the rows since the change to learn from.
         min_new_rows: Rows of the rarer class (of all, in a regression) that a training would see and that are newer
             than what the champion and the last challenger have seen, and than the change that a labelled alarm has
             found.

@@ -26,6 +26,7 @@ from incumbent.retrain.states import DEGRADED, state_of
 DRIFT, AGE, COLD_START = "drift", "age", "cold_start"
 CANDIDATES = ("drift", "retrain candidate")  # tiers that may ask; records of before call it drift
 DRIFTED, AMONG = 2, 3  # of the last verdicts so many must be candidates
+TWICE = 2  # a refusal doubles a wait, and twice as much to learn from ends the doubling
 LASTING = 4  # partitions in a row after which an upstream change that nobody repairs is learned
 
 
@@ -200,13 +201,13 @@ def _error_budget(model: Model, partition: str, history: History, *, degraded: b
 
 
 def _more_since(model: Model, counts: Mapping[str, int], alarms: Sequence[Channel], history: History) -> bool:
-    """Return whether there is so much more since the change than at the last request that its answer is an old one."""
-    if not alarms or not history.requests or model.retrain.growth is None:
+    """Return whether there is twice as much since the change as at the last request: its answer is an old one."""
+    if not alarms or not history.requests:
         return False
     after = _before(history, max(alarms, key=lambda alarm: alarm.z).since)
     then = {key: rows for key, rows in counts.items() if key <= history.requests[-1].partition}
     before, now = (training_rows(model, each, after) for each in (then, counts))
-    return before > 0 and now >= model.retrain.growth * before
+    return before > 0 and now >= TWICE * before
 
 
 def _diagnosed(partition: str, history: History, alarms: Sequence[Channel], rule: str) -> tuple[bool, str]:
