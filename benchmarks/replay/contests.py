@@ -96,7 +96,9 @@ class Contests:
             slices=asked.slices() if seat else None,
             groups=asked.fairness(),
             rows=own,
-            by_loss=challenger.manifest.recalibrated,
+            by_loss=seat is not None
+            and challenger.manifest.recalibrated
+            and challenger.manifest.trees == seat.version.manifest.trees,
             **self._own_gates(),
         )
 

@@ -29,7 +29,7 @@ from incumbent.features.profile import Profile, profile
 from incumbent.monitor import Judged, Reference, baseline, drift_verdict, performance_verdict, reference_of
 from incumbent.monitor.diversity import output_diversity, with_diversity
 from incumbent.monitor.reference import NEWEST
-from incumbent.monitor.shadow import CHALLENGER, PREVIOUS, gaps_of, rank_alike, shadow_verdict
+from incumbent.monitor.shadow import CHALLENGER, PREVIOUS, gaps_of, shadow_verdict
 from incumbent.promote.probation import PROMOTE, probation
 from incumbent.records import GateReport, Promotion
 from incumbent.retrain import Decision, History, decide
@@ -161,7 +161,7 @@ class Production:
         codes, _ = self.contests.clusters(rows)
         labels = self.world.labels[rows] if is_known else None
         versions, scores = (seat.version.digest, other.digest), (seat.version.scores[rows], other.scores[rows])
-        by_loss = rank_alike(seat.version.manifest, other.manifest)
+        by_loss = seat.version.manifest.trees == other.manifest.trees
         return _plain(
             shadow_verdict(
                 partition, seat.generation, versions, role, task, gaps, labels, scores, codes, by_loss=by_loss

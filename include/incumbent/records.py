@@ -270,6 +270,11 @@ class ModelVersion(Record):
     recalibrated: bool = False
 
     @property
+    def trees(self) -> str:
+        """Digest of the version whose trees it has: of two with the same, one is the other with another intercept."""
+        return self.base if self.recalibrated else self.digest
+
+    @property
     def row_shape(self) -> tuple[int, ...]:
         """Shape of what is predicted of one row: () for one number, (n_classes,) for a multiclass task."""
         return (len(self.classes),) if self.classes else ()

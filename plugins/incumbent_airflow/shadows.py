@@ -170,6 +170,7 @@ def _names(runtime: Runtime, shadow: Shadow) -> dict[str, str]:
 
 
 def _challengers(store: ModelStore, head: Promotion) -> list[Shadow]:
+    from incumbent.evaluate.kept import kept_for_later
     from incumbent.monitor.shadow import CHALLENGER
     from incumbent.records import GateReport
     from incumbent.retrain.requests import every, verdict_of
@@ -179,7 +180,8 @@ def _challengers(store: ModelStore, head: Promotion) -> list[Shadow]:
         pin = f"gate-{request.id}"
         if verdict_of(store, request.id) == INSUFFICIENT and store.records.has("pins", pin):
             reports.append(store.records.get(GateReport, store.records.get_plain("pins", pin)["gate_report"]))
-    now = [report for report in reports if report.champion_generation == head.generation]
+    left = (report for report in reports if kept_for_later(report.gates) is not None)
+    now = [report for report in left if report.champion_generation == head.generation]
     return [Shadow(CHALLENGER, report.candidate, report.partition, report) for report in now[-MOST_CHALLENGERS:]]
 
 
@@ -197,7 +199,7 @@ def _verdict(
 
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import join_labels, label_rows, outcome_keys, with_local_date
-    from incumbent.monitor.shadow import gaps_of, rank_alike, shadow_verdict
+    from incumbent.monitor.shadow import gaps_of, shadow_verdict
     from incumbent.records import ModelVersion
 
     store, model, partition = runtime.store, runtime.model, features.partition
@@ -215,7 +217,7 @@ def _verdict(
         codes = None if codes is None else codes[at]
     return shadow_verdict(
         partition, promotion.generation, (version.digest, other.digest), shadow.role, model.task, gaps, labels,
-        (champion, second), codes, by_loss=rank_alike(version, other),
+        (champion, second), codes, by_loss=version.trees == other.trees,
     )  # fmt: skip
 
 

@@ -21,13 +21,14 @@ from small_training import small_model
 
 from incumbent.config import Model
 from incumbent.estimators import predictor
-from incumbent.records import RECALIBRATED, ModelVersion, RetrainRequest, Training
+from incumbent.records import RECALIBRATED, GateReport, ModelVersion, Promotion, RetrainRequest, Training
 from incumbent.retrain.gather import gather
-from incumbent.retrain.requests import finish, get_request, unanswered
+from incumbent.retrain.requests import finish, get_request, open_request, unanswered
 from incumbent.retrain.stage import ask_on, decide_partition
 from incumbent.score import score
+from incumbent.store import generation_name
 from incumbent.store.check import check_model
-from incumbent_airflow import stages
+from incumbent_airflow import stages, training
 from incumbent_airflow.judging import judge
 from incumbent_airflow.runtime import Runtime
 from incumbent_airflow.shadows import probation_of
@@ -91,6 +92,21 @@ def test_another_base_rate_ends_in_another_intercept(moved: Runtime) -> None:
     assert probation is not None
     assert (probation.rolls_back, probation.evidence.estimate < -0.05) == (False, True), "it saves a part of the loss"
     assert {each.promise for each in check_model(store)} <= {WITHOUT_RECORDS}
+
+
+def test_against_another_champion_it_is_judged_by_its_ranks(moved: Runtime) -> None:
+    """One whose trees have lost the seat meanwhile is not let in again for its mean."""
+    store = moved.store
+    request = decided(moved, FEBRUARY)["request"]
+    stages.take_snapshot(moved, request)
+    training.begin_training(moved, request)
+    smaller = moved.model.model_copy(update={"train": moved.model.train.model_copy(update={"rounds": 30})})
+    other, _ = open_request(store, JANUARY, "manual", {}, degraded=False, message="by hand")
+    report = answered(Runtime(moved.folder.model_copy(update={"model": smaller}), moved.settings), other.id)
+    seat = Promotion(2, report.candidate, 1, report.id, "promote", "a test", partition=JANUARY)
+    assert store.records.put(generation_name(2), seat)
+    found = store.records.get(GateReport, stages.evaluate_candidate(moved, request)["report"])
+    assert next(gate for gate in found.gates if gate["gate"] == "superiority")["metric"] == "AUC"
 
 
 def test_one_that_is_refused_is_followed_by_a_training(moved: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

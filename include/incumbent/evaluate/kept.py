@@ -37,8 +37,9 @@ def kept_for_later(gates: Sequence[Mapping[str, Any]]) -> tuple[float, Measured]
 def is_proven(found: Evidence, needed: float, verdicts: Sequence[Mapping[str, Any]], limits: Gates) -> bool:
     """Return whether a challenger in shadow may ask for the seat.
 
-    The other gates are asked on the rows in shadow alone, and once. So there have to be as many of the rarer class as
-    these need: strong evidence after a single small batch would end as too small a sample, and never be asked again.
+    The other gates are asked on the rows in shadow alone, and once. So there have to be as many of the rarer class, and
+    as many clusters, as these need: strong evidence after a single small batch would end as too small a sample, and
+    never be asked again.
 
     Args:
         found: Gathered over the gate rows and the batches in shadow.
@@ -46,6 +47,6 @@ def is_proven(found: Evidence, needed: float, verdicts: Sequence[Mapping[str, An
         verdicts: Of the batches in shadow.
         limits: Thresholds of the model's configuration.
     """
-    rows = [each.get("rarer", 0) for each in verdicts]
-    enough = not all(rows) or sum(rows) >= limits.min_positives  # a verdict of before does not say how many it had
+    rarer, clusters = sum(each.get("rarer", 0) for each in verdicts), sum(each["df"] + 1 for each in verdicts)
+    enough = rarer >= limits.min_positives and clusters >= limits.min_clusters
     return found.e >= needed and found.estimate >= limits.min_improvement and enough

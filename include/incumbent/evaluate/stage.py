@@ -244,7 +244,7 @@ def _contests(
             challenger=said(own),
             train_rows=version.train_rows,
             barred=barred.get(version.digest, 0),
-            by_loss=version.recalibrated,
+            by_loss=incumbent is not None and version.recalibrated and version.trees == incumbent.trees,
         )
         kpis = _kpis(store, model, snapshot, kpi_sql, own, own_contest)
         return with_candidate(replace(own_contest, kpis=kpis), store, model, version, request.id, said)

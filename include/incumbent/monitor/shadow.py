@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from incumbent.records import ModelVersion, Record
+from incumbent.records import Record
 from incumbent.stats import mean_difference, measured_advantage
 
 Floats = npt.NDArray[np.float64]
@@ -88,11 +88,6 @@ def gaps_of(
         name: (float(mean) / (scale or 1.0), float(error) / (scale or 1.0))
         for name, mean, error in zip(names, means, errors, strict=True)
     }
-
-
-def rank_alike(version: ModelVersion, other: ModelVersion) -> bool:
-    """Return whether two versions have the same trees: one is the other with another intercept, or both are a third."""
-    return len({each.base if each.recalibrated else each.digest for each in (version, other)}) == 1
 
 
 def shadow_verdict(

@@ -194,10 +194,15 @@ def _is_recalibration(store: ModelStore, request: RetrainRequest) -> bool:
 
 
 def _learned(store: ModelStore, request: RetrainRequest) -> str:
-    """Return the newest partition whose outcomes a request's training set has; nothing where it trains nobody."""
+    """Return the newest partition whose outcomes a request's training set has; nothing where it trains nobody.
+
+    One that has no training set yet will have its own partition's at the most.
+    """
     pin = f"train-{request.id}"
-    if request.candidate or not store.records.has("pins", pin):
+    if request.candidate:
         return ""
+    if not store.records.has("pins", pin):
+        return request.partition if verdict_of(store, request.id) == OPEN else ""
     snapshot = store.records.get(Snapshot, store.records.get_plain("pins", pin)["snapshot"])
     return max((str(part["partition"]) for part in snapshot.outcomes), default="")
 

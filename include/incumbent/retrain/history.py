@@ -24,8 +24,8 @@ class PastRequest:
         gpu_hours: The same of GPUs.
         price: What that cost; 0 where nobody has said what an hour costs.
         recalibrates: Whether it asked for the champion with another intercept alone.
-        learned: Newest partition whose outcomes its training set has; empty where it has none yet, or trains nobody, as
-            one that brings its candidate.
+        learned: Newest partition whose outcomes its training set has, or may have; empty where it trains nobody, as one
+            that brings its candidate.
     """
 
     partition: str

@@ -19,7 +19,7 @@ from incumbent.estimators.abilities import ABILITIES
 from incumbent.partitions import end_of, start_of
 from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
 from incumbent.retrain.channels import Channel, channels
-from incumbent.retrain.history import FAILED, GROWTH, OPEN, PERFORMANCE, PROMOTE, History
+from incumbent.retrain.history import FAILED, GROWTH, OPEN, PERFORMANCE, PROMOTE, History, PastRequest
 from incumbent.retrain.requests import RECALIBRATE, SINCE
 from incumbent.retrain.states import DEGRADED, state_of
 
@@ -161,16 +161,18 @@ def _age(model: Model, partition: str, history: History) -> dict[str, Any]:
 def _holds(
     model: Model, partition: str, history: History, alarms: Sequence[Channel], rule: str, *, on_trial: bool
 ) -> list[dict[str, Any]]:
-    # A recalibration takes seconds, and uses nothing up; while it goes on, nothing else is asked for.
-    trainings = [request for request in history.requests if not request.recalibrates or request.verdict == OPEN]
+    # A recalibration takes seconds, and uses nothing up; only one that got the seat is an end of what was refused.
+    trainings = [each for each in history.requests if not each.recalibrates or each.verdict == PROMOTE]
+    pending = any(each.recalibrates and each.verdict == OPEN for each in history.requests)
     incurable, cause = _diagnosed(partition, history, alarms, rule)
-    learned = [request.learned for request in trainings[-1:]]  # from the same rows the same model would come
+    # From the same rows the same model would come.
+    learned = [each.learned for each in trainings if each.verdict != FAILED]
     after = max([history.promoted_partition, *learned, *(_before(history, alarm.since) for alarm in alarms)])
     # The newest days are the gates': what a training does not see is nothing that it could learn.
     counts = {key: rows for key, rows in (history.rarer or history.labelled).items() if key <= partition}
     new = training_rows(model, counts, after)
     needed = max(1, model.retrain.min_new_rows)
-    left = cooldown_left(model, partition, trainings, rule, more=_more_since(model, counts, alarms, history))
+    left = cooldown_left(model, partition, trainings, rule, more=_more_since(model, counts, alarms, history, trainings))
     filled = tokens(model, partition, trainings)
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)
@@ -178,11 +180,13 @@ def _holds(
     bucket = f"{model.retrain.budget.runs} trainings in {model.retrain.budget.days} days"
     return [
         _rule("diagnosis", incurable, float(incurable), None, cause),
-        _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({rows})" if new < needed else rows),
         _rule("probation", on_trial, float(on_trial), None,
               "the champion is on probation" if on_trial else "no probation holds this"),
+        _rule("recalibration", pending, float(pending), None,
+              "a recalibration is not answered yet" if pending else "no recalibration is under way"),
         _rule("cooldown", bool(left), left / timedelta(days=1), 0,
               f"cooling down for {in_days(left)}" if left else "the last request is old enough"),
+        _rule("new_rows", new < needed, new, needed, f"waiting for outcomes ({rows})" if new < needed else rows),
         _rule("budget", filled < least, filled, least,
               f"the budget of {bucket} is used up" if filled < least else f"{filled:.1f} of {bucket} are left"),
         _rule("cost", bool(spent), float(bool(spent)), None, spent or "the budget of hours and money is not used up"),
@@ -200,14 +204,20 @@ def _error_budget(model: Model, partition: str, history: History, *, degraded: b
     return _rule("error_budget", spent, found.spent, gates.alpha_per_year, says)
 
 
-def _more_since(model: Model, counts: Mapping[str, int], alarms: Sequence[Channel], history: History) -> bool:
-    """Return whether there is twice as much since the change as at the last request: its answer is an old one."""
-    if not alarms or not history.requests:
+def _more_since(
+    model: Model,
+    counts: Mapping[str, int],
+    alarms: Sequence[Channel],
+    history: History,
+    trainings: Sequence[PastRequest],
+) -> bool:
+    """Return whether there is twice as much since the change as at the last training: its answer is an old one."""
+    if not alarms or not trainings:
         return False
     after = _before(history, max(alarms, key=lambda alarm: alarm.z).since)
-    then = {key: rows for key, rows in counts.items() if key <= history.requests[-1].partition}
+    then = {key: rows for key, rows in counts.items() if key <= trainings[-1].partition}
     before, now = (training_rows(model, each, after) for each in (then, counts))
-    return before > 0 and now >= TWICE * before
+    return now > 0 and now >= TWICE * before
 
 
 def _diagnosed(partition: str, history: History, alarms: Sequence[Channel], rule: str) -> tuple[bool, str]:

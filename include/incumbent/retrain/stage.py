@@ -81,7 +81,7 @@ def ask_on(store: ModelStore, model: Model, request: RetrainRequest) -> str:
     """
     if not request.evidence.get(RECALIBRATE):
         return ""
-    decision = _recorded(store, _decision(store, model, request.partition))[0]
+    decision = _recorded(store, _decision(store, model, newest_judged(store, model, request.partition)))[0]
     return _open(store, decision).id if decision.reason else ""
 
 

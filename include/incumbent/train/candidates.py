@@ -70,7 +70,7 @@ def candidates_of(
             others[RECALIBRATED] = {"base": base, "since": since}
         elif model.train.warm_rounds and (base := _base(store, model, snapshot, WARM)):
             others[WARM] = {"base": base}
-        if since and RECALIBRATED not in others:
+        if since and not recalibrates:
             others[RECENT] = {"since": since}
         if not others:
             return [Candidate(request)]
@@ -103,7 +103,9 @@ def _base(store: ModelStore, model: Model, snapshot: Snapshot, origin: str) -> s
     against = _against(model, snapshot, version) or (_against_more(model, snapshot, version) if origin == WARM else "")
     if against:
         LOG.info("no %s candidate: generation %d %s", origin, champion.generation, against)
-    return "" if against else version.digest
+    if against:
+        return ""
+    return version.trees if origin == RECALIBRATED else version.digest  # its intercept is found anew in any case
 
 
 def _against(model: Model, snapshot: Snapshot, champion: ModelVersion) -> str:
@@ -117,15 +119,15 @@ def _against(model: Model, snapshot: Snapshot, champion: ModelVersion) -> str:
         return f"predicts the classes {', '.join(champion.classes)}"
     if champion.train_until > snapshot.train_until:
         return f"has seen rows up to {champion.train_until}, and the gate rows begin earlier than that"
+    text = Work(model, snapshot).functions
+    if champion.functions != (digest_of(text.encode()) if text else ""):
+        return "was fitted with another model.py"
     return ""
 
 
 def _against_more(model: Model, snapshot: Snapshot, champion: ModelVersion) -> str:
     if _set_by_folder(model.train.params, champion) != _set_by_folder(champion.params, champion):
         return "was fitted with other train.params than model.yaml has now"
-    text = Work(model, snapshot).functions
-    if champion.functions != (digest_of(text.encode()) if text else ""):
-        return "was fitted with another model.py"
     return ""
 
 

@@ -20,7 +20,8 @@ from incumbent.train.checkpoints import Checkpoint, State
 NOT_CHOSEN = ("seed", "device", "searched")  # of a version's parameters
 # No split is worth it: a round is one leaf (of each class), and with these its value is Newton's step to the intercept.
 LEAF: Mapping[str, float] = {"min_split_loss": 1e30, "learning_rate": 1.0, "reg_lambda": 0.0}
-STEPS = 4  # from a mean that is wrong by half, the third is below a millionth
+LONGEST_STEP = 1.0  # in logits: longer ones overshoot where a rare class has become common, and never come back
+STEPS = 16  # of several classes XGBoost takes half steps
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ def recalibrating_model(model: Model, champion: ModelVersion) -> Model:
     """Return the configuration of a fit that changes the champion's intercept alone (of each class).
 
     Where only the base rate has moved, its trees rank as well as ever: what is wrong is found from a few rows, and is
-    put right in seconds. Maximum likelihood, by Newton's method: each step is a round whose tree is a single leaf.
+    put right in seconds. Maximum likelihood, by Newton's method: each step is a round whose tree is a single leaf (of an
+    objective of the folder's own, what that is best at).
     """
     rounds = champion.rounds + STEPS
-    update = {"params": dict(LEAF), "rounds": rounds, "search": None, "early_stopping": None, "balance": False}
+    step = {} if model.task == "regression" else {"max_delta_step": LONGEST_STEP}
+    update = {"params": {**LEAF, **step}, "rounds": rounds, "search": None, "early_stopping": None, "balance": False}
     return model.model_copy(update={"train": model.train.model_copy(update=update)})

@@ -29,9 +29,14 @@ def test_a_verdict_says_how_many_rows_of_the_rarer_class_it_had() -> None:
 
 
 def test_evidence_waits_for_rows_that_the_other_gates_need() -> None:
-    limits = Gates(min_positives=200)
-    assert not is_proven(STRONG, 1000.0, [{"rarer": 182}], limits)
-    assert is_proven(STRONG, 1000.0, [{"rarer": 182}, {"rarer": 18}], limits)
-    assert is_proven(STRONG, 1000.0, [{}, {"rarer": 18}], limits), "a verdict of before does not say"
-    assert not is_proven(STRONG, 5001.0, [{"rarer": 900}], limits)
-    assert not is_proven(Evidence(5000.0, (3.0,), 0.0019, 0.0001, 4000.0, 0), 1000.0, [{"rarer": 900}], limits)
+    limits = Gates(min_positives=200, min_clusters=5)
+
+    def proven(*rarer: int, evidence: Evidence = STRONG, needed: float = 1000.0, df: float = 100.0) -> bool:
+        return is_proven(evidence, needed, [{"rarer": each, "df": df} for each in rarer], limits)
+
+    assert not proven(182)
+    assert proven(182, 18)
+    assert not proven(199, 0), "a batch of several classes may lack one"
+    assert not proven(900, needed=5001.0)
+    assert not proven(900, evidence=Evidence(5000.0, (3.0,), 0.0019, 0.0001, 4000.0, 0))
+    assert [proven(*[300] * days, df=0.0) for days in (4, 5)] == [False, True], "each day is one cluster"

@@ -266,7 +266,7 @@ def test_a_recalibration_that_was_not_enough_is_followed_by_a_training_at_once()
 
     for verdict in ("reject", "insufficient_evidence", "failed"):
         assert (after(verdict).reason, "recalibrate" in after(verdict).evidence) == ("performance", False)
-    assert (after("").reason, rule(after(""), "cooldown")["fired"]) == ("", True), "it goes on"
+    assert (after("").reason, rule(after(""), "recalibration")["fired"]) == ("", True), "it goes on"
 
 
 def test_the_age_of_a_recalibration_is_that_of_its_trees() -> None:

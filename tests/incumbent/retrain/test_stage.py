@@ -106,7 +106,7 @@ def test_with_a_champion_only_earlier_requests_count(store: ModelStore) -> None:
     seat(store, 1, "2020-01")
     open_request(store, "2020-05", MANUAL, {}, degraded=False, message="please")
     assert history(store, "2020-03").requests == ()
-    assert history(store, "2020-05").requests == (PastRequest("2020-05", "", MANUAL),)
+    assert history(store, "2020-05").requests == (PastRequest("2020-05", "", MANUAL, learned="2020-05"),)
 
 
 def test_only_rows_with_a_label_count(store: ModelStore) -> None:

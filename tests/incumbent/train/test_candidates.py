@@ -28,6 +28,7 @@ from incumbent.train import stage
 from incumbent.train.candidates import RECENT, WARM, Candidate, candidates_of
 from incumbent.train.checkpoints import Checkpoints, State
 from incumbent.train.stage import plan_training, train_candidate
+from incumbent.train.warm import recalibrating_model
 
 pytestmark = pytest.mark.unit
 SECOND = "2020-01-r2"
@@ -226,6 +227,18 @@ def test_a_recalibrated_one_is_the_champion_with_another_intercept(tmp_path: Pat
     assert check_model(store) == []
 
 
+@pytest.mark.parametrize(("before", "after"), [(0.01, 0.1), (0.02, 0.2), (0.05, 0.3), (0.5, 0.02), (0.2, 0.4)])
+def test_the_intercept_is_found_wherever_the_mean_has_gone(before: float, after: float) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(20_000, 1))
+    rows = [xgb.DMatrix(x, (rng.random(20_000) < share).astype(float)) for share in (before, after)]
+    champion = xgb.train(parameters("binary", {"max_depth": 2}, "cpu", 1), rows[0], 5)
+    manifest = ModelVersion("d", "small", "xgboost", "binary", "f", "s", (), {}, {}, 5, 1, "2020-01-01", {})
+    train = recalibrating_model(small_model(), manifest).train
+    booster = xgb.train(parameters("binary", train.params, "cpu", 1), rows[1], train.rounds - 5, xgb_model=champion)
+    assert booster.predict(rows[1]).mean() == pytest.approx(rows[1].get_label().mean(), abs=1e-5)
+
+
 def test_a_recalibration_of_several_classes_moves_each(tmp_path: Path) -> None:
     store, snapshot, champion = seated_of_classes(tmp_path)
     model = class_model(params=PARAMS)
@@ -244,7 +257,7 @@ def test_where_there_is_no_recalibration_the_usual_ones_are_trained(tmp_path: Pa
     store.records.put(other.digest, other)
     store.records.put("000002", Promotion(2, other.digest, 1, "g" * 64, "promote", "second", REQUEST, "2020-01"))
     found = candidates_of(store, small_model(params=PARAMS), snapshot, SECOND, "2020-01-10", recalibrates=True)
-    assert found == [Candidate(SECOND), Candidate(SECOND, RECENT, since="2020-01-10")]
+    assert found == [Candidate(SECOND)]
 
 
 def test_no_champion_no_warm_one(tmp_path: Path) -> None:
