@@ -28,7 +28,7 @@ from incumbent.embedded.settings import Settings
 from incumbent.monitor.performance import METRICS
 from incumbent.partitions import Grain
 
-HOLDOUTS = (3, 7, 14, 28)
+HOLDOUTS = (5, 7, 14, 28)  # fewer than gates.min_clusters of days judge nobody
 HARM = 0.01  # AUC, or share of the error, by which a new holder of the seat may be worse than the one before
 NULL_ROUNDS = 20  # of a hundred and more: luck does not need more, and there are hundreds of fits
 

@@ -12,7 +12,8 @@ from small_training import small_model
 
 from incumbent import estimators
 from incumbent.errors import ModelError
-from incumbent.monitor.shadow import ShadowVerdict
+from incumbent.monitor import shadow
+from incumbent.monitor.shadow import ShadowVerdict, gaps_of
 from incumbent.records import GateReport, ModelVersion, Promotion
 from incumbent.retrain.requests import open_request, unanswered
 from incumbent.store import generation_name
@@ -156,6 +157,25 @@ def test_a_champion_that_cannot_score_loses_its_seat_at_once(runtime: Runtime, m
     assert "generation" not in seats.end_probation(runtime)
     with pytest.raises(ModelError):
         seats.score_batch(runtime, MARCH, 2, "by hand")
+
+
+def test_two_champions_are_compared_by_the_clusters_of_the_gates(
+    worse: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = worse.model.evaluate.model_copy(update={"cluster": ("local_date",)})
+    model = worse.model.model_copy(update={"evaluate": evaluate})
+    by_day = Runtime(worse.folder.model_copy(update={"model": model}), worse.settings)
+    given: list[Any] = []
+
+    def noted(*args: Any) -> dict[str, tuple[float, float]]:
+        given.append(args[4])
+        return gaps_of(*args)
+
+    monkeypatch.setattr(shadow, "gaps_of", noted)
+    deliver(by_day, MARCH)
+    scored(by_day, MARCH)
+    judge(by_day, MARCH)
+    assert [len(np.unique(codes)) for codes in given] == [31], "days of March"
 
 
 def test_who_is_in_shadow(worse: Runtime) -> None:
