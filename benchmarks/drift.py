@@ -1,4 +1,4 @@
-"""What a drift verdict costs: `make bench ONLY=drift ROWS=1000000`.
+"""What a drift verdict costs: `make bench ONLY=drift ROWS=1000000`. In processor time, for machines are shared.
 
 The peer is Evidently's DataDriftPreset on the same rows, in the same run. It looks at the reference's rows each time,
 we at what was counted of them once; so both are measured: the verdict of a batch, and with the reference counted too.
@@ -40,9 +40,9 @@ def measure() -> Iterator[Figure]:
     rows = int(os.environ.get(ROWS, 1_000_000))
     reference, batch = table(1, rows), table(2, rows)
     values = batch.num_rows * batch.num_columns
-    reference_seconds, known = _timed(lambda: profile(reference, reference.column_names))
-    counted, found = _timed(lambda: profile(batch, batch.column_names))
-    tested, verdict = _timed(lambda: judged(found, known))
+    reference_seconds, known = _processor(lambda: profile(reference, reference.column_names))
+    counted, found = _processor(lambda: profile(batch, batch.column_names))
+    tested, verdict = _processor(lambda: judged(found, known))
     if verdict.tier != "none":
         raise RuntimeError(f"two batches of one kind differ: {verdict.sentence}")
     start = time.process_time()
@@ -89,7 +89,7 @@ def judged(found: Profile, *known: Profile) -> DriftVerdict:
 
 
 def evidently(reference: pa.Table, batch: pa.Table) -> float:
-    """Return the seconds that the peer takes, from frames that it is given."""
+    """Return the processor seconds that the peer takes, from frames that it is given."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -99,9 +99,9 @@ def evidently(reference: pa.Table, batch: pa.Table) -> float:
         numerical_columns=numbers, categorical_columns=words
     )  # left to guess, it takes some for text
     frames = [rows.to_pandas() for rows in (batch, reference)]
-    start = time.perf_counter()
+    start = time.process_time()
     Report([DataDriftPreset()]).run(*(Dataset.from_pandas(frame, kinds) for frame in frames)).dict()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def beside_scoring(batch: pa.Table, known: Profile) -> Iterator[Figure]:
@@ -145,7 +145,7 @@ def many() -> float:
 
     reference, batch = reference_of([wide() for _ in range(40)]), wide()
     importance = {f"f{at}": 1 / WIDE for at in range(WIDE)}
-    return _timed(lambda: drift_verdict("2020-02", 1, "bench", batch, reference, importance, Monitor()))[0]
+    return _processor(lambda: drift_verdict("2020-02", 1, "bench", batch, reference, importance, Monitor()))[0]
 
 
 def wide_rows(rows: int) -> dict[str, float]:
@@ -173,15 +173,6 @@ def _peak_mb() -> float:
     """Return the most memory that this process had; `ru_maxrss` would count what its parent had, too."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-
-
-def _timed(work: Callable[[], T]) -> tuple[float, T]:
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        result = work()
-        seconds.append(time.perf_counter() - start)
-    return median(seconds), result
 
 
 def _processor(work: Callable[[], T]) -> tuple[float, T]:
