@@ -158,7 +158,8 @@ def _train(
 
 def _challengers(state: State, trainings: Trainings, days: Days, ask: Ask) -> list[Version]:
     if ask.recalibrate and state.seat is not None:
-        return [trainings.recalibrate(state.seat.version, days.train_until, date.fromisoformat(ask.recalibrate))]
+        trees = state.fitted[state.seat.version.manifest.trees]
+        return [trainings.recalibrate(trees, days.train_until, date.fromisoformat(ask.recalibrate))]
     since = [date.fromisoformat(ask.since)] if ask.since else []
     return [trainings.fit(days.train_until, first) for first in (None, *since)]
 

@@ -23,6 +23,7 @@ from incumbent.classes import score_names
 from incumbent.error_budget import spent_before
 from incumbent.evaluate import Verdict
 from incumbent.evaluate.contest import Shadowed
+from incumbent.evaluate.kept import is_proven
 from incumbent.features.build import HISTORY
 from incumbent.features.integrity import findings
 from incumbent.features.profile import Profile, profile
@@ -138,8 +139,8 @@ class Production:
             if report.candidate in asked or found is None:
                 continue
             partition, shadow = found
-            enough = shadow.evidence.estimate >= self.model.gates.min_improvement
-            if enough and shadow.evidence.e >= shadow.needed:
+            verdicts = [state.challengers[report.candidate][key] for key in shadow.verdicts]
+            if is_proven(shadow.evidence, shadow.needed, verdicts, self.model.gates):
                 return Proven(report, state.fitted[report.candidate], partition, shadow)
         return None
 
@@ -226,6 +227,7 @@ class Production:
             diagnoses=diagnoses,
             requests=tuple(_past(each) for each in state.trainings if each.partition <= partition),
             probation=self._on_probation(state, performance),
+            since=_with_trees(state).manifest.since if seat else "",
             trained_partition=_trained(state) if seat and seat.version.manifest.recalibrated else "",
             spent=spent_before(
                 (report for report in state.reports if report.partition < partition), self.model.grain, partition, ""
@@ -302,12 +304,19 @@ def _past(training: Training) -> PastRequest:
 
 
 def _trained(state: State) -> str:
-    """Return the partition that the trees of a recalibrated champion were promoted with."""
-    by_version = {seat.version.digest: seat for seat in reversed(state.seats.values())}
-    version = state.seat.version if state.seat else None
-    while version is not None and version.manifest.recalibrated:
-        version = by_version[version.manifest.base].version
-    return by_version[version.digest].partition if version is not None else ""
+    """Return the partition that the champion's trees were promoted with."""
+    return _first(state)[_with_trees(state).digest].partition
+
+
+def _with_trees(state: State) -> Version:
+    """Return the version whose trees the champion has."""
+    if state.seat is None:
+        raise ValueError("nobody has the seat")
+    return _first(state)[state.seat.version.manifest.trees].version
+
+
+def _first(state: State) -> dict[str, Seat]:
+    return {seat.version.digest: seat for seat in reversed(state.seats.values())}
 
 
 def _plain(verdict: Any) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class Trainings:
         scores = np.load(stem.with_suffix(".npy")).astype(np.float64)
         manifest = replace(
             ModelVersion.from_json(plain["manifest"]), digest=digest, train_until=until.isoformat(),
-            base=base.digest if base else "", recalibrated=base is not None,
+            base=base.manifest.trees if base else "", recalibrated=base is not None,
+            since=since.isoformat() if since else "",
         )  # fmt: skip
         return Version(
             digest, scores, manifest.importance, len(places), until.isoformat(), plain["core_s"], manifest,

@@ -77,8 +77,8 @@ def recalibrating_model(model: Model, champion: ModelVersion) -> Model:
     """Return the configuration of a fit that changes the champion's intercept alone (of each class).
 
     Where only the base rate has moved, its trees rank as well as ever: what is wrong is found from a few rows, and is
-    put right in seconds. By Newton's method: each step is a round whose tree is a single leaf. It is the most likely one, or
-    of an objective of the folder's own the best by that.
+    put right in seconds. By Newton's method: each step is a round whose tree is a single leaf. What comes out is the
+    likeliest intercept, or of an objective of the folder's own the best by that.
     """
     rounds = champion.rounds + STEPS
     step = {} if model.task == "regression" else {"max_delta_step": LONGEST_STEP}
