@@ -211,7 +211,7 @@ def show(report: dict[str, object], path: Path) -> None:
     if share is None:
         print("the three are one model's so far: more months tell them apart")
     else:
-        runs = f"{found['trainings']} trainings, {found['promotions']} promotions"
+        runs = f"{found['trainings']} trainings of {found['candidates']} candidates, {found['promotions']} promotions"
         print(f"gap closed      {share:.0%} of the way from never to every month, with {runs}")
     print(f"wall {found['wall_s']} s without the references ({found['references_s']} s); report: {path}")
     print(

@@ -53,6 +53,7 @@ class Reader:
             request = self.store.records.get(RetrainRequest, f"{training.request}/open")
             out.append(
                 {
+                    "request": training.request,
                     "generation": promoted.get(training.request),
                     "launcher": training.launcher,
                     "workers": training.workers,
@@ -140,7 +141,8 @@ def summary(
         "mean_auc": mean("auc"),
         "mean_auc_never": mean("auc_never"),
         "mean_auc_monthly": mean("auc_monthly"),
-        "trainings": len(trainings),
+        "trainings": len({training["request"] for training in trainings}),
+        "candidates": len(trainings),
         "promotions": promotions,
         "rejections": sum(entry["verdict"] not in (None, "promote") for entry in partitions),
         **figures,
