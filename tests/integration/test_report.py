@@ -201,7 +201,8 @@ def test_the_summary_adds_up(demonstration: Demonstration, ledger: list[dict[str
     scored = [entry for entry in report["partitions"] if entry["auc"] is not None]
     for name in ("auc", "auc_never", "auc_monthly"):
         assert found[f"mean_{name}"] == pytest.approx(np.mean([entry[name] for entry in scored]), abs=1e-12)
-    assert found["trainings"] == len(report["trainings"])
+    assert found["candidates"] == len(report["trainings"])
+    assert found["trainings"] == len({training["request"] for training in report["trainings"]})
     assert found["promotions"] == sum(entry["generation"] is not None for entry in report["trainings"])
     verdicts = [entry["verdict"] for entry in report["partitions"] if entry["verdict"]]
     assert found["rejections"] == sum(verdict != "promote" for verdict in verdicts)
