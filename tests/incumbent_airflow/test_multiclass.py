@@ -143,7 +143,9 @@ def test_a_challenger_takes_the_seat_and_both_are_monitored(runtime: Runtime) ->
     metrics = {row["metric"]: row["value"] for row in store.metrics.read([FEBRUARY]).to_pylist()}
     assert set(metrics) == {"logloss", "trivial_logloss", "accuracy", "estimated_logloss"}
     assert metrics["logloss"] < metrics["trivial_logloss"]
-    assert decide_partition(runtime.store, runtime.model, FEBRUARY)["reason"] == "growth"
+    assert "waiting for outcomes (192 new rows" in decide_partition(store, runtime.model, FEBRUARY)["message"]
+    fewer = runtime.model.model_copy(update={"retrain": runtime.model.retrain.model_copy(update={"min_new_rows": 150})})
+    assert decide_partition(store, fewer, FEBRUARY)["reason"] == "growth", "the rarest class has so many"
 
     _, report, kind = candidate(runtime, FEBRUARY)
     assert kind == "promoted", report.sentence
