@@ -79,13 +79,9 @@ def performance_verdict(
             partition, generation, version, judged, round(coverage, 6), METRICS[task], sentence=sentence, **fields
         )
 
-    if coverage < settings.coverage:
-        return verdict(False, f"{partition}: outcomes of {coverage:.1%} are in, {settings.coverage:.0%} are needed.")
-    if len(labels) < 2 or (task == "binary" and len(np.unique(labels)) < 2):
-        return verdict(False, f"{partition}: the outcomes have one class only; nothing can be ranked.")
     count = len(labels) if clusters is None else len(np.unique(clusters))
-    if count < MIN_CLUSTERS and "clusters" not in reference:
-        return verdict(False, f"{partition}: {count} cluster(s) of rows are too few to say how large the error is.")
+    if lacks := _lacks(task, labels, count, coverage, reference, settings):
+        return verdict(False, f"{partition}: {lacks}.")
     few = count < MIN_CLUSTERS
     found = _metric(task, labels, predictions, None if few else clusters)
     misses = _misses(labels, predictions, None if few else clusters, classes)
@@ -111,6 +107,19 @@ def performance_verdict(
         + _said_of_mean(misses, numbers.get("accuracy"))
     )
     return verdict(True, said, z=_losses(task, found, misses, reference, numbers), **numbers)
+
+
+def _lacks(
+    task: str, labels: Floats, clusters: int, coverage: float, reference: Mapping[str, Any], settings: Monitor
+) -> str:
+    """Return what stands against judging a partition, in words; nothing if it can be judged."""
+    if coverage < settings.coverage:
+        return f"outcomes of {coverage:.1%} are in, {settings.coverage:.0%} are needed"
+    if len(labels) < 2 or (task == "binary" and len(np.unique(labels)) < 2):
+        return "the outcomes have one class only; nothing can be ranked"
+    if clusters < MIN_CLUSTERS and "clusters" not in reference:
+        return f"{clusters} cluster(s) of rows are too few to say how large the error is"
+    return ""
 
 
 def _with_usual_errors(

@@ -120,18 +120,10 @@ def shadow_verdict(
     name = f"{partition}: the {role if role == CHALLENGER else 'previous champion'}"
     mean = ", ".join(f"{gap:+.4f}{f' of class {each}' if each else ''}" for each, (gap, _) in gaps.items())
     unjudged = ShadowVerdict(
-        partition,
-        generation,
-        *versions,
-        role,
-        judged=False,
-        advantage=None,
-        error=None,
-        df=0.0,
-        rows=0,
+        partition, generation, *versions, role, judged=False, advantage=None, error=None, df=0.0, rows=0,
         gaps={name: gap for name, (gap, _) in gaps.items()},
         gap_errors={name: error for name, (_, error) in gaps.items()},
-    )
+    )  # fmt: skip
     try:
         if labels is None:
             raise ValueError("outcomes are not in")

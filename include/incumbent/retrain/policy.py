@@ -3,6 +3,8 @@
 The order in which verdicts arrive does not matter: a partition's decision looks at the verdicts of
 this and earlier partitions and at nothing else, so a backfill gives the same decisions. Only a cold start
 looks further, at what is asked for already: the first training is one for the model, not one for each partition.
+
+Long because what asks and what holds back are read together, in the order in which they are looked at.
 """
 
 from __future__ import annotations
