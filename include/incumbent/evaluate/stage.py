@@ -1,4 +1,7 @@
-"""The stage: gather the rows, let both contenders predict them, judge, record."""
+"""The stage: gather the rows, let both contenders predict them, judge, record.
+
+Long because all that a contest is made from is gathered in one place.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -189,25 +193,14 @@ def _contests(
     check_columns(model, own.column_names, store.batches(model.batch_source).columns() if beside else ())
     clusters, unit = cluster_codes(own, model.evaluate.cluster)
     incumbent = store.records.get(ModelVersion, champion.version) if champion else None
-    champion_scores, baseline, feature = None, None, ""
-    chance: float | Floats = 0.0
     seen = cache(training_rows)
     found = looked(store, request.id, candidate.task, lambda: look(seen(), candidate.features, candidate.task))
-    if incumbent:
-        theirs = own if incumbent.definition == candidate.definition else rows(incumbent.definition)
-        check_same_rows(own, theirs, model.keys)
-        champion_scores = _scores(predict, incumbent, theirs, candidate.classes)
-    else:
-        training = seen().filter(seen()["label"].is_valid())
-        chance = _mean_label(training["label"].to_numpy(), len(candidate.classes))
-        feature, baseline = best_single_feature(training, own, candidate.features, model.task, len(candidate.classes))
     asked = Asked(model, candidate, own, beside or _nothing_beside)
     reports = list(store.records.all(GateReport))
     contest = Contest(
         task=model.task,
         labels=own["label"].to_numpy(),
         challenger=np.empty(0),
-        champion=champion_scores,
         clusters=clusters,
         unit=unit,
         train_rows=candidate.train_rows,
@@ -215,9 +208,6 @@ def _contests(
         champion_train_until=incumbent.train_until if incumbent else "",
         gate_from=snapshot.gate_from,
         limits=model.gates,
-        chance=chance,
-        baseline=baseline,
-        baseline_feature=feature,
         degraded=request.degraded,
         leaks=found,
         sharing=len(candidates),
@@ -230,6 +220,7 @@ def _contests(
         groups=asked.fairness(),
         rows=own,
         shadow=_shadowed(store, request, champion),
+        **_opponent(model, candidate, incumbent, own, rows, seen, predict),
         **own_gates(store, model),
     )
 
@@ -250,6 +241,26 @@ def _contests(
         return with_candidate(replace(own_contest, kpis=kpis), store, model, version, request.id, said)
 
     return {origin: filled(version) for origin, version in candidates.items()}
+
+
+def _opponent(
+    model: Model,
+    candidate: ModelVersion,
+    incumbent: ModelVersion | None,
+    own: pa.Table,
+    rows: Rows,
+    seen: Callable[[], pa.Table],
+    predict: Predict,
+) -> dict[str, Any]:
+    """Return what the candidates have to beat: the champion's predictions, or of a first model the simple rules'."""
+    if incumbent:
+        theirs = own if incumbent.definition == candidate.definition else rows(incumbent.definition)
+        check_same_rows(own, theirs, model.keys)
+        return {"champion": _scores(predict, incumbent, theirs, candidate.classes)}
+    training, classes = seen().filter(seen()["label"].is_valid()), len(candidate.classes)
+    feature, baseline = best_single_feature(training, own, candidate.features, model.task, classes)
+    chance = _mean_label(training["label"].to_numpy(), classes)
+    return {"champion": None, "chance": chance, "baseline": baseline, "baseline_feature": feature}
 
 
 def _kpis(
