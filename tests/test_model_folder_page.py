@@ -36,6 +36,7 @@ SECTIONS = {
     "gates.behaviour.change": config.Change,
     "gates.kpi.NAME": config.Guard,
     "integrity": config.Integrity,
+    "score": config.Score,
     "monitor": config.Monitor,
     "monitor.evidently": config.EvidentlyEngine,
     "retrain": config.Retrain,

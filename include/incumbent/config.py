@@ -690,6 +690,17 @@ class Rollback(Strict):
     max_gap: float = Field(0.10, gt=0)
 
 
+class Score(Strict):
+    """How batches are scored.
+
+    Attributes:
+        max_aside: Largest share of a batch's rows that may be set aside because they cannot be scored; one may always
+            be. More of them fail the batch, and nothing of it is published.
+    """
+
+    max_aside: float = Field(0.05, ge=0, le=1)
+
+
 class Retention(Strict):
     """How long replaced data is kept that nothing needs.
 
@@ -745,6 +756,7 @@ class Model(Strict):
     train: Train = Train()
     gates: Gates = Gates()
     integrity: Integrity = Integrity()
+    score: Score = Score()
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     rollback: Rollback = Rollback()

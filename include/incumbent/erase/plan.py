@@ -19,8 +19,8 @@ from incumbent.store.removals import ERASURE, OBJECTS, Removal, kept, removal_of
 from incumbent.store.vacuum import contents, file_of, remove
 
 # What is made of others comes after them: predictions name the features and the batch that they were made from.
-ORDER = ("batches", "context", "outcomes", "quarantine", "features", "predictions")
-PREDICTIONS = "predictions"
+ORDER = ("batches", "context", "outcomes", "quarantine", "features", "predictions", "unscored")
+SCORED = ("predictions", "unscored")
 BATCH = "batch_digest"
 MADE_FROM = ("features_digest", BATCH)
 
@@ -91,7 +91,7 @@ def _write_down(
     rows = rows if gone is None else rows.filter(pc.invert(gone))
     for raw in rows["raw_digest"].to_pylist() if deliveries else ():
         deliveries[raw] += 1
-    if table.name == PREDICTIONS:
+    if table.name in SCORED:
         rows = _renamed(store, model, rows, part.partition)
     left = table.prepare(part.partition, rows)
     removal = Removal(
@@ -127,7 +127,7 @@ def _tuples(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[object, ..
 
 
 def _is_made_from_erased(store: ModelStore, model: Model, table: Table, part: Part) -> bool:
-    if table.name != PREDICTIONS:
+    if table.name not in SCORED:
         return False
     rows = table.read_parts([part], ["definition", *MADE_FROM])
     return not _renamed(store, model, rows, part.partition).equals(rows)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
 
 from incumbent.config import Model
 from incumbent.errors import ModelError
 from incumbent.features.build import build, committed
 from incumbent.features.inputs import Inputs, pinned_inputs
-from incumbent.features.rows import feature_rows
-from incumbent.records import ModelVersion, Part, Promotion, digest_of
+from incumbent.records import ModelVersion, Promotion, digest_of
+from incumbent.score.acts import begin, is_last
+from incumbent.score.rows import Predict, in_process
+from incumbent.score.write import UNSCORED, MadeBy, write
 from incumbent.store import ModelStore
 
 LOG = logging.getLogger(__name__)
 PINS = "pins"
-Predict = Callable[[ModelVersion, pa.Table], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -63,15 +62,15 @@ def score(
         run: Airflow run id; empty for a call that belongs to no run.
 
     Raises:
-        ModelError: The generation is not in the ledger, or the version's predictions are no numbers.
+        ModelError: The generation is not in the ledger, or the version cannot score too many of the rows.
         FeatureError: A source has nothing for this partition, or the version's features cannot be computed.
     """
     if not run or generation is None:
-        return _score(store, model, partition, predict, generation)
+        return _score(store, model, partition, predict, generation, run)
     pin = f"score-{partition}-run-{digest_of(run)[:16]}"
     if store.records.has(PINS, pin):
         return _done_by_run(partition, store.records.get_plain(PINS, pin))
-    result = _score(store, model, partition, predict, generation)
+    result = _score(store, model, partition, predict, generation, run)
     did = {"generation": result.generation, "version": result.version, "rows": result.rows}
     store.records.claim(PINS, pin, did)  # last: a run that is killed before goes on
     return result
@@ -98,14 +97,17 @@ def _done_by_run(partition: str, did: Mapping[str, Any]) -> ScoreResult:
     return ScoreResult(partition, did["generation"], did["version"], did["rows"], changed=False, message=message)
 
 
-def _score(store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None) -> ScoreResult:
+def _score(
+    store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None, run: str
+) -> ScoreResult:
     inputs = pinned_inputs(store, model, partition)
     promotion = _of_its_day(store, inputs) if generation is None else _named(store, generation)
     if promotion is None:
         message = "There was no champion when this came: nothing is scored. To score it now, name a generation."
         return ScoreResult(partition, 0, "", 0, changed=False, message=message)
-    if generation is None and (held := _scored(store, inputs)):
+    if generation is None and (held := _scored(store, inputs, promotion)):
         return held
+    act = None if generation is None else begin(store, partition, run or token_hex(8), inputs.digest)
     version = store.records.get(ModelVersion, promotion.version)
     features = committed(store, version.definition, inputs)
     if features is None:  # FEATURES ran before this definition had the seat, or for another delivery
@@ -114,22 +116,36 @@ def _score(store: ModelStore, model: Model, partition: str, predict: Predict, ge
             message = "" if built.hold is None else built.hold.message
             return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)
         features = built.part
-    rows = _predictions(store, model, promotion, version, features, inputs.batch.digest, predict)
-    commit = store.predictions.replace(partition, rows)
-    message = f"{rows.num_rows} rows of {partition} scored by generation {promotion.generation}."
+
+    def still() -> bool:
+        if pinned_inputs(store, model, partition) != inputs:
+            return False
+        return _scored(store, inputs, promotion) is None if act is None else is_last(store, act)
+
+    made = MadeBy(promotion.generation, version.digest, inputs.batch.digest, version.definition, features.digest)
+    rows = in_process(store.features(version.definition), model, version, features, predict)
+    done = write(store, made, rows, features, model.score.max_aside, still)
+    if done is None:
+        message = f"{partition} was corrected, or scored by another run, while this one was at work: it wrote nothing."
+        return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)
+    said = f"; {done.aside} that cannot be scored are in `{UNSCORED}`" if done.aside else ""
+    message = f"{done.part.rows} rows of {partition} scored by generation {promotion.generation}{said}."
     LOG.info("%s", message)
-    return ScoreResult(
-        partition, promotion.generation, version.digest, rows.num_rows, changed=commit.changed, message=message
-    )
+    return ScoreResult(partition, promotion.generation, version.digest, done.part.rows, done.changed, message)
 
 
-def _scored(store: ModelStore, inputs: Inputs) -> ScoreResult | None:
+def _scored(store: ModelStore, inputs: Inputs, promotion: Promotion) -> ScoreResult | None:
     """Return what the predictions table holds if it was scored from exactly these inputs."""
     part = store.predictions.part(inputs.partition)
     if part is None:
         return None
-    if not part.rows:
-        return ScoreResult(inputs.partition, 0, "", 0, changed=False, message="Every row of it was erased.")
+    if not part.rows:  # nothing says what it was made from
+        definition = store.records.get(ModelVersion, promotion.version).definition
+        features = committed(store, definition, inputs)
+        if features is None or features.rows:
+            return None
+        message = "There is no row to score: the batch is empty, or every row of it was erased."
+        return ScoreResult(inputs.partition, 0, "", 0, changed=False, message=message)
     columns = ["generation", "version", "definition", "features_digest", "batch_digest"]
     first = store.predictions.read([inputs.partition], columns).slice(0, 1).to_pylist()[0]
     features = committed(store, first["definition"], inputs)
@@ -164,51 +180,3 @@ def _of_its_day(store: ModelStore, inputs: Inputs) -> Promotion | None:
     pin = {"generation": 0 if champion is None else champion.generation, "inputs": inputs.digest}
     stands = store.records.claim(PINS, f"score-{inputs.partition}-{inputs.digest[:16]}", pin)
     return store.promotion(stands["generation"]) if stands["generation"] else None
-
-
-def _predictions(
-    store: ModelStore,
-    model: Model,
-    promotion: Promotion,
-    version: ModelVersion,
-    features: Part,
-    batch: str,
-    predict: Predict,
-) -> pa.Table:
-    rows = feature_rows(store, version.definition, [features])
-    values = np.asarray(predict(version, rows), dtype=np.float64)
-    if values.shape != (rows.num_rows, *version.row_shape) or not np.isfinite(values).all():
-        raise ModelError(
-            f"predictions are not one finite number per row{' and class' if version.classes else ''}",
-            where=f"model {model.name}, generation {promotion.generation}, partition {features.partition}",
-            expected=f"shape {(rows.num_rows, *version.row_shape)}, all finite",
-            found=f"shape {values.shape}, {int((~np.isfinite(values)).sum())} not finite",
-            next_step="roll back to an earlier generation and look at the version's gate report",
-        )
-    constants = {
-        "generation": pa.scalar(promotion.generation, pa.int64()),
-        "version": pa.scalar(version.digest),
-        "batch_digest": pa.scalar(batch),
-        "definition": pa.scalar(version.definition),
-        "features_digest": pa.scalar(features.digest),
-        "variant": pa.scalar("champion"),
-    }
-    table = rows.select([*model.keys, model.time])
-    for name, column in _columns(version, values).items():
-        table = table.append_column(name, column)
-    for name, value in constants.items():
-        table = table.append_column(name, pa.repeat(value, rows.num_rows))
-    return table
-
-
-def _columns(version: ModelVersion, values: np.ndarray) -> dict[str, pa.Array]:
-    """Return what is predicted as columns: a number; or the likeliest class, its probability, and those of all."""
-    if not version.classes:
-        return {"prediction": pa.array(values)}
-    best = values.argmax(axis=1)  # of equals the first
-    ends = np.arange(0, values.size + 1, len(version.classes), dtype=np.int32)
-    return {
-        "prediction": pa.array(version.classes, pa.string()).take(pa.array(best)),
-        "probability": pa.array(values[np.arange(len(values)), best]),
-        "probabilities": pa.ListArray.from_arrays(ends, values.ravel()),
-    }

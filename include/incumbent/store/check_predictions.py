@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from incumbent.records import ModelVersion, Part
 from incumbent.store.check_tables import CAN_BE_READ
 from incumbent.store.check_walk import Walk
@@ -29,8 +31,10 @@ def _partitions(walk: Walk) -> Iterator[Violation]:
 
 
 def _partition(walk: Walk, part: Part, where: str) -> Iterator[Violation]:
-    rows = walk.store.predictions.read_parts([part], PROVENANCE)
-    made = rows.group_by(PROVENANCE).aggregate([([], "count_all")]).to_pylist()
+    held = [walk.store.predictions.read_parts([part], PROVENANCE)]
+    if aside := walk.store.unscored.part(part.partition):
+        held.append(walk.store.unscored.read_parts([aside], PROVENANCE))
+    made = pa.concat_tables(held).group_by(PROVENANCE).aggregate([([], "count_all")]).to_pylist()
     if not made and not any(removal.successor == part.digest for removal in _erased(walk, part.partition)):
         yield Violation(MADE_BY, where, "no rows")
     if len(made) > 1:

@@ -91,11 +91,12 @@ def _snapshots(store: ModelStore, since: datetime) -> Iterator[Snapshot]:
 def _of_predictions(store: ModelStore, tables: Sequence[str]) -> Iterator[Content]:
     """Yield what the predictions that stand now were made from."""
     columns = ["definition", "features_digest", "batch_digest"]
-    for part in store.predictions.parts().values():
-        rows = store.predictions.read_parts([part], columns)
-        for made in rows.group_by(columns).aggregate([]).to_pylist():
-            yield Content(f"features/{made['definition'][:16]}", part.partition, made["features_digest"])
-            yield from _of_role("batches", tables, part.partition, made["batch_digest"])
+    for table in (store.predictions, store.unscored):
+        for part in table.parts().values():
+            rows = table.read_parts([part], columns)
+            for made in rows.group_by(columns).aggregate([]).to_pylist():
+                yield Content(f"features/{made['definition'][:16]}", part.partition, made["features_digest"])
+                yield from _of_role("batches", tables, part.partition, made["batch_digest"])
 
 
 def _behind(store: ModelStore, tables: Sequence[str], found: set[Content]) -> Iterator[Content]:

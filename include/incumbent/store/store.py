@@ -81,6 +81,11 @@ class ModelStore:
         return self._table("predictions")
 
     @property
+    def unscored(self) -> Table:
+        """Keys of rows that could not be scored, with the reason."""
+        return self._table("unscored")
+
+    @property
     def metrics(self) -> Table:
         """Monitor figures, one row per figure."""
         return self._table("metrics")

@@ -26,7 +26,8 @@ from tests.incumbent.erase.conftest import (
 from incumbent.erase import erase
 from incumbent.errors import ConfigError, StoreError
 from incumbent.features.rows import labelled_rows
-from incumbent.records import Ingest, Part, Snapshot
+from incumbent.records import Ingest, ModelVersion, Part, Snapshot
+from incumbent.score import score
 from incumbent.snapshot.show import files, find
 from incumbent.store import ModelStore, Store
 from incumbent.store.check import check_model
@@ -56,6 +57,19 @@ def test_no_byte_of_the_key_remains_and_every_promise_holds(anywhere: ModelStore
     assert anywhere.batches("events").parts()["2020-01"].rows == ROWS - 1
     assert (aside, anywhere.quarantine("events").parts()["2020-02"].rows) == (2, 1)
     assert anywhere.records.get_plain(Erasure.kind, f"{done.id}/open")["columns"] == ["customer"]
+
+
+def test_a_row_that_could_not_be_scored_is_erased_too(store: ModelStore, contract_path: Path) -> None:
+    def failing(version: ModelVersion, rows: pa.Table) -> np.ndarray:
+        return np.where(np.asarray(rows["customer"]) == PERSON, np.nan, 0.5)
+
+    assert score(store, MODEL, "2020-01", failing, generation=2).changed
+    assert store.unscored.read(["2020-01"])["customer"].to_pylist() == [PERSON]
+    assert check_model(store) == []
+    erase(store, MODEL, contract_path, KEY, "asked to")
+    assert blobs_with(store, PERSON) == []
+    assert (store.unscored.read(["2020-01"]).num_rows, store.predictions.read(["2020-01"]).num_rows) == (0, ROWS - 1)
+    assert check_model(store) == []
 
 
 def test_a_key_that_is_stored_as_a_pseudonym_is_erased_by_its_value(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One champion a partition, pinned for its inputs, and every row says where it came from."""
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,8 @@ from small_training import FIRST, small_model
 from incumbent.errors import FeatureError, ModelError
 from incumbent.features.build import build
 from incumbent.records import ModelVersion, Promotion
-from incumbent.score import score
+from incumbent.score import ScoreResult, score
+from incumbent.score.rows import Predict, scored
 from incumbent.store import ModelStore, Store, generation_name
 
 pytestmark = pytest.mark.unit
@@ -170,10 +172,15 @@ def test_a_pinned_champion_stays_until_the_scoring_is_done(store: ModelStore) ->
     assert score(store, MODEL, KEY, predict).generation == 1
 
 
-@pytest.mark.parametrize("bad", [np.array([1.0]), np.full(5, np.nan)])
-def test_predictions_that_are_no_numbers_are_not_published(store: ModelStore, bad: npt.NDArray[np.float64]) -> None:
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [(np.array([1.0]), "not one number per row"), (np.full(5, np.nan), "too many rows cannot be scored")],
+)
+def test_predictions_that_are_no_numbers_are_not_published(
+    store: ModelStore, bad: npt.NDArray[np.float64], why: str
+) -> None:
     seat(store, 1)
-    with pytest.raises(ModelError, match="not one finite number per row"):
+    with pytest.raises(ModelError, match=why):
         score(store, MODEL, KEY, lambda version, rows: bad)
     assert store.predictions.part(KEY) is None
 
@@ -262,12 +269,22 @@ def test_of_several_classes_each_row_has_the_likeliest_and_the_probability_of_al
     assert not again.changed, "what is read is what was written, to the byte"
 
 
-@pytest.mark.parametrize("bad", [PROBABILITIES[:, :2], PROBABILITIES[:, 0], np.where(PROBABILITIES > 0.4, np.nan, 0)])
+SHAPE = "not one number per row and class"
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (PROBABILITIES[:, :2], SHAPE),
+        (PROBABILITIES[:, 0], SHAPE),
+        (np.where(PROBABILITIES > 0.4, np.nan, 0), "found: 3 so far"),
+    ],
+)
 def test_probabilities_that_are_not_those_of_the_classes_are_not_published(
-    store: ModelStore, bad: npt.NDArray[np.float64]
+    store: ModelStore, bad: npt.NDArray[np.float64], why: str
 ) -> None:
     seat(store, 1, classes=CLASSES)
-    with pytest.raises(ModelError, match="not one finite number per row and class"):
+    with pytest.raises(ModelError, match=why):
         score(store, MODEL, KEY, lambda version, rows: bad)
     assert store.predictions.part(KEY) is None
 
@@ -277,3 +294,125 @@ def test_a_partition_without_rows_has_the_columns_of_its_classes(store: ModelSto
     seat(store, 1, classes=CLASSES)
     assert score(store, MODEL, "2020-03", lambda version, rows: np.empty((0, 3))).changed
     assert str(store.predictions.read(["2020-03"]).schema.field("probabilities").type).startswith("list<")
+
+
+def test_rows_that_cannot_be_scored_are_set_aside_with_a_reason(store: ModelStore) -> None:
+    deliver(store, rows=40, key="2019-12")
+    seat(store, 1)
+
+    def some(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        return np.where(np.asarray(rows["x"]) == 7, np.inf, 0.5)
+
+    result = score(store, MODEL, "2019-12", some)
+    assert (result.rows, result.changed) == (39, True)
+    assert "1 that cannot be scored" in result.message
+    (aside,) = store.unscored.read(["2019-12"]).to_pylist()
+    assert (aside["row"], aside["reason"]) == (7, "the prediction is not a finite number")
+    first = store.predictions.read(["2019-12"]).slice(0, 1).to_pylist()[0]
+    assert {name: aside[name] for name in ("generation", "version", "features_digest")} == {
+        name: first[name] for name in ("generation", "version", "features_digest")
+    }
+
+
+def test_a_row_with_an_infinite_feature_is_set_aside_and_the_others_are_scored() -> None:
+    rows = pa.table({"row": [1, 2, 3, 4], "at": [FIRST] * 4, "x": [1.0, np.inf, None, -1e300]})
+    version = ModelVersion(
+        "0" * 63 + "1", "small", "xgboost", "binary", "d", "s", ("x",), {}, {}, 1, 1, "2020-01-01", {"x": 1.0}
+    )
+    seen: list[int] = []
+
+    def counting(version: ModelVersion, given: pa.Table) -> npt.NDArray[np.float64]:
+        seen.append(given.num_rows)
+        return np.zeros(given.num_rows)
+
+    found = scored(version, rows, ["row", "at"], counting)
+    assert (found.rows["row"].to_pylist(), seen) == ([1, 3], [2])
+    assert found.aside.select(["row", "reason"]).to_pylist() == [
+        {"row": 2, "reason": "x is infinite, or too large"},
+        {"row": 4, "reason": "x is infinite, or too large"},
+    ]
+
+
+def test_what_was_set_aside_goes_with_a_correction(store: ModelStore) -> None:
+    seat(store, 1)
+    score(store, MODEL, KEY, lambda version, rows: np.array([0.1, np.nan, 0.2, 0.3, 0.4]))
+    assert store.unscored.read([KEY])["row"].to_pylist() == [1]
+    deliver(store, rows=6)
+    score(store, MODEL, KEY, predict)
+    assert store.unscored.read([KEY]).num_rows == 0
+
+
+def test_a_correction_of_an_empty_batch_is_scored(store: ModelStore) -> None:
+    deliver(store, rows=0, key="2019-12")
+    seat(store, 1)
+    assert score(store, MODEL, "2019-12", predict).changed
+    assert not score(store, MODEL, "2019-12", predict).changed
+    deliver(store, rows=3, key="2019-12")
+    assert score(store, MODEL, "2019-12", predict).rows == 3
+
+
+def test_an_attempt_that_was_taken_for_dead_does_not_undo_a_later_one(store: ModelStore) -> None:
+    seat(store, 1)
+    seat(store, 2)
+    seat(store, 3)
+
+    def overtaken(by: Callable[[], object]) -> Predict:
+        def slow(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+            by()
+            return predict(version, rows)
+
+        return slow
+
+    def by_name() -> None:
+        assert score(store, MODEL, KEY, predict, generation=2, run="run-2").changed
+
+    late = score(store, MODEL, KEY, overtaken(by_name), generation=1, run="run-1")
+    assert (late.changed, late.generation) == (False, 0)
+    assert "wrote nothing" in late.message
+    assert store.predictions.read([KEY])["generation"].unique().to_pylist() == [2]
+    cleared = score(store, MODEL, KEY, predict, generation=1, run="run-1")
+    assert not cleared.changed, "a run keeps its place in the order when it is cleared"
+
+    deliver(store, rows=6)
+    late = score(store, MODEL, KEY, overtaken(lambda: score(store, MODEL, KEY, predict, 1, "run-3")))
+    assert not late.changed, "what somebody asked for stands against the schedule's"
+    assert store.predictions.read([KEY])["generation"].unique().to_pylist() == [1]
+
+    def corrected() -> None:
+        deliver(store, rows=7)
+        assert score(store, MODEL, KEY, predict).rows == 7
+
+    assert not score(store, MODEL, KEY, overtaken(corrected), generation=2, run="run-4").changed
+    assert store.predictions.read([KEY]).num_rows == 7
+
+
+def test_two_attempts_at_the_same_scoring_commit_once(store: ModelStore) -> None:
+    seat(store, 1)
+    inner: list[ScoreResult] = []
+
+    def twice(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        if not inner:
+            inner.append(score(store, MODEL, KEY, predict))
+        return predict(version, rows)
+
+    outer = score(store, MODEL, KEY, twice)
+    assert [inner[0].changed, outer.changed] == [True, False]
+    assert store.predictions.part(KEY) is not None
+
+
+def test_a_large_partition_is_scored_batch_by_batch(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("incumbent.score.rows.BATCH_ROWS", 7)
+    deliver(store, rows=40, key="2019-12")
+    seat(store, 1)
+    most: list[int] = []
+
+    def counting(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        most.append(rows.num_rows)
+        return predict(version, rows)
+
+    assert score(store, MODEL, "2019-12", counting).rows == 40
+    assert max(most) == 7
+    cut = store.predictions.part("2019-12")
+    monkeypatch.undo()
+    assert not score(store, MODEL, "2019-12", predict, generation=1).changed, "cut elsewhere, the same file"
+    assert store.predictions.part("2019-12") == cut
