@@ -16,7 +16,7 @@ from incumbent.errors import ModelError
 from incumbent.records import ModelVersion, Part
 from incumbent.store import Table
 
-BATCH_ROWS = 262_144
+BATCH_ROWS = 131_072
 LARGEST = float(np.finfo(np.float32).max)  # what estimators take
 REASON = "reason"
 Predict = Callable[[ModelVersion, pa.Table], npt.NDArray[np.float64]]

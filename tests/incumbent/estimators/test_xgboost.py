@@ -59,6 +59,32 @@ def test_order_of_columns_does_not_matter(fitted: tuple[bytes, ModelVersion]) ->
     assert len(estimator.predict(booster, fitted[1], ROWS.slice(0, 0))) == 0
 
 
+@pytest.mark.parametrize(
+    ("objective", "classes"), [("binary:logistic", ()), ("reg:squarederror", ()), ("multi:softprob", ("a", "b", "c"))]
+)
+def test_predictions_in_place_are_those_of_xgboosts_own_matrix(objective: str, classes: tuple[str, ...]) -> None:
+    rng, count = np.random.default_rng(3), 3000
+    levels = np.array(["a", "b", "c", None], dtype=object)
+    rows = pa.table(
+        {
+            "n": np.where(rng.random(count) < 0.1, np.nan, rng.normal(size=count)),
+            "t": pa.array(levels[rng.integers(0, 4, count)], pa.string()),
+        }
+    )
+    encoder = Encoder.learn(rows, ["n", "t"])
+    matrix = encoder.matrix(rows)
+    labels = np.nan_to_num(matrix[:, 0] + matrix[:, 1]) + rng.normal(size=count)
+    params = {"objective": objective, **({"num_class": len(classes)} if classes else {})}
+    data = xgb.DMatrix(matrix, feature_names=["n", "t"], feature_types=encoder.types, enable_categorical=True)
+    data.set_label(np.digitize(labels, [-1, 1]) if classes else labels > 0 if "binary" in objective else labels)
+    booster = xgb.train(params, data, 20)
+    version = ModelVersion(
+        "d", "m", "xgboost", "binary", "d", "s", encoder.features, encoder.categories, {}, 20, count, "", {},
+        classes=classes,
+    )  # fmt: skip
+    np.testing.assert_array_equal(estimator.predict(booster, version, rows), booster.predict(data).astype(float))
+
+
 def test_importance_sums_to_one(fitted: tuple[bytes, ModelVersion]) -> None:
     assert sum(fitted[1].importance.values()) == pytest.approx(1.0)
     assert set(fitted[1].importance) == {"n", "t"}
