@@ -42,6 +42,7 @@ SECTIONS = {
     "retrain": config.Retrain,
     "retrain.budget": config.Budget,
     "rollback": config.Rollback,
+    "rollout": config.Rollout,
     "approvals": config.Approvals,
     "retention": config.Retention,
     "contract.yaml": contract.Contract,

@@ -182,9 +182,10 @@ def _label_facts(runtime: Runtime, partition: str, version: ModelVersion, gated:
 
 def _labelled_predictions(runtime: Runtime, partition: str, version: ModelVersion) -> pa.Table:
     from incumbent.features.rows import join_labels, label_rows
+    from incumbent.score import champion_rows
 
     store, model = runtime.store, runtime.model
-    predictions = store.predictions.read([partition], [*model.keys, model.time, predicted(version)])
+    predictions = champion_rows(store, partition, [*model.keys, model.time, predicted(version)])
     return join_labels(model, predictions, label_rows(store, model, [partition]))
 
 
@@ -293,13 +294,14 @@ def _estimate(
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import with_local_date
     from incumbent.monitor.estimate import Estimate, estimate
+    from incumbent.score import champion_rows
 
     store, model, partition = runtime.store, runtime.model, features.partition
     if not _is_gated(runtime, promotion):
         said = f"{partition}: no estimate: nobody knows rows that the champion was gated on."
         about = (partition, promotion.generation, version.digest)
         return Estimate(*about, "insufficient data", sentence=said)
-    predictions = store.predictions.read([partition], [*model.keys, model.time, predicted(version)])
+    predictions = champion_rows(store, partition, [*model.keys, model.time, predicted(version)])
     if predictions.num_rows > ESTIMATED:
         chosen = np.random.default_rng(SEED).choice(predictions.num_rows, ESTIMATED, replace=False)
         predictions = predictions.take(pa.array(np.sort(chosen)))

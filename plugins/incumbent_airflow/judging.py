@@ -26,6 +26,7 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
     What explains them comes last: an estimate before outcomes are in, and why the partition alarms.
     """
     from incumbent_airflow.diagnosing import explain
+    from incumbent_airflow.rollouts import judge_rollout
     from incumbent_airflow.shadows import judge_shadows
 
     scored = scored_by(runtime, partition)
@@ -34,10 +35,12 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
         said = "insufficient data: there is no scored row" if is_empty else "not scored yet"
         return {"drift": said, "performance": said}
     promotion, version, features = scored
+    rollout = judge_rollout(runtime, partition)
     return {
         "drift": _judge_drift(runtime, features, promotion, version),
         "performance": _judge_performance(runtime, partition, promotion, version),
         "shadows": judge_shadows(runtime, partition),
+        **({"rollout": rollout} if rollout else {}),
         **explain(runtime, features, promotion, version),
     }
 
@@ -71,14 +74,16 @@ def write_report(runtime: Runtime, partition: str) -> str | None:
 def scored_by(runtime: Runtime, partition: str) -> tuple[Promotion, ModelVersion, Part] | None:
     """Return who scored a partition, and from which features: they may have been corrected since."""
     from incumbent.records import ModelVersion, Part
+    from incumbent.score import champion_rows
 
     part = runtime.store.predictions.part(partition)
     if part is None or not part.rows:  # all of them may have been erased
         return None
-    columns = ["generation", "features_digest"]
-    first = runtime.store.predictions.read([partition], columns).slice(0, 1).to_pylist()[0]
-    promotion = runtime.store.promotion(first["generation"])
-    features = Part(partition, first["features_digest"], part.rows)
+    found = champion_rows(runtime.store, partition, ["generation", "features_digest"]).slice(0, 1).to_pylist()
+    if not found:
+        return None
+    promotion = runtime.store.promotion(found[0]["generation"])
+    features = Part(partition, found[0]["features_digest"], part.rows)
     return promotion, runtime.store.records.get(ModelVersion, promotion.version), features
 
 
@@ -87,13 +92,14 @@ def _judge_drift(runtime: Runtime, features: Part, promotion: Promotion, version
     from incumbent.features.profile import Profile, profile
     from incumbent.monitor import DriftVerdict, drift_verdict
     from incumbent.monitor.diversity import output_diversity, with_diversity
+    from incumbent.score import champion_rows
 
     store, partition, model = runtime.store, features.partition, runtime.model
     name = drift_name(partition, store.predictions.part(partition), version.digest)
     if store.records.has(VERDICTS, name):
         return store.records.get(DriftVerdict, name).sentence
     names = score_names(version.classes)
-    scores = predictions_of(store.predictions.read([partition], [predicted(version)]), version)
+    scores = predictions_of(champion_rows(store, partition, [predicted(version)]), version)
     batch = _feature_profile(runtime, version.definition, features)
     batch = Profile({**batch.columns, **profile(_score_columns(scores, version), names).columns})
     reference, later = _reference(runtime, version), _judged_before(runtime, partition, version)
@@ -188,9 +194,10 @@ def _performance(runtime: Runtime, partition: str, promotion: Promotion, version
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import join_labels, label_rows, outcome_keys
     from incumbent.monitor import performance_verdict
+    from incumbent.score import champion_rows
 
     store, model = runtime.store, runtime.model
-    predictions = store.predictions.read([partition], [*model.keys, model.time, predicted(version)])
+    predictions = champion_rows(store, partition, [*model.keys, model.time, predicted(version)])
     keys = list(model.keys)
     known = predictions.select(keys).join(outcome_keys(store, model, [partition]), keys, join_type="inner").num_rows
     rows = join_labels(model, predictions, label_rows(store, model, [partition]))

@@ -53,10 +53,11 @@ def _values(runtime: Runtime, partition: str, sql: str) -> pa.Table:
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import outcome_rows
     from incumbent.kpi import kpi_rows, kpi_values
+    from incumbent.score import champion_rows
 
     store, model = runtime.store, runtime.model
     said = ["prediction", *(["probability"] if model.label.classes else [])]
-    predictions = store.predictions.read([partition], [*model.keys, model.time, *said])
+    predictions = champion_rows(store, partition, [*model.keys, model.time, *said])
     rows = kpi_rows(model, predictions, outcome_rows(store, model, [partition]))
     return kpi_values(sql, rows, model, cluster_codes(rows, model.evaluate.cluster)[0])
 

@@ -17,9 +17,16 @@ PINS = "pins"
 
 
 def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[str, Any]:
-    """Give the seat back to an older generation, once a run; say what the one that lost it has scored."""
-    from incumbent.promote import rollback
+    """Give the seat back to an older generation, once a run; say what the one that lost it has scored.
 
+    A rollout that goes on ends with it: asked for the generation that has the seat, it is all that happens.
+    """
+    from incumbent.promote import rollback
+    from incumbent.rollout import open_plan
+    from incumbent_airflow.rollouts import end_rollout
+
+    if plan := open_plan(runtime.store):
+        LOG.info("%s", end_rollout(runtime, plan, f"Rollout {plan.id}: sent back, {reason}"))
     return _rolled_back(runtime, rollback(runtime.store, generation, reason, run=run))
 
 
@@ -52,18 +59,26 @@ def end_probation(runtime: Runtime) -> dict[str, Any]:
 def score_batch(runtime: Runtime, partition: str, generation: int | None, run: str) -> ScoreResult:
     """Score a partition; a champion on probation that cannot do it loses its seat at once, and the one before scores.
 
+    A challenger that cannot score its share ends its rollout, and the champion scores that too.
+
     Raises:
         ModelError: The version cannot score, and is not the champion on probation.
     """
     from incumbent.errors import ModelError
     from incumbent.estimators import predictor
-    from incumbent.score import champion_of, score
+    from incumbent.rollout import open_plan
+    from incumbent.score import ChallengerFailed, champion_of, score
+    from incumbent_airflow.rollouts import end_rollout
     from incumbent_airflow.shadows import probation_of
 
     store, model = runtime.store, runtime.model
     predict = predictor(store)
     try:
         return score(store, model, partition, predict, generation, run)
+    except ChallengerFailed as error:
+        if plan := open_plan(store):
+            LOG.warning("%s", end_rollout(runtime, plan, f"Rollout {plan.id}: sent back, {error.what}: {error.found}."))
+        return score_batch(runtime, partition, generation, run)
     except ModelError as error:
         probation, failed = probation_of(runtime), champion_of(store, model, partition)
         if generation or probation is None or failed is None or not model.rollback.automatic:

@@ -237,11 +237,12 @@ def _both(
     from incumbent.estimators import predictor
     from incumbent.features.build import rows_beside
     from incumbent.features.rows import feature_rows
+    from incumbent.score import champion_rows
     from incumbent_airflow.judging import predicted, predictions_of
 
     store, model = runtime.store, runtime.model
     names = list(model.keys)
-    table = store.predictions.read([features.partition], [*names, model.time, predicted(version)])
+    table = champion_rows(store, features.partition, [*names, model.time, predicted(version)])
     same = other.definition == version.definition
     rows = (
         feature_rows(store, version.definition, [features])

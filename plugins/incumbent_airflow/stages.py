@@ -209,6 +209,7 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
     from incumbent.records import GateReport
     from incumbent.retrain.requests import finish, is_done, open_request, verdict_of
     from incumbent.retrain.stage import ask_on
+    from incumbent_airflow.rollouts import begin_rollout
 
     store = runtime.store
     request = _request(runtime, request_id)
@@ -220,6 +221,9 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
     if refused:
         finish(store, request_id, NOT_APPROVED, 0, report.candidate)
         return {"kind": NOT_APPROVED, "message": refused, "generation": 0}
+    if begun := begin_rollout(runtime, request, report, _approver(answer)):
+        finish(store, request_id, begun["kind"], 0, report.candidate)
+        return begun
     outcome = promote(store, report, request.message, request.partition, _approver(answer))
     generation = 0 if outcome.promotion is None else outcome.promotion.generation
     verdict = "stale" if outcome.kind == "stale" else report.verdict

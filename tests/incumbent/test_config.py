@@ -351,3 +351,23 @@ def test_keys_that_do_not_fit_together_are_not_told_to_be_unknown(tmp_path: Path
         load_model(write(tmp_path, GOOD + "train: {launcher: ray, workers: 2, min_workers: 3}\n"))
     assert "min_workers" in str(caught.value)
     assert "known keys" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "unit", "is_refused"),
+    [("", "id", False), ("at", "at", False), ("local_date", "id", True), ("", "at", True)],
+)
+def test_what_a_rollout_deals_is_what_rows_are_compared_by(
+    tmp_path: Path, cluster: str, unit: str, is_refused: bool
+) -> None:
+    folder = write(tmp_path, f"{GOOD}\nevaluate: {{cluster: [{cluster}]}}\nrollout: {{unit: [{unit}]}}")
+    if not is_refused:
+        assert load_model(folder).model.rollout is not None
+        return
+    with pytest.raises(ConfigError, match="what is dealt has to be what is compared"):
+        load_model(folder)
+
+
+def test_the_steps_of_a_rollout_grow(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="shares that grow"):
+        load_model(write(tmp_path, f"{GOOD}\nrollout: {{unit: [id], steps: [0.5, 0.1]}}"))

@@ -7,6 +7,7 @@ names the file, because a typo that is silently ignored is a threshold that is s
 from incumbent.config.folder import ModelFolder, load_model, model_folders
 from incumbent.config.gates import Behaviour, Change, Cost, Fairness, Gates, Guard
 from incumbent.config.model import Model
+from incumbent.config.rollout import Rollout
 from incumbent.config.source import Evaluate, Label, Source, known_zone
 from incumbent.config.strict import CONNECTION, LOCAL_DATE, NAME, Strict
 from incumbent.config.train import IN_ROUNDS, Choice, Range, Search, Train
@@ -48,6 +49,7 @@ __all__ = [
     "Retention",
     "Retrain",
     "Rollback",
+    "Rollout",
     "Score",
     "Search",
     "Source",

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from incumbent.config.gates import Gates
+from incumbent.config.rollout import Rollout
 from incumbent.config.source import Evaluate, Label, Source, known_zone
 from incumbent.config.strict import NAME, Strict
 from incumbent.config.train import Train
@@ -58,6 +59,7 @@ class Model(Strict):
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     rollback: Rollback = Rollback()
+    rollout: Rollout | None = None
     approvals: Approvals = Approvals()
     retention: Retention = Retention()
     _sensitive: Sensitive | None = PrivateAttr(default_factory=Sensitive)
@@ -105,6 +107,16 @@ class Model(Strict):
         if self.train.balance and self.task != "binary":
             raise ValueError("`train.balance` is of task binary; say with `train.weight` what a row weighs")
         self.gates.check_task(self.task)
+        return self
+
+    @model_validator(mode="after")
+    def _assigned_as_compared(self) -> Model:
+        compared = self.evaluate.cluster or self.keys
+        if self.rollout is not None and sorted(self.rollout.unit) != sorted(compared):
+            raise ValueError(
+                f"`rollout.unit` is {', '.join(self.rollout.unit)}, but rows are compared by {', '.join(compared)} "
+                "(`evaluate.cluster`, or the keys of independent rows): what is dealt has to be what is compared"
+            )
         return self
 
     @property

@@ -1,5 +1,14 @@
-"""Score: the pinned champion's predictions for one partition."""
+"""Predictions of a partition, made by the champion that is pinned for it."""
 
-from incumbent.score.score import ScoreResult, champion_of, score, scored_by_generation
+from incumbent.score.published import champion_rows, scored_by_challenger, scored_by_generation
+from incumbent.score.score import ChallengerFailed, ScoreResult, champion_of, score
 
-__all__ = ["ScoreResult", "champion_of", "score", "scored_by_generation"]
+__all__ = [
+    "ChallengerFailed",
+    "ScoreResult",
+    "champion_of",
+    "champion_rows",
+    "score",
+    "scored_by_challenger",
+    "scored_by_generation",
+]

@@ -20,6 +20,7 @@ BATCH_ROWS = 131_072
 LARGEST = float(np.finfo(np.float32).max)  # what estimators take
 REASON = "reason"
 Predict = Callable[[ModelVersion, pa.Table], npt.NDArray[np.float64]]
+Chosen = Callable[[pa.Table], npt.NDArray[np.bool_]]
 T = TypeVar("T")
 
 
@@ -35,10 +36,20 @@ class Scored(NamedTuple):
     aside: pa.Table
 
 
-def in_process(features: Table, model: Model, version: ModelVersion, part: Part, predict: Predict) -> Iterator[Scored]:
+def in_process(
+    features: Table, model: Model, version: ModelVersion, part: Part, predict: Predict, chosen: Chosen | None = None
+) -> Iterator[Scored]:
     """Yield what a version says of a content, never holding more than a few batches of it; of no rows once.
 
     The next batch is read while one is predicted: both leave the interpreter to others.
+
+    Args:
+        features: Where the content lies.
+        model: Its configuration.
+        version: Who scores.
+        part: The content.
+        predict: Verified prediction of a version.
+        chosen: Which rows to score; all of them if None.
 
     Raises:
         StoreError: The content is gone or has changed.
@@ -48,7 +59,8 @@ def in_process(features: Table, model: Model, version: ModelVersion, part: Part,
     if not part.rows:
         yield scored(version, features.read_parts([part]), columns, predict)
     for batch in ahead(features.batches(part, BATCH_ROWS)):
-        yield scored(version, pa.Table.from_batches([batch]), columns, predict)
+        rows = pa.Table.from_batches([batch])
+        yield scored(version, rows if chosen is None else rows.filter(pa.array(chosen(rows))), columns, predict)
 
 
 def scored(version: ModelVersion, rows: pa.Table, columns: Sequence[str], predict: Predict) -> Scored:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 
-from incumbent.config import Model
-from incumbent.errors import ModelError
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from incumbent.config import LOCAL_DATE, Model
+from incumbent.errors import ModelError, PipelineError
 from incumbent.features.build import build, committed
 from incumbent.features.inputs import Inputs, pinned_inputs
-from incumbent.records import ModelVersion, Promotion, digest_of
+from incumbent.features.rows import with_local_date
+from incumbent.partitions import Grain
+from incumbent.records import Hold, ModelVersion, Part, Promotion, digest_of
+from incumbent.rollout import Plan, assigned, found_in, open_plan, state_of
+from incumbent.rollout.assignment import units
 from incumbent.score.acts import begin, is_last
-from incumbent.score.rows import Predict, in_process
-from incumbent.score.write import UNSCORED, MadeBy, write
+from incumbent.score.rows import Chosen, Predict, Scored, in_process
+from incumbent.score.write import CHALLENGER, CHAMPION, UNSCORED, MadeBy, write
 from incumbent.store import ModelStore
 
 LOG = logging.getLogger(__name__)
 PINS = "pins"
+
+
+class ChallengerFailed(ModelError):
+    """The challenger of a rollout cannot predict its share; the champion can still be asked for all rows."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +90,7 @@ def score(
 
 def champion_of(store: ModelStore, model: Model, partition: str) -> Promotion | None:
     """Return the champion that is pinned for what a partition holds now, and pin it if nobody has."""
-    return _of_its_day(store, pinned_inputs(store, model, partition))
-
-
-def scored_by_generation(store: ModelStore, generation: int) -> dict[str, int]:
-    """Return the partitions whose predictions a generation made, with their rows: what a rollback leaves behind."""
-    found = {}
-    for key, part in store.predictions.parts().items():
-        rows = store.predictions.read_parts([part], ["generation"]).slice(0, 1).to_pylist()
-        if rows and rows[0]["generation"] == generation:
-            found[key] = part.rows
-    return found
+    return _of_its_day(store, pinned_inputs(store, model, partition), model.grain)
 
 
 def _done_by_run(partition: str, did: Mapping[str, Any]) -> ScoreResult:
@@ -101,7 +103,7 @@ def _score(
     store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None, run: str
 ) -> ScoreResult:
     inputs = pinned_inputs(store, model, partition)
-    promotion = _of_its_day(store, inputs) if generation is None else _named(store, generation)
+    promotion = _of_its_day(store, inputs, model.grain) if generation is None else _named(store, generation)
     if promotion is None:
         message = "There was no champion when this came: nothing is scored. To score it now, name a generation."
         return ScoreResult(partition, 0, "", 0, changed=False, message=message)
@@ -109,22 +111,18 @@ def _score(
         return held
     act = None if generation is None else begin(store, partition, run or token_hex(8), inputs.digest)
     version = store.records.get(ModelVersion, promotion.version)
-    features = committed(store, version.definition, inputs)
-    if features is None:  # FEATURES ran before this definition had the seat, or for another delivery
-        built = build(store, model, version.definition, partition)
-        if built.part is None:
-            message = "" if built.hold is None else built.hold.message
-            return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)
-        features = built.part
+    features = _features(store, model, version, inputs)
+    if isinstance(features, Hold):
+        return ScoreResult(partition, 0, version.digest, 0, changed=False, message=features.message)
 
     def still() -> bool:
         if pinned_inputs(store, model, partition) != inputs:
             return False
         return _scored(store, inputs, promotion) is None if act is None else is_last(store, act)
 
-    made = MadeBy(promotion.generation, version.digest, inputs.batch.digest, version.definition, features.digest)
-    rows = in_process(store.features(version.definition), model, version, features, predict)
-    done = write(store, made, rows, features, model.score.max_aside, still)
+    rollout = None if generation else _rollout(store, inputs)
+    rows = _rows(store, model, promotion, version, features, inputs.batch.digest, predict, rollout)
+    done = write(store, rows, features, model.score.max_aside, still)
     if done is None:
         message = f"{partition} was corrected, or scored by another run, while this one was at work: it wrote nothing."
         return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)
@@ -132,6 +130,61 @@ def _score(
     message = f"{done.part.rows} rows of {partition} scored by generation {promotion.generation}{said}."
     LOG.info("%s", message)
     return ScoreResult(partition, promotion.generation, version.digest, done.part.rows, done.changed, message)
+
+
+def _features(store: ModelStore, model: Model, version: ModelVersion, inputs: Inputs) -> Part | Hold:
+    """Return a version's features, made now if FEATURES ran before its definition was asked for."""
+    if found := committed(store, version.definition, inputs):
+        return found
+    built = build(store, model, version.definition, inputs.partition)
+    return built.part or cast(Hold, built.hold)
+
+
+def _rows(
+    store: ModelStore,
+    model: Model,
+    promotion: Promotion,
+    version: ModelVersion,
+    features: Part,
+    batch: str,
+    predict: Predict,
+    rollout: tuple[Plan, float] | None,
+) -> Iterator[tuple[MadeBy, Scored]]:
+    """Yield the champion's rows, then those that a rollout deals to its challenger."""
+
+    def by(who: ModelVersion, part: Part, variant: str, chosen: Chosen | None) -> Iterator[tuple[MadeBy, Scored]]:
+        made = MadeBy(promotion.generation, who.digest, batch, who.definition, part.digest, variant)
+        for each in in_process(store.features(who.definition), model, who, part, predict, chosen):
+            yield made, each
+
+    if rollout is None:
+        yield from by(version, features, CHAMPION, None)
+        return
+    plan, share = rollout
+
+    def dealt(rows: pa.Table) -> npt.NDArray[np.bool_]:
+        known = with_local_date(model, rows) if LOCAL_DATE in plan.unit else rows
+        return assigned(units(known, plan.unit), plan.id, share, plan.exclude)
+
+    yield from by(version, features, CHAMPION, lambda rows: ~dealt(rows))
+    try:
+        other = store.records.get(ModelVersion, plan.version)
+        theirs = _features(store, model, other, pinned_inputs(store, model, features.partition))
+        yield from by(other, cast(Part, theirs), CHALLENGER, dealt)
+    except Exception as error:
+        raise ChallengerFailed(
+            "the challenger of a rollout cannot score",
+            where=f"rollout {plan.id}, partition {features.partition}",
+            found=error.what if isinstance(error, PipelineError) else error,
+            next_step="nothing: it is sent back, and the champion scores all rows",
+        ) from error
+
+
+def _rollout(store: ModelStore, inputs: Inputs) -> tuple[Plan, float] | None:
+    """Return the rollout that is pinned for some inputs with its share, while it goes on and publishes anything."""
+    pin = store.records.get_plain(PINS, _pin_name(inputs))
+    plan, share = open_plan(store), float(pin.get("share", 0))
+    return (plan, share) if plan is not None and share and plan.id == pin["rollout"] else None
 
 
 def _scored(store: ModelStore, inputs: Inputs, promotion: Promotion) -> ScoreResult | None:
@@ -171,12 +224,19 @@ def _named(store: ModelStore, generation: int) -> Promotion:
     return ledger[generation]
 
 
-def _of_its_day(store: ModelStore, inputs: Inputs) -> Promotion | None:
+def _of_its_day(store: ModelStore, inputs: Inputs, grain: Grain) -> Promotion | None:
     """Return the champion that was pinned for these inputs; the first run pins the champion of its day.
 
     That there was none is pinned too: a cleared run must not score what it left alone.
     """
     champion = store.champion()
-    pin = {"generation": 0 if champion is None else champion.generation, "inputs": inputs.digest}
-    stands = store.records.claim(PINS, f"score-{inputs.partition}-{inputs.digest[:16]}", pin)
+    pin: dict[str, Any] = {"generation": 0 if champion is None else champion.generation, "inputs": inputs.digest}
+    plan = open_plan(store)
+    if plan is not None and inputs.partition > plan.after:
+        pin |= {"rollout": plan.id, "share": state_of(plan, found_in(store, plan), grain).share}
+    stands = store.records.claim(PINS, _pin_name(inputs), pin)
     return store.promotion(stands["generation"]) if stands["generation"] else None
+
+
+def _pin_name(inputs: Inputs) -> str:
+    return f"score-{inputs.partition}-{inputs.digest[:16]}"

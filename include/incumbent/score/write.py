@@ -15,6 +15,7 @@ from incumbent.score.rows import REASON, Scored, ahead
 from incumbent.store import ModelStore, Table
 
 UNSCORED = "unscored"
+CHAMPION, CHALLENGER = "champion", "challenger"
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ class MadeBy:
 
     Attributes:
         generation: Position in the ledger of who has the seat.
-        version: Digest of the version that predicted.
+        version: Digest of the version that predicted: the champion's, or of a rollout the challenger's.
         batch_digest: Content of the batch.
         definition: Digest of the feature definition.
         features_digest: Content of the features.
-        variant: `champion`; of a rollout, `challenger`.
+        variant: `champion` or `challenger`.
     """
 
     generation: int
@@ -35,7 +36,7 @@ class MadeBy:
     batch_digest: str
     definition: str
     features_digest: str
-    variant: str = "champion"
+    variant: str = CHAMPION
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ class Written:
 
 def write(
     store: ModelStore,
-    made: MadeBy,
-    scored: Iterator[Scored],
+    scored: Iterator[tuple[MadeBy, Scored]],
     features: Part,
     max_aside: float,
     still: Callable[[], bool],
@@ -67,8 +67,7 @@ def write(
 
     Args:
         store: The model's store.
-        made: What made them.
-        scored: The rows, batch by batch; at least one, if an empty one.
+        scored: The rows with what made them, batch by batch; at least one batch, if an empty one.
         features: What is scored.
         max_aside: Largest share of the rows that may be set aside; one row may always be.
         still: Asked in the moment of the commit whether this attempt is the one that is meant to stand.
@@ -83,16 +82,16 @@ def write(
     limit = max(1.0, max_aside * features.rows)
 
     def rows() -> Iterator[pa.RecordBatch]:
-        for each in chain([first], scored):
-            aside.append(each.aside)
+        for made, each in chain([first], scored):
+            aside.append(_with(made, each.aside))
             if (count := sum(part.num_rows for part in aside)) > limit:
                 raise _too_many(made, features, aside, count, limit)
             yield from _with(made, each.rows).to_batches()
 
     first = next(scored)
-    reader = pa.RecordBatchReader.from_batches(_with(made, first.rows).schema, ahead(rows()))
+    reader = pa.RecordBatchReader.from_batches(_with(first[0], first[1].rows).schema, ahead(rows()))
     with store.predictions.staged(features.partition, reader) as staged:
-        kept = _with(made, pa.concat_tables(aside))
+        kept = pa.concat_tables(aside)
         if kept.num_rows or store.unscored.part(features.partition):
             part = store.unscored.prepare(features.partition, kept)
             if _committed(store.unscored, part, still) is None:

@@ -15,7 +15,8 @@ from incumbent.store.violation import Violation, guarded
 
 MADE_BY = "predictions name the generation that made them"
 ONE = "one generation per predictions partition"
-PROVENANCE = ["generation", "version", "definition", "features_digest", "batch_digest"]
+ROLLOUTS, CHAMPION = "rollouts", "champion"
+PROVENANCE = ["generation", "version", "definition", "features_digest", "batch_digest", "variant"]
 
 
 def check_predictions(walk: Walk) -> Iterator[Violation]:
@@ -37,10 +38,20 @@ def _partition(walk: Walk, part: Part, where: str) -> Iterator[Violation]:
     made = pa.concat_tables(held).group_by(PROVENANCE).aggregate([([], "count_all")]).to_pylist()
     if not made and not any(removal.successor == part.digest for removal in _erased(walk, part.partition)):
         yield Violation(MADE_BY, where, "no rows")
-    if len(made) > 1:
+    if len(made) != len({found["variant"] for found in made}) or len({found["generation"] for found in made}) > 1:
         yield Violation(ONE, where, f"{len(made)} generations or inputs")
+    rows = sum(found["count_all"] for found in made)  # of a rollout, two versions have predicted them together
     for found in made:
-        yield from _provenance(walk, part.partition, found, where)
+        yield from _provenance(walk, part.partition, {**found, "rows": rows}, where)
+
+
+def _may_predict(walk: Walk, generation: int, version: str, variant: str) -> bool:
+    """Return whether a version had the seat, or was the challenger of a rollout beside who had it."""
+    if variant == CHAMPION:
+        return walk.holder(generation) == version
+    begun = (name for name in walk.store.records.names(ROLLOUTS) if name.endswith("/open"))
+    plans = (walk.store.records.get_plain(ROLLOUTS, name) for name in begun)
+    return any((plan["generation"], plan["version"]) == (generation, version) for plan in plans)
 
 
 def _erased(walk: Walk, partition: str) -> list[Removal]:
@@ -48,8 +59,8 @@ def _erased(walk: Walk, partition: str) -> list[Removal]:
 
 
 def _provenance(walk: Walk, partition: str, made: Mapping[str, Any], where: str) -> Iterator[Violation]:
-    generation, version, rows = made["generation"], made["version"], made["count_all"]
-    if generation is None or version is None or walk.holder(generation) != version:
+    generation, version, rows = made["generation"], made["version"], made["rows"]
+    if generation is None or version is None or not _may_predict(walk, generation, version, made["variant"]):
         yield Violation(MADE_BY, where, f"generation {generation}, version {version}")
     elif (expected := walk.store.records.get(ModelVersion, version).definition) != made["definition"]:
         yield Violation(MADE_BY, where, f"definition {made['definition']}, the version's is {expected}")

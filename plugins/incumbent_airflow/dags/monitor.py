@@ -14,7 +14,7 @@ its decision, and `retrain` is then skipped, because nothing is announced twice;
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, TriggerRule, get_current_context, task
+from airflow.sdk import DAG, TriggerRule, chain, get_current_context, task
 
 from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets, partitioned
@@ -48,6 +48,16 @@ def monitor_dag(model: Model) -> DAG:
         emit(get_current_context(), assets.champion, str(outcome["partition"]), generation=outcome["generation"])
         return outcome
 
+    @task(task_id="rollout", outlets=[assets.champion], trigger_rule=TriggerRule.NONE_FAILED)
+    def rollout() -> dict[str, object]:
+        from incumbent_airflow.rollouts import settle_rollout
+
+        outcome = settle_rollout(Runtime.open(model.name))
+        if "generation" not in outcome:
+            raise skip(str(outcome["sentence"]))
+        emit(get_current_context(), assets.champion, str(outcome["partition"]), generation=outcome["generation"])
+        return outcome
+
     @task(task_id="retrain", outlets=[assets.request], trigger_rule=TriggerRule.NONE_FAILED)
     def retrain() -> dict[str, object]:
         from incumbent.retrain.stage import decide_partition
@@ -74,6 +84,7 @@ def monitor_dag(model: Model) -> DAG:
 
     with dag:
         judged = monitor()
-        judged >> rollback() >> retrain()
+        steps = [rollback(), *([rollout()] if model.rollout else []), retrain()]
+        chain(judged, *steps)
         judged >> report()
     return dag

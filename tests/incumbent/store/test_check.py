@@ -95,7 +95,7 @@ def store(tmp_path: Path) -> ModelStore:
     records.put_plain("requests", f"{REQUEST}/done", {"verdict": "promote", "generation": 1, "version": digest})
     records.put_plain("pins", "score-2013-02-x", {"generation": 1})
     made = {"generation": 1, "version": digest, "definition": definition}
-    made |= {"features_digest": scored.digest, "batch_digest": batches[1].digest}
+    made |= {"features_digest": scored.digest, "batch_digest": batches[1].digest, "variant": "champion"}
     model.predictions.replace("2013-02", pa.Table.from_pylist([{"key": key, **made} for key in (1, 2)]))
     verdict = {"partition": "2013-02", "generation": 1, "version": digest}
     records.put_plain("verdicts", "2013-02/drift-x", verdict)
@@ -409,6 +409,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "predictions of two generations": (two_generations, "one generation per predictions partition"),
     "predictions of no version": (rewrite(version=GONE), MADE_BY),
     "predictions of no definition": (rewrite(definition=GONE), MADE_BY),
+    "predictions of a challenger that had no rollout": (rewrite(variant="challenger"), MADE_BY),
     "predictions of no features": (rewrite(features_digest=GONE), THERE),
     "predictions of no batch": (rewrite(batch_digest=GONE), THERE),
     "batch of predictions lost": (remove_table("batches", "predictions, partition 2013-02, batch"), THERE),
