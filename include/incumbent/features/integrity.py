@@ -3,7 +3,7 @@
 A test of a share asks whether it is larger than what past batches have made usual, by an exact binomial tail; the
 error rate is divided over all tests of the batch. A season must pass and a wrong unit must not, so "far out of
 range" means outside the reference range widened by its own width. What is wrong with a whole column or batch has a
-name of its own: see `incumbent.features.broken`.
+name of its own (`incumbent.features.broken`), and so has another unit in a share of the rows (`mixed_units`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from incumbent.config import Integrity
 from incumbent.features.broken import constant_finding, duplicate_of, swaps, type_finding, unit_finding
+from incumbent.features.mixed_units import mixed_units
 from incumbent.features.profile import OTHER, ColumnProfile, Profile, added
 from incumbent.features.usual import Usual, share_test, usual_share
 
@@ -23,7 +24,7 @@ CERTAIN = {"nulls": 0.005, "unseen": 0.005, "out_of_range": 0.002}  # see `Usual
 WHOLE = ("type", "unit", "constant", "swap")  # what is said of all of a column
 ALL = "every column"
 FEW = 3.0  # times its magnitude that a range is widened by after one batch; half of that after two
-TESTS = 4
+TESTS = 5
 
 
 def findings(
@@ -72,17 +73,22 @@ def findings(
 def _all_tests(
     batch: Profile, history: Sequence[Profile], reference: Profile, settings: Integrity
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    is_exact = batch.exact and reference.exact
     for name, found in batch.columns.items():
         if name not in reference.columns:
             continue
         past = [each.columns[name] for each in history]
-        for test in _tests(found, reference.columns[name], past, settings):
+        for test in _tests(found, reference.columns[name], past, settings, is_exact):
             yield name, test
     yield from swaps(batch, reference)
 
 
 def _tests(
-    found: ColumnProfile, reference: ColumnProfile, past: Sequence[ColumnProfile], settings: Integrity
+    found: ColumnProfile,
+    reference: ColumnProfile,
+    past: Sequence[ColumnProfile],
+    settings: Integrity,
+    is_exact: bool,
 ) -> Iterator[dict[str, Any]]:
     if found.rows == 0:
         return
@@ -97,6 +103,8 @@ def _tests(
     else:
         yield _far_out(found, reference, past, settings)
         yield from unit_finding(found, reference)
+        if is_exact:
+            yield from mixed_units(found, reference, past)
     yield from constant_finding(found, past)
 
 
