@@ -74,8 +74,9 @@ def partition_of(context: Mapping[str, Any], model: Model) -> str:
     """Return the run's partition: its key, else the `partition` of its form or `--conf`.
 
     Raises:
-        ConfigError: The run has neither, or the key is not of the model's grain.
+        ConfigError: The run has neither, the key is not of the model's grain, or the run was given what nobody knows.
     """
+    refuse_unknown(context)
     key = context.get("partition_key") or (context.get("params") or {}).get("partition")
     if not key:
         run = context.get("dag_run")
@@ -88,6 +89,26 @@ def partition_of(context: Mapping[str, Any], model: Model) -> str:
             next_step='trigger it with --conf \'{"partition": "…"}\' or fill in Partition in the form',
         )
     return check_key(key, model.grain)
+
+
+def refuse_unknown(context: Mapping[str, Any]) -> None:
+    """Refuse a run whose `--conf` has a key that is no parameter of its DAG: a typo would be a default in silence.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    if "dag" not in context:
+        return
+    known = set(context["dag"].params)
+    given = dict(getattr(context.get("dag_run"), "conf", None) or {})
+    if unknown := sorted(given.keys() - known):
+        raise ConfigError(
+            "the run was given a parameter that its DAG does not have",
+            where=f"DAG {context['dag'].dag_id}, --conf",
+            expected=f"of {', '.join(sorted(known))}",
+            found=", ".join(unknown),
+            next_step="start it again with the name corrected; nothing was done",
+        )
 
 
 def emit(context: Mapping[str, Any], asset: Asset, partition: str, **extra: Any) -> None:

@@ -27,7 +27,7 @@ def roll_back(runtime: Runtime, generation: int, reason: str, run: str) -> dict[
 
     if plan := open_plan(runtime.store):
         LOG.info("%s", end_rollout(runtime, plan, f"Rollout {plan.id}: sent back, {reason}"))
-    return _rolled_back(runtime, rollback(runtime.store, generation, reason, run=run))
+    return _rolled_back(runtime, rollback(runtime.store, generation, reason, run=run), run)
 
 
 def end_probation(runtime: Runtime) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def end_probation(runtime: Runtime) -> dict[str, Any]:
     if head.action == "rollback" and head.run == _probation_run(head.previous, digest=True):  # by SCORE, on a fault
         if not store.records.put_plain(PINS, f"told-{head.generation}", {"generation": head.generation}):
             return {"sentence": found.sentence}
-        return _rolled_back(runtime, head) | {"sentence": head.reason}
+        return _rolled_back(runtime, head, _probation_run(head.previous)) | {"sentence": head.reason}
     if not found.rolls_back:
         return {"sentence": found.sentence}
     if not runtime.model.rollback.automatic:
@@ -112,13 +112,29 @@ def _probation_run(generation: int, *, digest: bool = False) -> str:
     return digest_of(name)[:16] if digest else name
 
 
-def _rolled_back(runtime: Runtime, promotion: Promotion) -> dict[str, Any]:
-    from incumbent.score import scored_by_generation
+def _rolled_back(runtime: Runtime, promotion: Promotion, run: str) -> dict[str, Any]:
+    """Return what a rollback has done, and what is left of who lost the seat.
 
-    is_new = promotion.action == "rollback"  # asked to give the seat to who has it, nothing is left behind
-    return {
-        "generation": promotion.generation,
-        "version": promotion.version,
-        "partition": max(runtime.store.predictions.parts(), default=runtime.model.start),
-        "affected": scored_by_generation(runtime.store, promotion.previous) if is_new else {},
-    }
+    Asked to give the seat to who has it, it does nothing; what versions have scored that lost theirs is told then.
+    """
+    from incumbent.records import digest_of
+    from incumbent.score import scored_by_generation, scored_by_version
+
+    store, generation = runtime.store, promotion.generation
+    if promotion.action == "rollback" and promotion.run == digest_of(run)[:16]:
+        first = next(entry.generation for entry in store.ledger() if entry.version == promotion.version)
+        said = f"The version of generation {first} has the seat again, as generation {generation}."
+        who, left = f"generation {promotion.previous}", scored_by_generation(store, promotion.previous)
+    else:
+        said, who, left = (
+            f"Generation {generation} has the seat already: nothing has changed.",
+            "versions without it",
+            {},
+        )
+        for version in store.barred():
+            left |= scored_by_version(store, version)
+    if left:
+        said += f" {sum(left.values()):,} rows of {', '.join(sorted(left))} were scored by {who}."
+    partition = max(store.predictions.parts(), default=runtime.model.start)
+    about = {"generation": generation, "version": promotion.version, "partition": partition}
+    return {**about, "affected": left, "message": said}

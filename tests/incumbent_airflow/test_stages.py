@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from incumbent.retrain.requests import fail, finish, get_request, is_answered, u
 from incumbent.store import generation_name
 from incumbent.store.check import check_model
 from incumbent_airflow import seats, stages, training
-from incumbent_airflow.runtime import Runtime
+from incumbent_airflow.runtime import Runtime, refuse_unknown
 
 pytestmark = pytest.mark.unit
 
@@ -261,3 +262,30 @@ def test_a_rollback_belongs_to_its_run(runtime: Runtime) -> None:
     assert (outcome["generation"], outcome["partition"]) == (1, "2020-01")
     assert rollback(runtime.store, 1, "a test", run="manual__1").generation == 1
     assert len(runtime.store.records.names("pins", "rollback-")) == 1
+
+
+def test_a_rollback_says_what_it_did_and_what_is_left(runtime: Runtime) -> None:
+    run(runtime, ask(runtime))
+    first = runtime.store.ledger()[0]
+    other = replace(runtime.store.records.get(ModelVersion, first.version), digest="f" * 64)
+    runtime.store.records.put(other.digest, other)
+    runtime.store.records.put("000002", replace(first, generation=2, version=other.digest, previous=1, request="x"))
+    rows = pa.table({"row": [1, 2], "generation": [2, 2], "version": [other.digest] * 2, "variant": ["champion"] * 2})
+    runtime.store.predictions.replace("2020-01", rows)
+    back = seats.roll_back(runtime, 1, "a test", "manual__2")
+    said = "The version of generation 1 has the seat again, as generation 3."
+    assert back["message"] == f"{said} 2 rows of 2020-01 were scored by generation 2."
+    assert seats.roll_back(runtime, 1, "a test", "manual__2") == back, "a cleared run"
+    again = seats.roll_back(runtime, 3, "a test", "manual__3")
+    assert again["message"] == (
+        "Generation 3 has the seat already: nothing has changed. 2 rows of 2020-01 were scored by versions without it."
+    )
+    assert again["affected"] == {"2020-01": 2}, "they can still be scored again"
+
+
+def test_a_parameter_that_a_dag_does_not_have_is_refused() -> None:
+    dag = SimpleNamespace(dag_id="small.rollback", params={"generation": 1, "reason": ""})
+    refuse_unknown({"dag": dag, "dag_run": SimpleNamespace(conf={"generation": 2})})
+    refuse_unknown({"dag": dag, "dag_run": SimpleNamespace(conf=None)})
+    with pytest.raises(ConfigError, match=r"(?s)generation, reason.*found: generaton"):
+        refuse_unknown({"dag": dag, "dag_run": SimpleNamespace(conf={"generaton": 3})})

@@ -1,6 +1,6 @@
 """Predictions of a partition, made by the champion that is pinned for it."""
 
-from incumbent.score.published import champion_rows, scored_by_challenger, scored_by_generation
+from incumbent.score.published import champion_rows, scored_by_challenger, scored_by_generation, scored_by_version
 from incumbent.score.score import ChallengerFailed, ScoreResult, champion_of, score
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "score",
     "scored_by_challenger",
     "scored_by_generation",
+    "scored_by_version",
 ]

@@ -28,6 +28,11 @@ def scored_by_generation(store: ModelStore, generation: int) -> dict[str, int]:
     return _counted(store, {"generation": generation})
 
 
+def scored_by_version(store: ModelStore, version: str) -> dict[str, int]:
+    """Return the partitions in which a version predicted rows, with these rows."""
+    return _counted(store, {"version": version})
+
+
 def scored_by_challenger(store: ModelStore, version: str) -> dict[str, int]:
     """Return the partitions in which a version predicted rows as a challenger, with these rows."""
     return _counted(store, {VARIANT: CHALLENGER, "version": version})

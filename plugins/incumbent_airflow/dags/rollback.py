@@ -11,6 +11,7 @@ is skipped unless it is asked for. **Worry** when it is needed twice in a row.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
@@ -18,20 +19,24 @@ from airflow.sdk import DAG, Param, get_current_context, task
 from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets
 from incumbent_airflow.defaults import Stage, dag_args
-from incumbent_airflow.runtime import Runtime, emit, skip
+from incumbent_airflow.runtime import Runtime, emit, refuse_unknown, skip
+
+LOG = logging.getLogger(__name__)
 
 
 def rollback_dag(model: Model) -> DAG:
     """Return `<model>.rollback`, started by a person."""
     assets = ModelAssets(model)
     params = {
-        "generation": Param(1, type="integer", minimum=1, title="Generation", description="Whose version comes back."),
+        # Without a default: a rollback to the first generation is nothing to happen by a slip.
+        "generation": Param(type="integer", minimum=1, title="Generation", description="Whose version comes back."),
         "reason": Param("", type="string", minLength=1, maxLength=500, title="Reason", description="For the ledger."),
         "rescore": Param(
             False,
             type="boolean",
             title="Score again",
-            description="Score again what the generation that loses its seat has scored.",
+            description="Score again what the generation that loses its seat has scored; of one that has the seat "
+            "already, what versions have scored that lost theirs.",
         ),
     }
     dag = DAG(
@@ -45,8 +50,10 @@ def rollback_dag(model: Model) -> DAG:
         from incumbent_airflow.seats import roll_back
 
         context = get_current_context()
+        refuse_unknown(context)
         wanted = context["params"]
         outcome = roll_back(Runtime.open(model.name), wanted["generation"], wanted["reason"], context["run_id"])
+        LOG.info("%s", outcome["message"])
         emit(context, assets.champion, str(outcome["partition"]), generation=outcome["generation"])
         return outcome
 
@@ -55,9 +62,12 @@ def rollback_dag(model: Model) -> DAG:
         from incumbent_airflow.seats import score_again
 
         context, affected = get_current_context(), sorted(outcome["affected"])
-        if not affected or not context["params"]["rescore"]:
-            rows = f"{sum(outcome['affected'].values())} rows of {', '.join(affected)}" if affected else "Nothing"
-            raise skip(f"{rows} was scored by the generation before; it stays, unless `rescore` is asked for.")
+        if not affected:
+            raise skip(
+                "No partition holds predictions of a version that lost its seat: there is nothing to score again."
+            )
+        if not context["params"]["rescore"]:
+            raise skip(f"{outcome['message']} They stay: `rescore` was not asked for.")
         done = score_again(Runtime.open(model.name), affected, outcome["generation"], context["run_id"])
         for partition in done:
             emit(context, assets.predictions, partition, generation=outcome["generation"])
