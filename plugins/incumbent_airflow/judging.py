@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from incumbent.monitor import DriftVerdict, Judged, PerformanceVerdict, Reference
     from incumbent.records import ModelVersion, Part, Promotion
 
+LOG = logging.getLogger(__name__)
 REFERENCES, REFERENCE_FORMAT = "references", 2  # what 1 has kept is 5 % wide, and no comparison of shapes
 
 
@@ -36,13 +38,17 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
         return {"drift": said, "performance": said}
     promotion, version, features = scored
     rollout = judge_rollout(runtime, partition)
-    return {
+    found = {
         "drift": _judge_drift(runtime, features, promotion, version),
         "performance": _judge_performance(runtime, partition, promotion, version),
         "shadows": judge_shadows(runtime, partition),
         **({"rollout": rollout} if rollout else {}),
         **explain(runtime, features, promotion, version),
     }
+    for about, said in found.items():  # a line each, for who reads the log
+        for sentence in said if isinstance(said, list) else [said]:
+            LOG.info("%s: %s", about, sentence)
+    return found
 
 
 def write_report(runtime: Runtime, partition: str) -> str | None:

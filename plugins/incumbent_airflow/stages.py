@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 PINS = "pins"
 NOT_APPROVED = "not_approved"
+PASSED = {True: "passed", False: "failed", None: "open"}
 REFUSED_BEFORE = "Not promoted: this request was refused before; open a new request to have a challenger judged again."
 LEASE_S = RUN_TIMEOUT.total_seconds()  # a run cannot hold a request for longer than it may last
 
@@ -164,7 +165,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     from incumbent.features.batch_columns import batch_columns
     from incumbent.features.out_of_core import labelled_sample
     from incumbent.features.rows import labelled_rows
-    from incumbent.records import FRESH, ModelVersion, Training
+    from incumbent.records import FRESH, GateReport, ModelVersion, Training
 
     store = runtime.store
 
@@ -191,6 +192,9 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
             beside=lambda rows, columns: batch_columns(store, runtime.model, snapshot, rows, columns),
             kpi_sql=runtime.folder.kpi_sql,
         )
+    for gate in report.gates:
+        LOG.info("%-12s %-7s %s", gate["gate"], PASSED[gate.get("passed")], gate.get("sentence", ""))
+    LOG.info("%s (%s)", report.sentence, store.records.where(GateReport.kind, report.id))
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
 
 

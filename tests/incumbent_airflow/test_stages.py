@@ -16,7 +16,7 @@ from incumbent.config import Retention
 from incumbent.errors import ConfigError, FeatureError, StoreError, UnavailableError
 from incumbent.features.build import build
 from incumbent.promote import rollback
-from incumbent.records import ModelVersion, Promotion, Training
+from incumbent.records import GateReport, ModelVersion, Promotion, Training
 from incumbent.retrain.requests import fail, finish, get_request, is_answered, unanswered
 from incumbent.store import generation_name
 from incumbent.store.check import check_model
@@ -289,3 +289,15 @@ def test_a_parameter_that_a_dag_does_not_have_is_refused() -> None:
     refuse_unknown({"dag": dag, "dag_run": SimpleNamespace(conf=None)})
     with pytest.raises(ConfigError, match=r"(?s)generation, reason.*found: generaton"):
         refuse_unknown({"dag": dag, "dag_run": SimpleNamespace(conf={"generaton": 3})})
+
+
+def test_the_log_of_the_gates_has_a_line_for_each(runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+    request = ask(runtime)
+    stages.take_snapshot(runtime, request)
+    training.begin_training(runtime, request)
+    with caplog.at_level("INFO", logger="incumbent_airflow.stages"):
+        done = stages.evaluate_candidate(runtime, request)
+    gates = runtime.store.records.get(GateReport, done["report"]).gates
+    lines = [line for line in caplog.messages if line.split()[0] in {gate["gate"] for gate in gates}]
+    assert len(lines) == len(gates) and all(line.split()[1] in {"passed", "failed", "open"} for line in lines)
+    assert f"gate_reports/{done['report']}.json" in caplog.messages[-1]

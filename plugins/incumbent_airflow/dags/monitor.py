@@ -5,8 +5,8 @@ metrics and, off the critical path, an Evidently page of a bounded sample with t
 **Emits** REQUEST when the policy asks for a training, and CHAMPION when the champion is on probation and
 has lost against the one before it.
 
-**Normal:** two runs per partition, one after scoring and one after outcomes; `rollback` and `retrain` skipped, each
-with the reason why not. **Worry** when performance alarms repeat while every challenger is rejected, or `rollback` is
+**Normal:** two runs per partition, one after scoring and one after outcomes, and another where batch and context came
+at the same moment, which finds everything judged; `rollback` and `retrain` skipped, each with the reason why not. **Worry** when performance alarms repeat while every challenger is rejected, or `rollback` is
 green.
 **Re-run:** safe; verdicts are keyed by what was judged, and a request is made once. A cleared run keeps
 its decision, and `retrain` is then skipped, because nothing is announced twice; start a new run to decide anew.
