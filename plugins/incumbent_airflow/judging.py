@@ -38,7 +38,7 @@ def judge(runtime: Runtime, partition: str) -> dict[str, Any]:
         return {"drift": said, "performance": said}
     promotion, version, features = scored
     rollout = judge_rollout(runtime, partition)
-    found = {
+    found: dict[str, Any] = {
         "drift": _judge_drift(runtime, features, promotion, version),
         "performance": _judge_performance(runtime, partition, promotion, version),
         "shadows": judge_shadows(runtime, partition),

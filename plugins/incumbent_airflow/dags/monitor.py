@@ -6,8 +6,8 @@ metrics and, off the critical path, an Evidently page of a bounded sample with t
 has lost against the one before it.
 
 **Normal:** two runs per partition, one after scoring and one after outcomes, and another where batch and context came
-at the same moment, which finds everything judged; `rollback` and `retrain` skipped, each with the reason why not. **Worry** when performance alarms repeat while every challenger is rejected, or `rollback` is
-green.
+at the same moment, which finds everything judged; `rollback` and `retrain` skipped, each with the reason why not.
+**Worry** when performance alarms repeat while every challenger is rejected, or `rollback` is green.
 **Re-run:** safe; verdicts are keyed by what was judged, and a request is made once. A cleared run keeps
 its decision, and `retrain` is then skipped, because nothing is announced twice; start a new run to decide anew.
 """
