@@ -126,6 +126,7 @@ def _found(
     from incumbent.evaluate.stage import cluster_codes
     from incumbent.features.rows import join_labels, label_rows, outcome_keys
     from incumbent.stats import measured_advantage
+    from incumbent.words import better
 
     store, model = runtime.store, runtime.model
     unjudged = {"judged": False, "rows": 0, "advantage": 0.0, "error": 0.0, "df": 0.0, "units": [0, 0], "kpis": {}}
@@ -148,7 +149,7 @@ def _found(
         return {**unjudged, "sentence": f"{said} is not compared ({reason})."}
     dealt = _units(rows, plan)
     numbers = {"rows": int(found.rows), "advantage": found.value, "error": found.error, "df": float(found.df)}
-    how = f"better by {found.value:+.4f} ± {found.error:.4f}"
+    how = f"{better(found.value)} ± {found.error:.4f}"
     sentence = f"{said}: the challenger is {how}; it had {dealt[1]} of {sum(dealt)} units ({share:.0%} were dealt)."
     kpis = _kpis(runtime, partition, rows.select(keys), codes) if share else {}
     return {"judged": True, **numbers, "units": dealt, "kpis": kpis, "sentence": sentence}

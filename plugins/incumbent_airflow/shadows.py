@@ -130,6 +130,7 @@ def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any] | None:
     """Return the evidence for a challenger so far, with the names of the verdicts behind it; None without any."""
     from incumbent.evaluate.kept import is_proven, kept_for_later
     from incumbent.stats import Measured, gathered
+    from incumbent.words import better
 
     left = kept_for_later(shadow.report.gates) if shadow.report else None
     names = _names(runtime, shadow)
@@ -149,7 +150,7 @@ def gathered_for(runtime: Runtime, shadow: Shadow) -> dict[str, Any] | None:
         "estimate": found.estimate,
         "enough": is_proven(found, needed, each, runtime.model.gates),
         "message": f"{keys[-1]}: over {len(keys)} partitions in shadow the challenger of {shadow.report.request} is "
-        f"better by {found.estimate:+.4f} (evidence {found.e:.3g} of the {needed:.3g} needed).",
+        f"{better(found.estimate)} (evidence {found.e:.3g} of the {needed:.3g} needed).",
     }
 
 

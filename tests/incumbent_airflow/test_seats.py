@@ -85,7 +85,7 @@ def test_a_worse_champion_gives_the_seat_back_once(worse: Runtime) -> None:
     deliver(worse, MARCH)
     assert scored(worse, MARCH) == 2
     said = judge(worse, MARCH)["shadows"]
-    assert "2020-03: the previous champion is better by +0." in said[0]
+    assert "2020-03: the previous champion is better by 0." in said[0]
     outcome = seats.end_probation(worse)
     assert (outcome["generation"], outcome["version"]) == (3, store.promotion(1).version)
     assert outcome["affected"] == {MARCH: ROWS}
@@ -202,7 +202,7 @@ def test_a_challenger_with_too_little_evidence_gathers_more_in_shadow(tmp_path: 
         deliver(better, key)
         assert scored(better, key) == 1
         said = judge(better, key)["shadows"]
-        assert f"{key}: the challenger is better by +0." in said[0]
+        assert f"{key}: the challenger is better by 0." in said[0]
         asked = ask_for_seat(better)
         if asked:
             break

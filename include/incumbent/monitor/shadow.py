@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from incumbent.records import Record
 from incumbent.stats import mean_difference, measured_advantage
+from incumbent.words import better
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -142,7 +143,7 @@ def shadow_verdict(
         df=float(found.df),
         rows=int(found.rows),
         rarer=_rarer(task, labels, scores[0]),
-        sentence=f"{name} is better by {found.value:+.4f} ± {found.error:.4f} {what}.",
+        sentence=f"{name} is {better(found.value)} ± {found.error:.4f} {what}.",
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from incumbent.config import Rollback
 from incumbent.records import Promotion
 from incumbent.stats import Evidence, Measured, gathered
+from incumbent.words import better
 
 REGRESSION_SCALE = 5.0  # a mean's gap in standard deviations, where probabilities have points
 GAP_ERRORS = 3.0
@@ -105,6 +106,6 @@ def _sentence(
         return f"Generation {generation} has no champion before it to be compared with."
     if fault:
         return f"Generation {generation}: {fault}."
-    compared = f"over {len(keys)} partitions generation {previous} is better by {evidence.estimate:+.4f}"
+    compared = f"over {len(keys)} partitions generation {previous} is {better(evidence.estimate)}"
     state = "" if is_open else "; the probation is over"
     return f"Generation {generation}: {compared} (evidence {evidence.e:.2g} of the {needed:g} needed){state}."

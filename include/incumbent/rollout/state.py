@@ -16,6 +16,7 @@ from typing import Any
 from incumbent.partitions import Grain, end_of, start_of
 from incumbent.rollout.plan import Plan
 from incumbent.stats import Measured, gathered
+from incumbent.words import better
 
 MISMATCH = 0.001
 PROMOTE, RETREAT = "promote", "retreat"
@@ -95,7 +96,7 @@ def _harm(plan: Plan, judged: Sequence[Mapping[str, Any]]) -> str:
     if evidence.e < 1 / plan.alpha:
         return ""
     return (
-        f"over {len(judged)} partitions the champion is better by {evidence.estimate:+.4f} "
+        f"over {len(judged)} partitions the champion is {better(evidence.estimate)} "
         f"(evidence {evidence.e:.3g} of the {1 / plan.alpha:g} needed)"
     )
 
@@ -118,4 +119,4 @@ def _said(judged: Sequence[Mapping[str, Any]]) -> str:
     if not judged:
         return "no outcomes are in"
     found = gathered([Measured(each["advantage"], each["error"], each["rows"], each["df"]) for each in judged])
-    return f"over {len(judged)} partitions the challenger is better by {found.estimate:+.4f} ± {found.error:.4f}"
+    return f"over {len(judged)} partitions the challenger is {better(found.estimate)} ± {found.error:.4f}"

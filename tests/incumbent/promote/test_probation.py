@@ -48,7 +48,7 @@ def test_a_champion_that_loses_again_and_again_gives_the_seat_back() -> None:
     assert rolls == [False, False, False, False, True, True, True]
     done = found(series)
     assert (done.previous, done.needed) == (1, pytest.approx(100))
-    assert "over 6 partitions generation 1 is better by +0.0176" in done.sentence
+    assert "over 6 partitions generation 1 is better by 0.0176" in done.sentence
 
 
 def test_one_that_is_no_worse_keeps_it() -> None:

@@ -44,13 +44,13 @@ def test_one_month_is_longer_than_a_cycle_of_a_week() -> None:
 def test_who_does_no_harm_gets_the_seat() -> None:
     state = state_of(PLAN, lived(advantage=0.002), Grain.DAY)
     assert (state.outcome, state.step) == ("promote", 3)
-    assert "all 3 steps are over" in state.sentence and "+0.0020" in state.sentence
+    assert "all 3 steps are over" in state.sentence and "better by 0.0020" in state.sentence
 
 
 def test_who_is_worse_is_sent_back_soon() -> None:
     state = state_of(PLAN, lived(advantage=-0.02, days=6), Grain.DAY)
     assert (state.outcome, state.share) == ("retreat", 0.0)
-    assert "the champion is better by +0.0200" in state.sentence
+    assert "the champion is better by 0.0200" in state.sentence
 
 
 def test_an_equal_challenger_is_rarely_sent_back() -> None:
