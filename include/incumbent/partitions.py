@@ -167,3 +167,20 @@ def moment_of(text: str) -> datetime:
             next_step="write it like 2013-07-01T00:00Z",
         )
     return found.astimezone(UTC)
+
+
+def moment_or_day(text: str, timezone: str) -> datetime:
+    """Return a moment that a person wrote, or the end of a local day, in UTC.
+
+    Raises:
+        ConfigError: It is neither.
+
+    >>> moment_or_day("2013-07-01", "America/New_York").isoformat()
+    '2013-07-02T04:00:00+00:00'
+    """
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        return moment_of(text)
+    next_day = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)) + timedelta(days=1)
+    return next_day.astimezone(UTC)

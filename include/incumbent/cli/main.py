@@ -53,6 +53,16 @@ COMMANDS = (
     ),
     Command(("erase",), "take the rows of a key out of everything that is stored", "incumbent.cli.erase:erase"),
     Command(("leaks",), "name the columns of a table that know the label", "incumbent.cli.leaks:leaks"),
+    Command(
+        ("prediction", "why"),
+        "what a prediction rests on, back to the raw file, and the same made again",
+        "incumbent.cli.prediction:why",
+    ),
+    Command(
+        ("prediction", "verify"),
+        "the same of rows that are drawn by chance from all that was predicted",
+        "incumbent.cli.prediction:verify",
+    ),
     Command(("quarantine", "list"), "what is set aside or held", "incumbent.cli.quarantine:list_aside"),
     Command(
         ("quarantine", "show"), "the rows that are set aside, each with its rule", "incumbent.cli.quarantine:show_aside"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -50,6 +51,14 @@ class Delivery:
 def table_of(store: ModelStore, model: Model, delivery: Delivery) -> Table:
     """Return the table that a delivery's rows go to."""
     return store.source(model.sources[delivery.source].role, delivery.source)
+
+
+def stored_contract(store: ModelStore, model: Model, source: str, digest: str) -> SourceContract:
+    """Return a contract as it is stored, its columns in the order of the source's table."""
+    contract = SourceContract.model_validate(json.loads(store.objects.get(digest)))
+    order = store.source(model.sources[source].role, source).columns()  # canonical JSON has no order of its own
+    columns = dict(sorted(contract.columns.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
+    return contract.model_copy(update={"columns": columns})
 
 
 def is_current(store: ModelStore, model: Model, record: Ingest) -> bool:

@@ -6,11 +6,10 @@ it began: the same contents under the same contract give the same rows, whoever 
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +23,7 @@ from incumbent.store.removals import OBJECTS, kept, removal_of
 from incumbent.validate.contract import SourceContract
 from incumbent.validate.corrections import check_corrections, not_shown, with_corrections
 from incumbent.validate.delivered import BATCH_ROWS, DeliveredRows
-from incumbent.validate.delivery import ONCE, Delivery, is_current, same_columns, table_of
+from incumbent.validate.delivery import ONCE, Delivery, is_current, same_columns, stored_contract, table_of
 from incumbent.validate.erased import leave_out
 from incumbent.validate.hashing import stored_schema
 from incumbent.validate.intents import intend, settle
@@ -225,11 +224,8 @@ def _record(contract: SourceContract, revisit: Revisit, part: Part, found: Repla
 
 def delivery_of(store: ModelStore, model: Model, revisit: Revisit) -> Delivery:
     """Return the delivery that an order is about, under the contract that it names."""
-    contract = SourceContract.model_validate(json.loads(store.objects.get(revisit.contract_digest)))
-    delivery = Delivery(revisit.source, revisit.partition, Path(revisit.source), revisit.raw_digest, contract)
-    order = table_of(store, model, delivery).columns()  # canonical JSON has no order of its own
-    columns = dict(sorted(contract.columns.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1))
-    return replace(delivery, contract=contract.model_copy(update={"columns": columns}))
+    contract = stored_contract(store, model, revisit.source, revisit.contract_digest)
+    return Delivery(revisit.source, revisit.partition, Path(revisit.source), revisit.raw_digest, contract)
 
 
 def judged_again(store: ModelStore, model: Model, revisit: Revisit, folder: Path) -> tuple[DeliveredRows, Replayed]:
