@@ -346,6 +346,30 @@ class Promotion(Record):
 
 
 @dataclass(frozen=True)
+class ScoreOrder(Record):
+    """What a person asked for: some partitions scored again, with the version of one generation.
+
+    Attributes:
+        partitions: Partition keys, in order.
+        generation: Whose version scores; the champion of a day was looked up when the order was given.
+        reason: Why, in a sentence of the person.
+        by: Who asked.
+    """
+
+    kind: ClassVar[str] = "score_orders"
+
+    partitions: tuple[str, ...]
+    generation: int
+    reason: str
+    by: str
+
+    @property
+    def id(self) -> str:
+        """Name of the order: the same asked for again, by whomever, is the same order."""
+        return digest_of([list(self.partitions), self.generation, self.reason])[:16]
+
+
+@dataclass(frozen=True)
 class RetrainRequest(Record):
     """One durable row: why to retrain, for which partition, on which evidence.
 

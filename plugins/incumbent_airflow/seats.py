@@ -11,6 +11,7 @@ from incumbent_airflow.runtime import Runtime
 if TYPE_CHECKING:
     from incumbent.records import Promotion
     from incumbent.score import ScoreResult
+    from incumbent.score.rows import Predict
 
 LOG = logging.getLogger(__name__)
 PINS = "pins"
@@ -57,28 +58,37 @@ def end_probation(runtime: Runtime) -> dict[str, Any]:
 
 
 def score_batch(runtime: Runtime, partition: str, generation: int | None, run: str) -> ScoreResult:
-    """Score a partition; a champion on probation that cannot do it loses its seat at once, and the one before scores.
+    """Score a partition; what a person ordered for it comes first, and stands then: its inputs are scored.
 
     A challenger that cannot score its share ends its rollout, and the champion scores that too.
 
     Raises:
         ModelError: The version cannot score, and is not the champion on probation.
     """
-    from incumbent.errors import ModelError
     from incumbent.estimators import predictor
+    from incumbent.score.orders import do_orders
+
+    predict = predictor(runtime.store)
+    ordered = [each for each in do_orders(runtime.store, runtime.model, partition, predict) if each.generation]
+    result = _scored(runtime, partition, predict, generation, run)
+    return ordered[-1] if ordered and not result.generation else result  # nobody had the seat on its day
+
+
+def _scored(runtime: Runtime, partition: str, predict: Predict, generation: int | None, run: str) -> ScoreResult:
+    """Score a partition; a champion on probation that cannot do it loses its seat, and the one before scores."""
+    from incumbent.errors import ModelError
     from incumbent.rollout import open_plan
     from incumbent.score import ChallengerFailed, champion_of, score
     from incumbent_airflow.rollouts import end_rollout
     from incumbent_airflow.shadows import probation_of
 
     store, model = runtime.store, runtime.model
-    predict = predictor(store)
     try:
         return score(store, model, partition, predict, generation, run)
     except ChallengerFailed as error:
         if plan := open_plan(store):
             LOG.warning("%s", end_rollout(runtime, plan, f"Rollout {plan.id}: sent back, {error.what}: {error.found}."))
-        return score_batch(runtime, partition, generation, run)
+        return _scored(runtime, partition, predict, generation, run)
     except ModelError as error:
         probation, failed = probation_of(runtime), champion_of(store, model, partition)
         if generation or probation is None or failed is None or not model.rollback.automatic:
@@ -89,6 +99,31 @@ def score_batch(runtime: Runtime, partition: str, generation: int | None, run: s
         LOG.warning("%s Generation %d comes back.", reason, probation.previous)
         back = roll_back(runtime, probation.previous, reason, _probation_run(probation.generation))
         return score(store, model, partition, predict, back["generation"], run)
+
+
+def chosen_generation(runtime: Runtime, generation: int | None, as_of: str | None) -> int | None:
+    """Return the generation that a person chose for a scoring, by number or by a day; None if nobody chose.
+
+    Raises:
+        ConfigError: Both were chosen, or nobody held the seat then.
+    """
+    from incumbent.errors import ConfigError
+    from incumbent.partitions import moment_or_day
+    from incumbent.promote.ledger import champion_at
+
+    if not as_of:
+        return generation
+    moment = moment_or_day(as_of, runtime.model.timezone)
+    entry = champion_at(runtime.store, moment)
+    if generation is not None or entry is None:
+        raise ConfigError(
+            "no champion is chosen by this",
+            where=f"champion of {runtime.model.name} as of {as_of}",
+            expected="a generation, or a day on which somebody held the seat",
+            found="both" if generation is not None else "nobody held it yet",
+            next_step=f"incumbent champion show {runtime.model.name}",
+        )
+    return entry.generation
 
 
 def score_again(runtime: Runtime, partitions: Iterable[str], generation: int, run: str) -> list[str]:

@@ -41,6 +41,7 @@ COMMANDS = (
     Command(("env",), "print the file to source for the stack's environment", "incumbent.cli.stack:env"),
     Command(("batch", "show"), "what became of each delivery of a batch", "incumbent.cli.batch:show"),
     Command(("batch", "release"), "let a held batch go on as it is", "incumbent.cli.batch:release"),
+    Command(("champion", "show"), "who holds the seat, or held it on a day", "incumbent.cli.champion:show"),
     Command(("check",), "say whether a file is what a contract says", "incumbent.cli.check:check"),
     Command(("compare",), "say which of two models predicts the same rows better", "incumbent.cli.compare:compare"),
     Command(
@@ -52,6 +53,7 @@ COMMANDS = (
         ("drift",), "say whether a table has drifted from a reference, and what moved", "incumbent.cli.drift:drift"
     ),
     Command(("erase",), "take the rows of a key out of everything that is stored", "incumbent.cli.erase:erase"),
+    Command(("impact",), "what rests on a batch, a training set or a generation", "incumbent.cli.impact:impact"),
     Command(("leaks",), "name the columns of a table that know the label", "incumbent.cli.leaks:leaks"),
     Command(
         ("prediction", "why"),
@@ -73,12 +75,18 @@ COMMANDS = (
         "what asked for a training at a partition, and what held it back",
         "incumbent.cli.retrain:why",
     ),
+    Command(("score",), "have partitions scored again, once", "incumbent.cli.score:score"),
     Command(
         ("snapshot", "show"), "a training set: its rows, who uses it, can it be rebuilt", "incumbent.cli.snapshot:show"
     ),
     Command(("snapshot", "diff"), "what differs between two training sets", "incumbent.cli.snapshot:diff"),
     Command(("store", "check"), "look for broken promises in the store", "incumbent.cli.store:check"),
     Command(("store", "vacuum"), "remove replaced data that nothing needs", "incumbent.cli.store:vacuum"),
+    Command(
+        ("version", "why"),
+        "what a version is made of, why it got the seat and what followed",
+        "incumbent.cli.version:why",
+    ),
 )
 
 

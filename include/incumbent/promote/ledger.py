@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from incumbent.errors import ConfigError, RecordConflict, StoreError
 from incumbent.records import GateReport, ModelVersion, Promotion, digest_of
@@ -42,6 +43,23 @@ def champion(store: ModelStore) -> Promotion | None:
 def ledger(store: ModelStore) -> list[Promotion]:
     """Return all entries in generation order."""
     return store.ledger()
+
+
+def champion_at(store: ModelStore, moment: datetime) -> Promotion | None:
+    """Return who held the seat at a moment, by the time at which each entry was written; None before the first.
+
+    That of the data would not do: a rollback has none, and who is asked for is who scored then.
+
+    Args:
+        store: The model's store.
+        moment: Moment, in UTC. Clocks of writers differ: what follows an entry in the ledger was not there before it.
+    """
+    found = None
+    for name in store.records.names(Promotion.kind):
+        if store.records.written(Promotion.kind, name) > moment:
+            break
+        found = store.records.get(Promotion, name)
+    return found
 
 
 def promote(store: ModelStore, report: GateReport, reason: str, partition: str, approved_by: str = "") -> Outcome:

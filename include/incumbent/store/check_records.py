@@ -12,6 +12,7 @@ from incumbent.records import (
     ModelVersion,
     RetrainRequest,
     Revisit,
+    ScoreOrder,
     Search,
     Snapshot,
     Training,
@@ -21,7 +22,7 @@ from incumbent.records import (
 from incumbent.store.check_deliveries import check_ingest
 from incumbent.store.check_features import check_profile
 from incumbent.store.check_removals import check_erasure, check_removal
-from incumbent.store.check_requests import check_decision, check_pin, check_request
+from incumbent.store.check_requests import check_decision, check_pin, check_request, check_score_order
 from incumbent.store.check_revisits import check_revisit
 from incumbent.store.check_training import (
     check_gate_report,
@@ -64,6 +65,7 @@ KINDS: Mapping[str, Check] = {
     Removal.kind: check_removal,
     RetrainRequest.kind: check_request,
     Revisit.kind: check_revisit,
+    ScoreOrder.kind: check_score_order,
     Search.kind: check_search,
     Snapshot.kind: check_snapshot,
     Training.kind: check_training,

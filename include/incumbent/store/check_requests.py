@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from incumbent.records import GateReport, ModelVersion, RetrainRequest, Snapshot
+from incumbent.records import GateReport, ModelVersion, Promotion, RetrainRequest, ScoreOrder, Snapshot
 from incumbent.store.check_walk import NAMED, Walk
+from incumbent.store.store import generation_name
 from incumbent.store.violation import Violation
 
 
@@ -22,6 +23,18 @@ def check_request(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
         if plain["version"]:
             yield from walk.record(ModelVersion.kind, plain["version"], where)
         yield from _generation(walk, where, plain["generation"], plain["version"])
+
+
+def check_score_order(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of one step of an order to score again: it was opened, for a generation of the ledger."""
+    kind, order, step = where.split("/")
+    if step != "open":
+        yield from walk.record(kind, f"{order}/open", where)
+        return
+    found = ScoreOrder.from_json(plain)
+    if found.id != order:
+        yield Violation("a record lies under its own name", where, f"it is order {found.id}")
+    yield from walk.record(Promotion.kind, generation_name(found.generation), where)
 
 
 def check_decision(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:

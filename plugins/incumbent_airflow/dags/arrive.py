@@ -21,7 +21,7 @@ from incumbent_airflow.assets import ModelAssets
 from incumbent_airflow.defaults import Stage, dag_args
 from incumbent_airflow.runtime import Runtime, emit
 
-REQUESTS = "requests"
+REQUESTS, ORDERS = "requests", "score_orders"
 FOUND = "found"
 EVERY_MINUTE = "* * * * *"
 
@@ -38,6 +38,7 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     # In a bucket they are not watched: `incumbent.maintenance` finds them.
     records = f"{settings.store}/{model.name}/records"
     asked_for = [f"{records}/requests/*/open.json", f"{records}/revisits/*/*/*/open.json"]
+    asked_for += [f"{records}/{ORDERS}/*/open.json"]
     watched = [] if records.startswith(S3) else asked_for
     files = [f"{settings.drop}/{source.path.replace('{partition}', '*')}" for source in model.sources.values()]
     contracts = str(settings.models / "*" / "contract.yaml")  # all: one may extend another's
@@ -50,17 +51,20 @@ def arrive_dag(model: Model, settings: Settings) -> DAG:
     @task.branch(task_id="find")
     def find() -> list[str]:
         from incumbent.retrain.requests import start_pending
+        from incumbent.score.orders import claim_orders
         from incumbent.validate.arrivals import claim_waiting
 
         runtime, context, now = Runtime.open(model.name), get_current_context(), datetime.now(UTC)
         store, contract = runtime.store, runtime.folder.contract_path
         found = claim_waiting(store, model, contract, runtime.drop, context["run_id"], now)
+        found[ORDERS] = claim_orders(store, context["run_id"], now)
         found[REQUESTS] = sorted({request.partition for request in start_pending(store)})
         context["ti"].xcom_push(key=FOUND, value=found)
         return [f"announce_{name}" for name, partitions in found.items() if partitions]
 
     with dag:
         announced = {**{source: assets.raw(source) for source in model.sources}, REQUESTS: assets.request}
+        announced[ORDERS] = assets.features  # SCORE takes them up
         find() >> [_announce(name, asset) for name, asset in announced.items()]
     return dag
 

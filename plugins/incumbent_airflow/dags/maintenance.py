@@ -1,12 +1,12 @@
 """Repairs what events and services lost, every five minutes.
 
 **Reads** requests, replays, releases, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an
-idle Ray head; once a day removes replaced data that nothing needs, of models with `retention`. **Emits** REQUEST
-and RAW for deliveries and orders that no run has taken up, ever more rarely.
+idle Ray head; once a day removes replaced data that nothing needs, of models with `retention`. **Emits** REQUEST,
+RAW and FEATURES for deliveries and orders that no run has taken up, ever more rarely.
 
-**Normal:** the `requests` and `waiting` tasks are skipped, the `registry` tasks find the alias in place. **Worry**
-when a task fails: its message names what in that model's store it could not use; the other models are looked at
-all the same. **Re-run:** safe at any time.
+**Normal:** the `requests`, `waiting` and `orders` tasks are skipped, the `registry` tasks find the alias in place.
+**Worry** when a task fails: its message names what in that model's store it could not use; the other models are
+looked at all the same. **Re-run:** safe at any time.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def maintenance_dag(models: list[Model]) -> DAG:
         for model in models:
             _requests(model)
             _waiting(model)
+            _orders(model)
             _reconcile(model.name)
             if model.retention.keep_days is not None:
                 _vacuum(model.name)
@@ -90,6 +91,24 @@ def _waiting(model: Model) -> None:
 
     # A source that comes once has no partition: its event is that of a task, which is skipped while nothing waits.
     waiting() >> [_announce(model, source, raw[source]) for source in once]
+
+
+def _orders(model: Model) -> None:
+    asset = ModelAssets(model).features  # SCORE takes them up
+
+    @task(task_id=f"orders_{model.name}", outlets=[asset])
+    def orders() -> list[str]:
+        from incumbent.score.orders import claim_orders
+
+        context = get_current_context()
+        found = claim_orders(Runtime.open(model.name).store, context["run_id"], datetime.now(UTC))
+        if not found:
+            raise skip("No order to score again waits, or it was announced a short while ago.")
+        for partition in found:
+            emit(context, asset, partition)
+        return found
+
+    orders()
 
 
 def _announce(model: Model, source: str, asset: Asset) -> Any:

@@ -5,6 +5,7 @@ generation, version, batch and feature digests that made it. **Emits** PREDICTIO
 
 **Normal:** a skipped run while there is no champion yet. **Worry** when the champion's file cannot
 be verified; on probation it loses its seat then, and the one before scores.
+An order of `incumbent score` for the partition is done first, once.
 **Re-run:** safe; inputs that were scored already stay as they are. To score a
 partition again with another champion, trigger the DAG with that generation; cleared, such a run changes
 nothing that was scored after it.
@@ -30,6 +31,12 @@ def score_dag(model: Model) -> DAG:
         title="Generation",
         description="Score again with this generation of the ledger. Empty: the champion pinned for these inputs.",
     )
+    as_of = Param(
+        None,
+        type=["null", "string"],
+        title="Champion as of",
+        description="Score again with who held the seat at a moment, or at the end of a day such as 2013-07-01.",
+    )
     dag = DAG(
         f"{model.name}.score",
         schedule=partitioned(assets.features, model.grain),
@@ -38,18 +45,18 @@ def score_dag(model: Model) -> DAG:
             Stage.SCORE,
             __doc__,
             max_active_runs=1,
-            params={"partition": partition_param(model), "generation": generation},
+            params={"partition": partition_param(model), "generation": generation, "as_of": as_of},
         ),
     )
 
     @task(task_id="score", outlets=[assets.predictions])
     def score() -> dict[str, object]:
-        from incumbent_airflow.seats import score_batch
+        from incumbent_airflow.seats import chosen_generation, score_batch
 
-        context = get_current_context()
-        partition = partition_of(context, model)
-        chosen = context["params"].get("generation")
-        result = score_batch(Runtime.open(model.name), partition, chosen, context["run_id"])
+        context, runtime = get_current_context(), Runtime.open(model.name)
+        partition, params = partition_of(context, model), context["params"]
+        chosen = chosen_generation(runtime, params.get("generation"), params.get("as_of"))
+        result = score_batch(runtime, partition, chosen, context["run_id"])
         if result.generation == 0:
             raise skip(result.message)
         emit(context, assets.predictions, partition, generation=result.generation, rows=result.rows)
