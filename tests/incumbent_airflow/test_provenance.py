@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from lived import ASIDE, CORRECTED, LARGE, lived, opened, rows_of
@@ -207,6 +208,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], Callable[[Why, Runtime], str], s
     "report altered": (saying(sentence="All good."), REPORT, "gate report"),
     "version gone": (missing, VERSION, "version"),
     "version of another definition": (saying(definition="0" * 64), VERSION, "version"),
+    "version of other levels": (saying(categories={"kind": ["c", "b", "a"]}), VERSION, "prediction made again"),
     "model file altered": (flipped, lambda why, _: file_of(link(why, "model file")), "model file"),
     "packages gone": (missing, lambda why, _: file_of(link(why, "packages")), "packages"),
     "snapshot altered": (
@@ -258,6 +260,20 @@ def test_damage_is_named(damage: str, runtime: Runtime, of_march: Why) -> None:
     change(Path(runtime.store.blobs.url) / where(of_march, runtime))
     (why,) = asked(runtime).rows(standing(runtime.store, MARCH)[0], first)
     assert expected in [each.name for each in why.broken], why.broken
+
+
+def test_predictions_that_nobody_made_are_named(
+    runtime: Runtime, of_march: Why, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody wrote into the table by other ways: each digest is right, and the rows are not what was predicted."""
+    store = runtime.store
+    rows = store.predictions.read([MARCH]).drop_columns(["partition"])
+    place, made = rows.column_names.index("prediction"), pc.add(rows["prediction"], 2e-6)
+    store.predictions.replace(MARCH, rows.set_column(place, "prediction", made))
+    status, (found,) = said(capsys, f"row={number(MARCH, 0)}")
+    assert (status, found["broken"], round(found["difference"], 7)) == (BROKEN, ["prediction made again"], 2e-6)
+    assert main(["prediction", "verify", "small", "--rows", "20"]) == BROKEN
+    assert "largest difference: 2e-06" in capsys.readouterr().out
 
 
 def test_a_request_a_delivery_and_a_profile_that_are_lost(runtime: Runtime, of_march: Why) -> None:
