@@ -13,7 +13,7 @@ from incumbent.cli.main import FINE, main
 pytestmark = pytest.mark.unit
 PAGE = (Path(__file__).parents[1] / "docs" / "provenance.md").read_text()
 (EXAMPLE,) = re.findall(r"```\n(incumbent prediction why .*?)```", PAGE, re.S)
-BLANKS = {"MODEL": "small", "PARTITION": APRIL, "GENERATION": "3", "DATE": "2100-01-01"}
+BLANKS = {"MODEL": "small", "PARTITION": APRIL, "GENERATION": "3", "DATE": "2100-01-01", "COUNT": "20"}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,5 @@ def test_the_command_does_it(
     assert not [word for word in words if word.isupper()]
     assert main(words[1:]) == FINE
     assert capsys.readouterr().out.splitlines()[-1].startswith("Next: ")
-    if "--rows" not in words:
-        assert main([*words[1:], "--json"]) == FINE
-        assert capsys.readouterr().out.startswith("{")
+    assert main([*words[1:], "--json"]) == FINE
+    assert capsys.readouterr().out.startswith("{")

@@ -276,6 +276,25 @@ def test_predictions_that_nobody_made_are_named(
     assert "largest difference: 2e-06" in capsys.readouterr().out
 
 
+def test_features_that_the_definition_does_not_give_are_named(runtime: Runtime, of_march: Why) -> None:
+    """Somebody put other features into the place of these, and altered each record that names them."""
+    store, made = runtime.store, of_march.made
+    assert made
+    table, records = store.features(made.definition), Path(store.blobs.url) / "records"
+    rows = table.read([MARCH]).drop_columns(["partition"])
+    part = table.replace(MARCH, rows.set_column(rows.column_names.index("x"), "x", pc.add(rows["x"], 1.0))).part
+    for name in store.records.names("profiles", f"{made.definition[:16]}/{MARCH}-"):
+        if store.records.get_plain("profiles", name)["features"] == made.features_digest:
+            saying(features=part.digest)(records / "profiles" / f"{name}.json")
+    stored = store.predictions.read([MARCH]).drop_columns(["partition"])
+    place = stored.column_names.index("features_digest")
+    digests = pa.array([part.digest] * stored.num_rows)
+    store.predictions.replace(MARCH, stored.set_column(place, "features_digest", digests))
+    (why,) = asked(runtime).rows(standing(store, MARCH)[0], _first(runtime, MARCH))
+    assert [each.name for each in why.broken] == ["features made again"]
+    assert "differs from them in x" in why.broken[0].found
+
+
 def test_a_request_a_delivery_and_a_profile_that_are_lost(runtime: Runtime, of_march: Why) -> None:
     january = _first(runtime, JANUARY)
     records = runtime.store.records

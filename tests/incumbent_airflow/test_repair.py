@@ -71,6 +71,7 @@ def test_a_rollback_leaves_what_its_generation_scored_and_an_order_repairs_exact
     found = said("impact", "small", "--generation", "2")
     assert (found["partitions"], found["rows"]) == ([MARCH, APRIL], 2 * 3998)
     assert found["assets"]["small.predictions"] == [MARCH, APRIL]
+    assert store.promotion(2).gate_report in found["reports"]
     command = shlex.split(found["repair_command"])
     assert command[:5] == ["incumbent", "score", "small", "--partitions", f"{MARCH},{APRIL}"]
     assert main(["impact", "small", "--generation", "2"]) == FINE
@@ -185,6 +186,9 @@ def test_when_everything_is_touched_a_training_is_what_helps(
     runtime: Runtime, said: Said, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said("impact", "small", "--batch", JANUARY)["repair_command"] == ""
+    assert main(["impact", "small", "--batch", JANUARY]) == FINE
+    assert "drop a corrected file" in capsys.readouterr().out.splitlines()[-1]
+    deliver(runtime, JANUARY, shift=0.25)
     assert main(["impact", "small", "--batch", JANUARY]) == FINE
     assert "no generation is untouched" in capsys.readouterr().out.splitlines()[-1]
     for given in (["--generation", "9"], ["--batch", "2019-01"], ["--snapshot", "nothing"],

@@ -42,6 +42,8 @@ def impact(arguments: argparse.Namespace) -> int:
         print(json.dumps({"schema": SCHEMA, **plain, "partitions": found.partitions, "repair_command": repair}))
         return FINE
     print(*_lines(model.name, found), sep="\n")
+    if found.is_there and repair:
+        print("it is as it was delivered: drop a corrected file first, and what is made of it is made again by itself")
     print(f"Next: {repair or _otherwise(model.name, found)}")
     return FINE
 
@@ -88,13 +90,13 @@ def _lines(model: str, found: Impact) -> Iterator[str]:
     for asset, partitions in found.assets(model).items():
         if partitions:
             yield f"asset {asset}: {', '.join(partitions)}"
-    if found.is_there:
-        yield "it is as it was delivered: drop a corrected file, and what is made of it is made again by itself"
     for partition, places in found.published.items():
         yield f"published {partition}: {', '.join(places)}"
 
 
 def _otherwise(model: str, found: Impact) -> str:
+    if found.is_there:
+        return "drop a corrected file: what is made of it is made again by itself; then this command again"
     if not found.again:
         return "nothing is to be repaired"
     return f"no generation is untouched: deliver what is right, trigger {model}.train with a reason, and ask again"

@@ -133,6 +133,7 @@ def _impact(
 ) -> Impact:
     ledger = store.ledger()
     touched = generations | {entry.generation for entry in ledger if entry.version in versions}
+    judged = {*versions, *(entry.version for entry in ledger if entry.generation in generations)}
     scored = scored_now(store)
     of_data = [each for each in scored if (each.definition[:16], each.partition, each.features_digest) in made]
     by_version = [each for each in scored if each.generation in touched and each not in of_data]
@@ -146,7 +147,7 @@ def _impact(
         generations=tuple(sorted(touched)),
         reports=tuple(
             each.id for each in store.records.all(GateReport)
-            if each.snapshot in snapshots or each.candidate in versions or each.champion in versions
+            if each.snapshot in snapshots or {each.candidate, each.champion} & judged
         ),
         of_data=tuple(of_data),
         by_version=tuple(by_version),

@@ -17,10 +17,13 @@ from incumbent.partitions import key_of
 from incumbent.records import Part
 from incumbent.sensitive import MASK
 from incumbent.store import ModelStore, Table
+from incumbent.store.log import PARTITION
 from incumbent.store.salt import NAME as SALT
 from incumbent.store.salt import pseudonym
 from incumbent.validate.contract import Contract
 from incumbent.validate.rules import DATE
+
+BATCH_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def search_order(model: Model, partitions: Sequence[str], key: Key) -> list[str]
 
 
 def found_in(store: ModelStore, stood: Stood, key: Key) -> pa.Table:
-    """Return the rows of a content that have a key: its columns alone are read to look for them.
+    """Return the rows of a content that have a key: its columns alone are read to look for them, then batch by batch.
 
     Raises:
         StoreError: The content is gone or has changed.
@@ -110,8 +113,9 @@ def found_in(store: ModelStore, stood: Stood, key: Key) -> pa.Table:
     table = store.table(stood.table)
     is_of_key = key.rows_of(table.read_parts([stood.part], list(key.columns)))
     if not is_of_key.true_count:
-        return table.read_parts([]).drop_columns(["partition"])
-    return table.read_parts([stood.part]).drop_columns(["partition"]).filter(is_of_key)
+        return table.read_parts([]).drop_columns([PARTITION])
+    each = (pa.Table.from_batches([batch]) for batch in table.batches(stood.part, BATCH_ROWS))
+    return pa.concat_tables([rows.filter(key.rows_of(rows)) for rows in each])
 
 
 def places(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
 
 from incumbent.store import ModelStore
 
+BATCH_ROWS = 65_536
 MADE = ["generation", "version", "batch_digest", "definition", "features_digest"]
 
 
@@ -38,7 +43,10 @@ def scored_now(store: ModelStore, partitions: Sequence[str] | None = None) -> li
     parts = store.predictions.parts()
     found = []
     for key in parts if partitions is None else [each for each in partitions if each in parts]:
-        rows = store.predictions.read_parts([parts[key]], MADE)
-        counted = rows.group_by(MADE).aggregate([([], "count_all")]).to_pylist()
-        found += [Scored(key, each["count_all"], *(each[name] for name in MADE)) for each in counted]
+        counted = Counter[tuple[Any, ...]]()
+        for batch in store.predictions.batches(parts[key], BATCH_ROWS):  # of all rows the digests would take gigabytes
+            rows = pa.Table.from_batches([batch]).group_by(MADE).aggregate([([], "count_all")])
+            for each in rows.to_pylist():
+                counted[tuple(each[name] for name in MADE)] += each["count_all"]
+        found += [Scored(key, count, *made) for made, count in counted.items()]
     return found
