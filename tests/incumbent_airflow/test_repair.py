@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 from lived import deliver, lived, opened, scored
 from months import APRIL, FEBRUARY, JANUARY, MARCH
 
@@ -21,7 +23,9 @@ from incumbent.score.orders import answers, claim_orders, do_orders, waiting
 from incumbent.store import ModelStore, generation_name
 from incumbent.store.check import check_model
 from incumbent_airflow import seats
+from incumbent_airflow.dags import arrive, maintenance
 from incumbent_airflow.runtime import Runtime
+from incumbent_airflow.triggers.landed import look
 
 pytestmark = pytest.mark.unit
 Said = Callable[..., Any]
@@ -125,6 +129,52 @@ def test_what_cannot_be_done_is_answered_and_keeps_nothing_waiting(
     assert do_orders(store, runtime.model, JANUARY, broken) == []
     assert said(*words, status=VERDICT_NO)["partitions"][JANUARY]["verdict"] == "failed"
     assert scored(runtime, JANUARY) == 1
+
+
+def test_an_order_that_was_altered_is_a_broken_promise(runtime: Runtime, store: ModelStore, said: Said) -> None:
+    words = ("score", "small", "--partitions", JANUARY, "--reason", "why")
+    order, records = said(*words)["id"], Path(store.blobs.url) / "records" / ScoreOrder.kind
+    assert check_model(store) == []
+    path = records / order / "open.json"
+    kept = path.read_bytes()
+    path.write_bytes(kept.replace(b'"generation":3', b'"generation":9'))
+    assert {each.promise for each in check_model(store)} == {
+        "a record lies under its own name", "what a record names is there",
+    }  # fmt: skip
+    path.write_bytes(kept)
+    assert scored(runtime, JANUARY) == 3
+    path.unlink()
+    assert [each.where for each in check_model(store)] == [f"{ScoreOrder.kind}/{order}/{JANUARY}"]
+
+
+@pytest.mark.parametrize("who", ["watcher", "maintenance"])
+def test_an_order_is_announced_to_the_runs_that_score(
+    who: str, runtime: Runtime, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said("score", "small", "--partitions", f"{JANUARY},{APRIL}", "--reason", "why")
+    told: list[tuple[str, str]] = []
+    if who == "maintenance":
+        dag = maintenance.maintenance_dag([runtime.model])
+        monkeypatch.setattr(maintenance, "emit", lambda _, asset, key: told.append((asset.name, key)))
+        monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "a run"})
+        dag.get_task("orders_small").python_callable()
+        monkeypatch.setattr(maintenance, "get_current_context", lambda: {"run_id": "another run"})
+        with pytest.raises(AirflowSkipException):
+            dag.get_task("orders_small").python_callable()
+    else:
+        dag = arrive.arrive_dag(runtime.model, runtime.settings)
+        (watched,) = (each for each in dag.timetable.asset_condition.objects[0].watchers[0].trigger.patterns
+                      if "score_orders" in each)  # fmt: skip
+        assert len(look([watched])) == 1
+        pulled: dict[str, Any] = {}
+        task = SimpleNamespace(
+            xcom_push=lambda key, value: pulled.update(value), xcom_pull=lambda task_ids, key: pulled
+        )
+        monkeypatch.setattr(arrive, "emit", lambda _, asset, key: told.append((asset.name, key)))
+        monkeypatch.setattr(arrive, "get_current_context", lambda: {"run_id": "a run", "ti": task})
+        assert "announce_score_orders" in dag.get_task("find").python_callable()
+        dag.get_task("announce_score_orders").python_callable()
+    assert told == [("small.features", JANUARY), ("small.features", APRIL)]
 
 
 def test_orders_that_make_no_sense_are_refused(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def do_orders(store: ModelStore, model: Model, partition: str, predict: Predict)
         except UnavailableError:
             raise
         except PipelineError as error:
-            LOG.warning("order %s, %s: %s", each.id, key, error)
+            LOG.warning("order %s, %s: %s, %s", each.id, key, error.what, error.where)
             _answer(store, each, key, FAILED, f"{error.what}: {error.where}")
             continue
         _answer(store, each, key, DONE if result.generation else LEFT, result.message, result.rows)
