@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from months import APRIL, FEBRUARY, JANUARY, MARCH, MAY, WITHOUT_RECORDS
 from test_seats import ROWS, deliver, fitted, scored, started
 
 from incumbent import estimators
 from incumbent.config import Gates, Guard, Rollout
+from incumbent.provenance.chain import Chain
+from incumbent.provenance.impact import of_snapshot
+from incumbent.provenance.rows import standing
+from incumbent.provenance.why import Asked
 from incumbent.records import GateReport, ModelVersion
 from incumbent.retrain.requests import open_request, verdict_of
 from incumbent.rollout import found_in, open_plan
@@ -193,3 +198,28 @@ def test_a_month_before_it_began_has_no_part_in_it(runtime: Runtime) -> None:
     judge(runtime, MARCH)
     assert found_in(runtime.store, plan) == {}
     assert plan.after > JANUARY
+
+
+def test_a_challengers_row_leads_to_its_rollout_and_to_its_own_report(runtime: Runtime) -> None:
+    begun(runtime)
+    store, plan = runtime.store, open_plan(runtime.store)
+    assert plan is not None
+    lived(runtime, MARCH, OTHER_WORLD)
+    lived(runtime, APRIL, OTHER_WORLD)
+    asked = Asked(Chain(store, runtime.model, runtime.drop), estimators.predictor(store))
+    rows = store.predictions.read([APRIL]).drop_columns(["partition"])
+    theirs = rows.filter(pc.equal(rows["variant"], "challenger"))
+    for why in asked.rows(standing(store, APRIL)[0], pa.concat_tables([theirs.slice(0, 2), rows.slice(0, 1)])):
+        assert [link.name for link in why.broken] == [f"delivery of events {APRIL}"], "these were never delivered"
+        assert why.made is not None and why.difference == 0.0
+        links = {link.name: link for link in why.links}
+        is_theirs = why.made.variant == "challenger"
+        assert ("rollout" in links) == is_theirs
+        assert (links["gate report"].digest == plan.gate_report) == is_theirs
+    touched = of_snapshot(store, store.records.get(ModelVersion, plan.version).snapshot)
+    assert [(each.partition, each.rows) for each in touched.by_version] == [(APRIL, theirs.num_rows)]
+    store.records.remove(plan.kind, f"{plan.id}/open")
+    (why,) = Asked(Chain(store, runtime.model, runtime.drop), asked.predict).rows(
+        standing(store, APRIL)[0], theirs.slice(0, 1)
+    )
+    assert "rollout" in [link.name for link in why.broken]

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from incumbent.config import Model
-from incumbent.provenance.decided import seat, trained
+from incumbent.provenance.decided import rolled_out, seat, trained
 from incumbent.provenance.delivered import Files, definition_of, inputs_behind, pinned, source_of
 from incumbent.provenance.link import Link, content, held
 from incumbent.records import Part
+from incumbent.score.write import CHAMPION
 from incumbent.store import ModelStore
 from incumbent.store.check_walk import Walk
 from incumbent.store.place import Place
@@ -24,7 +25,7 @@ class Made:
     batch_digest: str
     definition: str
     features_digest: str
-    variant: str = "champion"
+    variant: str = CHAMPION
 
 
 class Chain:
@@ -59,7 +60,8 @@ class Chain:
     def _links(self, table: str, part: Part, made: Made) -> Iterator[Link]:
         walk, model = self.walk, self.model
         yield from held(table, lambda: [content(walk, table, table, part)])
-        yield from seat(walk, made.generation, made.version)
+        decided = seat if made.variant == CHAMPION else rolled_out
+        yield from decided(walk, made.generation, made.version)
         yield from trained(walk, made.version, made.definition)
         features = Part(part.partition, made.features_digest, part.rows)
         below = f"features/{made.definition[:16]}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from incumbent.provenance.link import AGREES, BROKEN, GONE, Link, content, held, stored_object
 from incumbent.records import GateReport, ModelVersion, Part, Promotion, RetrainRequest, Snapshot, digest_of
+from incumbent.rollout.plan import OPEN, Plan
 from incumbent.store import ModelStore, generation_name
 from incumbent.store.check_walk import Walk
 
@@ -28,6 +29,32 @@ def seat(walk: Walk, generation: int, version: str) -> Iterator[Link]:
     if entry.request:
         yield from held("request", lambda: _request(walk.store, entry.request))
     yield from held("gate report", lambda: _report(walk.store, entry.gate_report, version))
+
+
+def rolled_out(walk: Walk, generation: int, version: str) -> Iterator[Link]:
+    """Yield who had the seat while a challenger predicted a share of the rows, its rollout, and the report behind it.
+
+    Args:
+        walk: A walk through the model's store.
+        generation: Position in the ledger of who had the seat.
+        version: Digest of the challenger.
+    """
+    store = walk.store
+    yield from held("generation", lambda: _entry(store, generation, store.promotion(generation).version))
+    yield from held("rollout", lambda: _rollout(store, generation, version))
+
+
+def _rollout(store: ModelStore, generation: int, version: str) -> Iterator[Link]:
+    names = [name for name in store.records.names(Plan.kind) if name.endswith(f"/{OPEN}")]
+    plans = [store.records.get(Plan, name) for name in names]
+    found = [plan for plan in plans if (plan.generation, plan.version) == (generation, version)]
+    if not found:
+        yield Link("rollout", "", state=BROKEN, found=f"none deals rows to it beside generation {generation}")
+        return
+    who = f", approved by {found[-1].approved_by}" if found[-1].approved_by else ""
+    yield Link("rollout", f"challenger of rollout {found[-1].id}{who}: {found[-1].reason}", state=AGREES)
+    yield from held("request", lambda: _request(store, found[-1].id))
+    yield from held("gate report", lambda: _report(store, found[-1].gate_report, version))
 
 
 def trained(walk: Walk, digest: str, definition: str = "") -> Iterator[Link]:

@@ -136,9 +136,11 @@ def _impact(
     judged = {*versions, *(entry.version for entry in ledger if entry.generation in generations)}
     scored = scored_now(store)
     of_data = [each for each in scored if (each.definition[:16], each.partition, each.features_digest) in made]
-    by_version = [each for each in scored if each.generation in touched and each not in of_data]
+    by_version = [each for each in scored if (each.generation in touched or each.version in versions)
+                  and each not in of_data]  # fmt: skip
     keys = sorted({each.partition for each in (*of_data, *by_version)})
-    again = sorted({each.partition for each in scored if each.generation in touched})
+    # A challenger's rows are of a version that may never have held the seat.
+    again = sorted({each.partition for each in scored if each.generation in touched or each.version in versions})
     return Impact(
         of=of,
         features=tuple(sorted({partition for _, partition, _ in made})),
