@@ -37,6 +37,7 @@ SECTIONS = {
     "gates.kpi.NAME": config.Guard,
     "integrity": config.Integrity,
     "score": config.Score,
+    "explain": config.Explain,
     "monitor": config.Monitor,
     "monitor.evidently": config.EvidentlyEngine,
     "retrain": config.Retrain,

@@ -14,13 +14,13 @@ from tests.docs_example import EXAMPLE
 from incumbent.config import Model, ModelFolder
 from incumbent.erase import erase
 from incumbent.errors import ConfigError, FeatureError, TrainingError
-from incumbent.estimators import estimator, predictor
+from incumbent.estimators import estimator, explainer, predictor
 from incumbent.features.rows import feature_rows
 from incumbent.partitions import Grain, end_of, start_of
 from incumbent.records import GateReport, ModelVersion, Training
 from incumbent.retrain.requests import is_answered, open_request
 from incumbent.retrain.stage import decide_partition
-from incumbent.score import score
+from incumbent.score import explain, score
 from incumbent.store.check import check_model
 from incumbent_airflow import stages, training
 from incumbent_airflow.judging import judge, write_report
@@ -126,6 +126,13 @@ def test_a_candidate_gets_the_seat_and_scores(runtime: Runtime, name: str) -> No
     margins = parts.sum(axis=2)
     softmax = np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(softmax, said, atol=1e-4)
+    explain(store, runtime.model, JANUARY, explainer(store))
+    least, *_ = [row for row in store.explanations.read([JANUARY]).to_pylist() if row["chosen"] == "near"]
+    at = kept["row"].to_pylist().index(least["row"])
+    told = [row for row in store.explanations.read([JANUARY]).to_pylist() if row["row"] == least["row"]]
+    of = CLASSES.index(least["class"])
+    assert least["class"] == rows["prediction"][at].as_py()
+    assert least["base"] + least["rest"] + sum(row["adds"] for row in told) == pytest.approx(margins[at, of], abs=1e-6)
 
 
 def test_a_challenger_takes_the_seat_and_both_are_monitored(runtime: Runtime) -> None:

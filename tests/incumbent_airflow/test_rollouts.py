@@ -12,7 +12,7 @@ from months import APRIL, FEBRUARY, JANUARY, MARCH, MAY, WITHOUT_RECORDS
 from test_seats import ROWS, deliver, fitted, scored, started
 
 from incumbent import estimators
-from incumbent.config import Gates, Guard, Rollout
+from incumbent.config import Explain, Gates, Guard, Rollout
 from incumbent.provenance.chain import Chain
 from incumbent.provenance.impact import of_snapshot
 from incumbent.provenance.rows import standing
@@ -20,6 +20,7 @@ from incumbent.provenance.why import Asked
 from incumbent.records import GateReport, ModelVersion
 from incumbent.retrain.requests import open_request, verdict_of
 from incumbent.rollout import found_in, open_plan
+from incumbent.score import explain
 from incumbent.store.check import check_model
 from incumbent_airflow import seats, stages, training
 from incumbent_airflow.judging import judge, scored_by
@@ -223,3 +224,16 @@ def test_a_challengers_row_leads_to_its_rollout_and_to_its_own_report(runtime: R
         standing(store, APRIL)[0], theirs.slice(0, 1)
     )
     assert "rollout" in [link.name for link in why.broken]
+
+
+def test_each_version_explains_its_own_rows(runtime: Runtime) -> None:
+    begun(runtime)
+    lived(runtime, MARCH, OTHER_WORLD)
+    deliver(runtime, APRIL, OTHER_WORLD)
+    scored(runtime, APRIL)
+    model = runtime.model.model_copy(update={"explain": Explain(share=0.02)})
+    explain(runtime.store, model, APRIL, estimators.explainer(runtime.store))
+    said = {row["row"]: row for row in runtime.store.predictions.read([APRIL]).to_pylist()}
+    told = runtime.store.explanations.read([APRIL]).to_pylist()
+    assert {each["variant"] for each in told} == {"champion", "challenger"}
+    assert all(said[each["row"]]["version"] == each["version"] for each in told)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from incumbent.config.explain import Explain
 from incumbent.config.gates import Gates
 from incumbent.config.rollout import Rollout
 from incumbent.config.source import Evaluate, Label, Source, known_zone
@@ -56,6 +57,7 @@ class Model(Strict):
     gates: Gates = Gates()
     integrity: Integrity = Integrity()
     score: Score = Score()
+    explain: Explain = Explain()
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     rollback: Rollback = Rollback()

@@ -19,8 +19,8 @@ from incumbent.store.removals import ERASURE, OBJECTS, Removal, kept, removal_of
 from incumbent.store.vacuum import contents, file_of, remove
 
 # What is made of others comes after them: predictions name the features and the batch that they were made from.
-ORDER = ("batches", "context", "outcomes", "quarantine", "features", "predictions", "unscored")
-SCORED = ("predictions", "unscored")
+ORDER = ("batches", "context", "outcomes", "quarantine", "features", "predictions", "unscored", "explanations")
+SCORED = ("predictions", "unscored", "explanations")
 BATCH = "batch_digest"
 MADE_FROM = ("features_digest", BATCH)
 

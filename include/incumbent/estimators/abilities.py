@@ -19,6 +19,7 @@ class Ability:
         warm: A fit can go on from a version, on other rows.
         metric: Its rounds can be judged by the folder's own `metric`.
         objective: Its trees can learn the folder's own `objective`.
+        explained: What each feature adds to a prediction can be had exactly.
         rounds: It learns in rounds, with checkpoints between them; else all at once, by the user's script.
         decided: Parameter that is not to be set in `train.params`, to what says it instead; empty if nothing does.
     """
@@ -31,6 +32,7 @@ class Ability:
     warm: bool = False
     metric: bool = False
     objective: bool = False
+    explained: bool = True
     rounds: bool = True
     decided: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,5 +89,5 @@ ABILITIES: Mapping[str, Ability] = {
             "verbosity": "",
         },
     ),
-    "onnx": Ability(library="onnxruntime", extra="onnx", rounds=False),
+    "onnx": Ability(library="onnxruntime", extra="onnx", explained=False, rounds=False),
 }

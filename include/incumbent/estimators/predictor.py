@@ -29,6 +29,16 @@ def predictor(store: ModelStore) -> Callable[[ModelVersion, pa.Table], npt.NDArr
     return predict
 
 
+def explainer(store: ModelStore) -> Callable[[ModelVersion, pa.Table], npt.NDArray[np.float64]]:
+    """Return a function that says what features add, with any version of a store; see `Estimator.explain`."""
+
+    def explain(version: ModelVersion, rows: pa.Table) -> npt.NDArray[np.float64]:
+        kind = estimator(version.estimator)
+        return kind.explain(kind.load(store.objects.get(version.digest), version), version, rows)
+
+    return explain
+
+
 def splits(store: ModelStore, version: ModelVersion) -> dict[str, list[tuple[float, float]]]:
     """Return where a stored version tells the values of each feature apart; see `Estimator.splits`."""
     kind = estimator(version.estimator)

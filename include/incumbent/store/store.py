@@ -86,6 +86,11 @@ class ModelStore:
         return self._table("unscored")
 
     @property
+    def explanations(self) -> Table:
+        """What features add to some of the predictions."""
+        return self._table("explanations")
+
+    @property
     def metrics(self) -> Table:
         """Monitor figures, one row per figure."""
         return self._table("metrics")

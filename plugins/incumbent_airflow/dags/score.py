@@ -5,6 +5,7 @@ generation, version, batch and feature digests that made it. **Emits** PREDICTIO
 
 **Normal:** a skipped run while there is no champion yet. **Worry** when the champion's file cannot
 be verified; on probation it loses its seat then, and the one before scores.
+`explain` says of some rows what each feature adds; that it fails keeps no prediction back.
 An order of `incumbent score` for the partition is done first, once.
 **Re-run:** safe; inputs that were scored already stay as they are. To score a
 partition again with another champion, trigger the DAG with that generation; cleared, such a run changes
@@ -62,6 +63,19 @@ def score_dag(model: Model) -> DAG:
         emit(context, assets.predictions, partition, generation=result.generation, rows=result.rows)
         return {"generation": result.generation, "rows": result.rows, "message": result.message}
 
+    @task(task_id="explain", retries=0)
+    def explain() -> str:
+        from incumbent.estimators import explainer
+        from incumbent.score import explain
+
+        runtime, partition = Runtime.open(model.name), partition_of(get_current_context(), model)
+        done = explain(runtime.store, runtime.model, partition, explainer(runtime.store))
+        if not done.rows:
+            raise skip(done.message)
+        return done.message
+
     with dag:
-        score()
+        scored = score()
+        if model.explain.share:
+            scored >> explain()
     return dag
