@@ -11,10 +11,10 @@ from math import ceil
 
 from incumbent.config import Budget, Model
 from incumbent.partitions import end_of
-from incumbent.retrain.history import FAILED, GROWTH, OPEN, PERFORMANCE, PROMOTE, PastRequest
+from incumbent.retrain.history import AGE, FAILED, GROWTH, OPEN, PERFORMANCE, PROMOTE, PastRequest
 
 UNDECIDED = (OPEN, FAILED, "stale")  # no gate has said no; stale is gated again
-UNALARMED = (GROWTH, "age")  # reasons for which nothing was wrong
+UNALARMED = (GROWTH, AGE)  # reasons for which nothing was wrong
 LONGEST_DAYS = 36_500  # a century: doubled a few dozen times, a cooldown is longer than a calendar
 DAY = timedelta(days=1)
 

@@ -9,7 +9,7 @@ from typing import Any
 from incumbent.error_budget import Spent
 
 OPEN, FAILED, PROMOTE = "", "failed", "promote"
-PERFORMANCE, GROWTH = "performance", "growth"
+PERFORMANCE, DRIFT, GROWTH, AGE = "performance", "drift", "growth", "age"
 
 
 @dataclass(frozen=True)

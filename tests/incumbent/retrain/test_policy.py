@@ -14,7 +14,7 @@ from incumbent.config import Budget, load_model
 from incumbent.error_budget import Spent
 from incumbent.partitions import Grain
 from incumbent.retrain import Decision, History, PastRequest, decide
-from incumbent.retrain.policy import training_rows
+from incumbent.retrain.rows import training_rows
 
 pytestmark = pytest.mark.unit
 
