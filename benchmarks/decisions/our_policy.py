@@ -182,7 +182,7 @@ class Policy:
             seat.generation, seat.partition, self.labelled, self.rarer, self.drift, self.performance, self.diagnoses,
             tuple(self.requests), bool(seat.previous) and len(self.performance) < self.model.rollback.partitions,
             since=seat.version.since,
-            spent=spent_before((each for each in self.reports if each.partition < partition), DAY, partition, ""),
+            spent=spent_before(self.reports, DAY, partition, ""),
         )  # fmt: skip
         return decide(self.model, partition, history)
 

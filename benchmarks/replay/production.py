@@ -229,9 +229,7 @@ class Production:
             probation=self._on_probation(state, performance),
             since=_with_trees(state).manifest.since if seat else "",
             trained_partition=_trained(state) if seat and seat.version.manifest.recalibrated else "",
-            spent=spent_before(
-                (report for report in state.reports if report.partition < partition), self.model.grain, partition, ""
-            ),
+            spent=spent_before(state.reports, self.model.grain, partition, ""),
         )
 
     def _before(self, state: State) -> Seat | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from incumbent.config import Gates
 from incumbent.partitions import Grain, end_of
 from incumbent.records import GateReport
 
@@ -45,6 +46,20 @@ class Budget:
     number: int
     spent: float
     next_day: str
+
+
+def alpha_of(limits: Gates, *, degraded: bool, recalibrates: bool) -> float:
+    """Return the one-sided error rate of all looks at a request's candidates together.
+
+    A degraded champion is worth a larger one, but not for a recalibration: refused, it is followed at once by a
+    training, which then has the larger one.
+
+    Args:
+        limits: Thresholds of the model's configuration.
+        degraded: A labelled alarm holds against the champion.
+        recalibrates: The candidate is the champion with another intercept.
+    """
+    return limits.alpha_degraded if degraded and not recalibrates else limits.alpha
 
 
 def judged_day(partition: str, grain: Grain) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from incumbent.config import Gates
-from incumbent.error_budget import Spent
+from incumbent.error_budget import Spent, alpha_of
 from incumbent.leaks import LeakReport
 from incumbent.stats import Difference, Evidence, advantage, auc, loss_saved, row_losses
 
@@ -153,13 +153,8 @@ class Contest:
 
     @property
     def alpha(self) -> float:
-        """One-sided error rate of all looks at this candidate together.
-
-        A degraded champion is worth a larger one, but not for a recalibration: refused, it is followed at once by a
-        training, which then has the larger one.
-        """
-        milder = self.degraded and not self.by_loss
-        return (self.limits.alpha_degraded if milder else self.limits.alpha) / self.sharing
+        """One-sided error rate of all looks at this candidate together."""
+        return alpha_of(self.limits, degraded=self.degraded, recalibrates=self.by_loss) / self.sharing
 
     @property
     def loss_alpha(self) -> float:

@@ -50,7 +50,7 @@ def gather(store: ModelStore, model: Model, partition: str) -> dict[str, Any]:
         "diagnoses": _diagnoses(store, drift, performance),
         "requests": [asdict(request) for request in _requests(store, partition, cold=champion is None)],
         "probation": champion is not None and _on_probation(store, champion, model, performance),
-        "spent": [asdict(each) for each in _spent(store, model, partition)],
+        "spent": [asdict(each) for each in spent_before(store.records.all(GateReport), model.grain, partition, "")],
         "since": "" if champion is None else _with_trees(store, champion.version).since,
     }
 
@@ -78,12 +78,6 @@ def newest_judged(store: ModelStore, model: Model, partition: str) -> str:
     _, performance = _verdicts(store, model, None, champion)
     found = [key for key, name in performance.items() if store.records.get_plain(VERDICTS, name)["judged"]]
     return max(found) if partition in found else partition
-
-
-def _spent(store: ModelStore, model: Model, partition: str) -> tuple[Spent, ...]:
-    """Return what challengers of earlier partitions have spent: its own spend nothing of what they ask for."""
-    earlier = (report for report in store.records.all(GateReport) if report.partition < partition)
-    return spent_before(earlier, model.grain, partition, "")
 
 
 def _on_probation(store: ModelStore, champion: Promotion, model: Model, performance: Mapping[str, str]) -> bool:

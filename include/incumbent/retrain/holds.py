@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from incumbent.config import Model
-from incumbent.error_budget import budget, judged_day
+from incumbent.error_budget import alpha_of, budget, judged_day
 from incumbent.retrain.budget import cooldown_left, in_days, overspent, tokens
 from incumbent.retrain.cause import incurable
 from incumbent.retrain.channels import Channel
@@ -19,7 +19,14 @@ TWICE = 2  # a refusal doubles a wait, and twice as much to learn from ends the 
 
 
 def holds(
-    model: Model, partition: str, history: History, alarms: Sequence[Channel], rule: str, *, degraded: bool
+    model: Model,
+    partition: str,
+    history: History,
+    alarms: Sequence[Channel],
+    rule: str,
+    *,
+    degraded: bool,
+    recalibrates: bool,
 ) -> list[dict[str, Any]]:
     """Return each reason not to train for what a rule asks, whether it fires or not.
 
@@ -30,6 +37,7 @@ def holds(
         alarms: Labelled channels that fired, if it is they that ask.
         rule: What asks.
         degraded: A labelled alarm holds against the champion.
+        recalibrates: Another intercept is what would be asked for.
     """
     on_trial = rule == DRIFT and history.probation and not degraded
     # A recalibration takes seconds, and uses nothing up; only one that got the seat is an end of what was refused.
@@ -61,14 +69,13 @@ def holds(
         ruled("budget", filled < least, filled, least,
               f"the budget of {bucket} is used up" if filled < least else f"{filled:.1f} of {bucket} are left"),
         ruled("cost", bool(spent), float(bool(spent)), None, spent or "the budget of hours and money is not used up"),
-        _error_budget(model, partition, history, degraded=degraded),
+        _error_budget(model, partition, history, alpha_of(model.gates, degraded=degraded, recalibrates=recalibrates)),
     ]  # fmt: skip
 
 
-def _error_budget(model: Model, partition: str, history: History, *, degraded: bool) -> dict[str, Any]:
+def _error_budget(model: Model, partition: str, history: History, alpha: float) -> dict[str, Any]:
     """No gate may judge another challenger this year: what a training would bring could not get the seat."""
     gates, day = model.gates, judged_day(partition, model.grain)
-    alpha = gates.alpha_degraded if degraded else gates.alpha
     found = budget(history.spent, day, alpha, gates.alpha_per_year)
     spent = found.next_day > day
     says = f"{found.spent:.2f} of the year's error budget of {gates.alpha_per_year:g} are spent"

@@ -67,7 +67,9 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     held: list[dict[str, Any]] = []
     reason = ""
     for rule in dict.fromkeys(str(ask["rule"]) for ask in fired) or [""]:
-        its_own = holds(model, partition, history, alarms if rule == PERFORMANCE else [], rule, degraded=degraded)
+        asking = alarms if rule == PERFORMANCE else []
+        intercept = recalibrate_since(model, partition, history, asking)
+        its_own = holds(model, partition, history, asking, rule, degraded=degraded, recalibrates=bool(intercept))
         held = held or its_own
         if not any(hold["fired"] for hold in its_own):
             held, reason = its_own, rule
@@ -79,11 +81,11 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     if not reason:
         stopped = next(hold for hold in held if hold["fired"])
         return Decision(partition, "", degraded, evidence, f"{partition}: {stopped['says']}. {why}.")
-    if reason == PERFORMANCE and (since := recalibrate_since(model, partition, history, alarms)):
-        evidence[RECALIBRATE] = since
+    if intercept:
+        evidence[RECALIBRATE] = intercept
         said = f"{partition}: recalibrate first, for {reason}: a new intercept may be enough. {why}."
         return Decision(partition, reason, degraded, evidence, said)
-    if since := candidate_since(model, partition, history, alarms if reason == PERFORMANCE else []):
+    if since := candidate_since(model, partition, history, asking):
         evidence[SINCE] = since
     return Decision(partition, reason, degraded, evidence, f"{partition}: retrain for {reason}. {why}.")
 

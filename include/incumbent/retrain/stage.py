@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from incumbent.config import Model
 from incumbent.records import RetrainRequest, canonical_json, digest_of
 from incumbent.retrain.gather import gather, history_of, newest_judged
+from incumbent.retrain.history import History
 from incumbent.retrain.policy import Decision, decide
 from incumbent.retrain.requests import RECALIBRATE, announce, every, open_request
 from incumbent.store import ModelStore
@@ -48,19 +50,27 @@ def decide_partition(store: ModelStore, model: Model, partition: str, run: str =
 def _decision(store: ModelStore, model: Model, partition: str) -> Decision:
     """Return the policy's decision; the request that it has led to before does not count against it.
 
-    Counted, it would let the same evidence say "cooling down" as soon as it has been acted upon. Requests of
-    this partition that something else has led to (a person, other evidence) count like any.
+    Counted, it would let the same evidence say "cooling down" as soon as it has been acted upon, or that nobody may be
+    judged any more because its own challenger was. Requests of this partition that something else has led to (a
+    person, other evidence) count like any.
     """
     inputs = gather(store, model, partition)
     history = history_of(store, inputs)
     own = [request for request in every(store) if request.partition == partition]
-    earlier = sum(request.partition != partition for request in history.requests)  # the partition's own come last
-    for position, request in enumerate(own, start=earlier):
-        decision = decide(model, partition, replace(history, requests=history.requests[:position]))
-        if _grounds(decision) == _grounds(request) and not history.requests[position].was_not_enough:
-            inputs["requests"] = inputs["requests"][:position]
+    for position, request in enumerate(own):
+        then = _before(history, own[position:])
+        decision = decide(model, partition, then)
+        if _grounds(decision) == _grounds(request) and not history.requests[len(then.requests)].was_not_enough:
+            inputs |= {name: [asdict(each) for each in getattr(then, name)] for name in ("requests", "spent")}
             return replace(decision, inputs=store.objects.put(canonical_json(inputs)))
     return replace(decide(model, partition, history), inputs=store.objects.put(canonical_json(inputs)))
+
+
+def _before(history: History, own: Sequence[RetrainRequest]) -> History:
+    """Return what there was before the newest requests of a partition: without them, and what was spent on them."""
+    names = {request.id for request in own}
+    spent = tuple(each for each in history.spent if each.request not in names)
+    return replace(history, requests=history.requests[: len(history.requests) - len(own)], spent=spent)
 
 
 def _recorded(store: ModelStore, decision: Decision) -> tuple[Decision, str]:

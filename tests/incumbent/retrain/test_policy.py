@@ -269,6 +269,22 @@ def test_a_recalibration_that_was_not_enough_is_followed_by_a_training_at_once()
     assert (after("").reason, rule(after(""), "recalibration")["fired"]) == ("", True), "it goes on"
 
 
+def test_a_recalibration_waits_for_what_it_would_spend_itself() -> None:
+    """Its gates have 1 % also of a degraded champion, the training after it 5 %."""
+    seen = {"performance": {"2013-03": performance(9.0)}, "diagnoses": {"2013-03": SHIFTED}}
+
+    def found(alpha: float, *past: PastRequest) -> Decision:
+        spent = (Spent("2013-02-r1", "2013-03-01", alpha),)
+        return decide(MODEL, "2013-03", history(**seen, spent=spent, requests=past))
+
+    assert (found(0.24).reason, found(0.24).degraded) == ("performance", True)
+    assert "recalibrate" in found(0.24).evidence, "24 and 1 of 26 %"
+    assert (found(0.255).reason, rule(found(0.255), "error_budget")["fired"]) == ("", True)
+    refused = PastRequest("2013-03", "reject", "performance", recalibrates=True)
+    assert (found(0.24, refused).reason, rule(found(0.24, refused), "error_budget")["fired"]) == ("", True), "24 and 5"
+    assert found(0.21, refused).reason == "performance"
+
+
 def test_the_age_of_a_recalibration_is_that_of_its_trees() -> None:
     aged = MODEL.model_copy(update={"retrain": MODEL.retrain.model_copy(update={"max_age_days": 150})})
     found = decide(aged, "2013-07", history(promoted_partition="2013-06", trained_partition="2013-01"))

@@ -13,6 +13,7 @@ from incumbent.retrain import History, PastRequest
 from incumbent.retrain.gather import gather, history_of
 from incumbent.retrain.requests import MANUAL, fail, finish, open_request, unanswered
 from incumbent.retrain.stage import decide_partition
+from incumbent.retrain.why import SAME, decisions, why
 from incumbent.store import ModelStore
 
 pytestmark = pytest.mark.unit
@@ -146,17 +147,48 @@ def test_the_tenth_request_comes_after_the_second(store: ModelStore) -> None:
     assert history(store, "2020-01").requests[-1].verdict == "promote"
 
 
+def judged(store: ModelStore, request: str, alpha: float) -> None:
+    """Let the gates say no to a request's challenger, and spend an error rate on it."""
+    gates = ({"gate": "superiority", "passed": None, "alpha": alpha, "alpha_later": 0.0},)
+    found = GateReport(MODEL.name, request.rsplit("-r", 1)[0], "c", "x", 1, "s", request, "reject", gates, "")
+    store.records.put(found.id, found)
+
+
 def test_what_challengers_have_spent_is_gathered(store: ModelStore) -> None:
     seat(store, 1, "2020-01")
-    gates = ({"gate": "superiority", "passed": None, "alpha": 0.2, "alpha_later": 0.06},)
-    for key in ("2020-02", "2020-03"):
-        found = GateReport(MODEL.name, key, "c", "x", 1, "s", f"{key}-r1", "reject", gates, "")
-        store.records.put(found.id, found)
+    for key in ("2020-02", "2020-03", "2020-04"):
+        judged(store, f"{key}-r1", 0.13)
+    assert [(each.request, each.alpha) for each in history(store, "2020-03").spent] == [
+        ("2020-02-r1", 0.13),
+        ("2020-03-r1", 0.13),
+    ]
     open_request(store, "2020-02", "growth", {}, degraded=False, message="more")
-    open_request(store, "2020-02", "evidence", {}, degraded=False, message="proven", candidate="c")
-    looked = history(store, "2020-03")
-    assert [(each.request, each.alpha) for each in looked.spent] == [("2020-02-r1", pytest.approx(0.26))]
+    finish(store, "2020-02-r1", "promote", 1, "v")
     drift(store, "2020-03")
-    for name in ("2020-02-r1", "2020-02-r2"):
-        finish(store, name, "promote", 1, "v")
     assert "0.26 of the year's error budget of 0.26 are spent" in decide(store, "2020-03")["message"]
+
+
+def test_what_its_own_challenger_has_spent_does_not_change_a_decision(store: ModelStore) -> None:
+    seat(store, 1, "2020-01")
+    drift(store, "2020-03")
+    first = decide(store, "2020-03", "run-1")
+    judged(store, "2020-03-r1", 0.26)
+    finish(store, "2020-03-r1", "reject", 0, "c")
+    before = records(store)
+    again = decide(store, "2020-03", "run-2")
+    assert again["message"] == f"{first['message']} It was asked for before, as 2020-03-r1."
+    assert records(store) == before
+    (decision,) = decisions(store, "2020-03")
+    assert why(store, MODEL, decision).replayed == SAME
+
+
+def test_what_others_of_its_partition_have_spent_counts(store: ModelStore) -> None:
+    """Else a training is asked for that nobody may judge."""
+    seat(store, 1, "2020-01")
+    open_request(store, "2020-03", MANUAL, {}, degraded=False, message="please")
+    judged(store, "2020-03-r1", 0.26)
+    finish(store, "2020-03-r1", "reject", 0, "c")
+    at_once = MODEL.model_copy(update={"retrain": MODEL.retrain.model_copy(update={"cooldown_days": 0})})
+    drift(store, "2020-03")
+    found = decide_partition(store, at_once, "2020-03")
+    assert (found["request"], "0.26 of the year's error budget of 0.26 are spent" in found["message"]) == (None, True)
