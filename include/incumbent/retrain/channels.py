@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from incumbent.retrain.history import History
-from incumbent.stats import Change, Measured, largest_fall, of_worst
+from incumbent.stats import Change, Measured, lasting_fall, of_worst
 
 RANKING, HIGH, LOW = "ranking", "more than predicted", "less than predicted"
 LARGER_IS_BETTER = ("auc",)
@@ -23,7 +23,7 @@ class Channel:
 
     Attributes:
         channel: `ranking`, `more than predicted` or `less than predicted`.
-        z: Standardised change for the worse; see `incumbent.stats.largest_fall`.
+        z: Standardised change for the worse; see `incumbent.stats.lasting_fall`.
         newest: The same of the newest partition alone.
         limit: From which on it alarms, if the newest partition is worse too, and nearer to `after` than to `before`:
             what is over needs no answer.
@@ -86,8 +86,8 @@ def _ranking(series: Sequence[tuple[str, Mapping[str, Any]]], limit: float) -> C
     given = newest["reference"]
     rows = given.get("rows", given["clusters"])
     reference = Measured(sign * given["value"], given["error"], rows, given["clusters"] - 1)
-    found = largest_fall(
-        [_measured(verdict, sign * verdict["value"], verdict["error"]) for _, verdict in series], reference
+    found = lasting_fall(
+        [_measured(verdict, sign * verdict["value"], verdict["error"]) for _, verdict in series], reference, limit
     )
     since, before, after = series[found.since][0], sign * found.before, sign * found.after
     says = f"{metric} since {since} {after:.3f}, before {before:.3f} (z {found.z:.1f}, limit {limit:g})"
@@ -103,7 +103,7 @@ def _calibration(series: Sequence[tuple[str, Mapping[str, Any]]], limit: float, 
     for each in series[-1][1]["misses"]:
         misses = [(verdict, verdict["misses"][each]) for _, verdict in series]
         batches = [_measured(verdict, -side * miss["estimate"], miss["error"]) for verdict, miss in misses]
-        found[each] = largest_fall(batches, known)
+        found[each] = lasting_fall(batches, known, limit)
     worst = max(found, key=lambda each: found[each].z)
     change, z = found[worst], of_worst([each.z for each in found.values()])
     fired = z > limit and change.lasts

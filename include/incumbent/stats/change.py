@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +96,35 @@ def largest_fall(batches: Sequence[Measured], reference: Measured) -> Change:
     since = int(np.argmax(z))
     means = float(values[since]), float(after.value[back][since])
     return Change(z[since], z[-1], since, *means, float(error[since]), batches[-1].value)
+
+
+def lasting_fall(batches: Sequence[Measured], reference: Measured, limit: float) -> Change:
+    """Return the largest fall that is not over: batches that were worse for a while and are no longer do not count.
+
+    A week of wrong labels lowers every mean that has it in it for months, while nothing is wrong any more. A return is
+    held to the limit of a fall: below it, nobody knows yet that it is one.
+
+    Args:
+        batches: In order, at least one.
+        reference: What came before the first of them; an error of 0 is a value that is known.
+        limit: Standardised fall from which on there is one; standardised rise from which on it is over.
+
+    >>> series = [Measured(value, 0.1, 100, 50) for value in (1.0, 0.2, 0.3, 0.2, 0.9, 0.8, 0.9)]
+    >>> fall, lasting = largest_fall(series, series[0]), lasting_fall(series, series[0], 3.6)
+    >>> fall.since, fall.z > 3.6, lasting.since, lasting.z < 3.6
+    (1, True, 4, True)
+    """
+    kept = list(range(len(batches)))
+    while True:
+        found = largest_fall([batches[at] for at in kept], reference)
+        worse = [_upside_down(batches[at]) for at in kept[found.since :]]
+        if found.z <= limit or len(worse) == 1 or (back := largest_fall(worse[1:], worse[0])).z <= limit:
+            return replace(found, since=kept[found.since])
+        del kept[found.since : found.since + 1 + back.since]
+
+
+def _upside_down(batch: Measured) -> Measured:
+    return replace(batch, value=-batch.value)
 
 
 class _Sums:

@@ -127,7 +127,7 @@ def test_a_change_is_dated_and_measured() -> None:
 
 
 def test_what_the_champion_was_trained_on_is_not_judged() -> None:
-    scored_again = {"2013-01": performance(9.0), "2013-02": performance(3.4)}
+    scored_again = {"2013-01": performance(4.5), "2013-02": performance(3.4)}
     assert decide(MODEL, "2013-02", history(performance=scored_again)).reason == ""
     assert decide(MODEL, "2013-02", history(performance=scored_again, promoted_partition="2012-12")).reason != ""
 
@@ -168,13 +168,24 @@ def test_a_labelled_alarm_waits_for_rows_since_its_change() -> None:
 
 
 def test_a_fall_that_is_over_asks_for_nothing() -> None:
-    values = {"2013-02": 0.7, "2013-03": 0.6, "2013-04": 0.6, "2013-05": 0.66}
+    values = dict(zip(MONTHS[1:8], (0.7, 0.7, 0.7, 0.7, 0.64, 0.64, 0.68), strict=True))
     fallen = {month: performance(0.0, value=value) for month, value in values.items()}
-    found = decide(MODEL, "2013-05", history(performance=fallen))
+    found = decide(MODEL, "2013-08", history(performance=fallen))
     assert (found.reason, rule(found, "performance")["value"] > 3.6) == ("", True)
-    assert rule(found, "performance")["last"] == 0.66
-    still = decide(MODEL, "2013-05", history(performance={**fallen, "2013-05": performance(0.0, value=0.63)}))
+    assert (rule(found, "performance")["last"], rule(found, "performance")["newest"] > 0) == (0.68, True)
+    still = decide(MODEL, "2013-08", history(performance={**fallen, "2013-08": performance(0.0, value=0.66)}))
     assert still.reason == "performance"
+
+
+def test_a_fall_that_was_over_does_not_make_an_alarm_of_one_poor_month() -> None:
+    values = dict(zip(MONTHS[1:9], (0.7, 0.6, 0.6, 0.7, 0.7, 0.7, 0.7, 0.67), strict=True))
+    found = decide(MODEL, "2013-09", history(performance={key: performance(0.0, value=values[key]) for key in values}))
+    assert (found.reason, found.degraded) == ("", False)
+    ranking = rule(found, "performance")
+    assert (ranking["since"], ranking["value"] < 3.6) == ("2013-09", True), "September alone, and it is not sure"
+    lost = {**values, "2013-09": 0.64}
+    again = decide(MODEL, "2013-09", history(performance={key: performance(0.0, value=lost[key]) for key in lost}))
+    assert (again.reason, rule(again, "performance")["since"]) == ("performance", "2013-09")
 
 
 def test_what_no_training_would_take_is_no_growth() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from incumbent.stats import Measured, largest_fall, normal_z, pooled
+from incumbent.stats import Measured, largest_fall, lasting_fall, normal_z, pooled
 
 pytestmark = pytest.mark.unit
 
@@ -96,3 +96,39 @@ def test_a_loss_of_six_hundredths_is_found_at_the_second_batch() -> None:
         found = [largest_fall(good + bad[:end], batch(0.80, 0.01, 500)).z > 3.6 for end in range(1, 9)]
         delays.append(found.index(True) + 1 if any(found) else 99)
     assert np.median(delays) <= 2
+
+
+def test_what_came_and_went_is_left_out() -> None:
+    good, bad = [batch(0.0)] * 10, [batch(-0.5)] * 6
+    later = [*good, *bad, *good]
+    assert (largest_fall(later, batch(0.0)).since, largest_fall(later, batch(0.0)).z > 3.6) == (10, True)
+    found, without = lasting_fall(later, batch(0.0), 3.6), largest_fall([*good, *good], batch(0.0))
+    assert (found.z, found.newest, found.before, found.after) == (without.z, without.newest, 0.0, 0.0)
+
+
+def test_a_change_after_one_that_is_over_is_found_where_it_is() -> None:
+    twice = [*[batch(0.0)] * 10, *[batch(-0.8)] * 6, *[batch(0.0)] * 10, *[batch(-0.3)] * 8]
+    found = lasting_fall(twice, batch(0.0), 3.6)
+    assert (found.since, found.before, found.after, found.z > 3.6) == (26, 0.0, pytest.approx(-0.3), True)
+    half = [*[batch(0.0)] * 10, *[batch(-0.8)] * 6, *[batch(-0.3)] * 10]
+    found = lasting_fall(half, batch(0.0), 3.6)
+    assert (found.since, found.after, found.z > 3.6) == (16, pytest.approx(-0.3), True), "it came back by a part"
+
+
+def test_a_return_that_is_not_sure_is_none() -> None:
+    series = [*[batch(0.0)] * 10, *[batch(-0.5)] * 6, batch(-0.3)]
+    assert lasting_fall(series, batch(0.0), 3.6) == largest_fall(series, batch(0.0))
+    assert lasting_fall(series[:11], batch(0.0), 3.6).since == 10, "one batch has nowhere to return to"
+
+
+def test_a_loss_that_stays_is_found_as_soon_as_ever() -> None:
+    random = np.random.default_rng(7)
+    reference, alike = batch(0.80, 0.01, 500), 0
+    for _ in range(200):
+        series = [batch(value, 0.0225) for value in random.normal(np.repeat([0.80, 0.75], 15), 0.0225)]
+        both = [
+            (lasting_fall(series[:end], reference, 3.6).z > 3.6, largest_fall(series[:end], reference).z > 3.6)
+            for end in range(16, 31)
+        ]
+        alike += all(lasting == largest for lasting, largest in both)
+    assert alike >= 198
