@@ -39,8 +39,10 @@ class Incumbent(Loop):
         self.trace = list[str]()  # what was done, for a person who asks why
         rows = self._rows(range(WINDOW - holdout, WINDOW))
         self.policy = Policy(self.model, first, self._watch(first, WINDOW), rows, ours.partition_of(WINDOW - 1))
-        for at in range(WINDOW):
-            self.policy.counts(ours.partition_of(at), self.stream[at].labels)
+        # The first champion has learned from the whole window, as every policy's: as if its gates' days had been before
+        # it. The policy would take the newest of the window for them, and find growth where there is none.
+        for at in range(-holdout, WINDOW):
+            self.policy.counts(ours.partition_of(at), self.stream[max(at, 0)].labels)
 
     def arrives(self, at: int) -> None:
         """Hold a batch that is broken."""

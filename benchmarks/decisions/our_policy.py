@@ -180,7 +180,8 @@ class Policy:
         seat = self.seat
         history = History(
             seat.generation, seat.partition, self.labelled, self.rarer, self.drift, self.performance, self.diagnoses,
-            tuple(self.requests), bool(seat.previous) and len(self.performance) < self.model.rollback.partitions,
+            tuple(each for each in self.requests if each.partition <= partition),
+            bool(seat.previous) and len(self.performance) < self.model.rollback.partitions,
             since=seat.version.since,
             spent=spent_before(self.reports, DAY, partition, ""),
         )  # fmt: skip

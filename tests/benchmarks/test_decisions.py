@@ -10,11 +10,12 @@ from benchmarks.decisions.families import NOTHING, concept, fixed, held_out, shi
 from benchmarks.decisions.intervals import rate, wilson
 from benchmarks.decisions.labelled import QUIET, Change, draw
 from benchmarks.decisions.newest import Newest
+from benchmarks.decisions.our_loop import Incumbent
 from benchmarks.decisions.peers import DRIFT, HERE, LABELLED, Question, ask
 from benchmarks.decisions.promotion import OURS, duels, promotion_figures
 from benchmarks.decisions.rules import decisions
 from benchmarks.decisions.seeds import Draws
-from benchmarks.decisions.story import days, fit, stories
+from benchmarks.decisions.story import WINDOW, days, fit, stories
 from benchmarks.decisions.world import BASE_RATE, make_world, wobble
 from benchmarks.harness import at_least, figure, run
 
@@ -106,6 +107,16 @@ def test_a_stream_holds_what_its_story_says() -> None:
     weights = fit(stream[:20])
     before, after = (auc(stream[at].labels, stream[at].design @ weights) for at in (40, 20 + story.concept + 10))
     assert before - after > 0.03
+
+
+@pytest.mark.parametrize("holdout", [3, 7])
+def test_the_loops_first_champion_has_learned_from_a_whole_window(holdout: int) -> None:
+    world = make_world(8)
+    loop = Incumbent(world, days(world, stories("a")["mild"], np.random.default_rng(0)), holdout)
+    for at in range(WINDOW, 2 * WINDOW):
+        loop.policy.counts(ours.partition_of(at), loop.stream[at].labels)
+    asked = loop.policy.decides(ours.partition_of(2 * WINDOW - 1)).evidence["asks"]
+    assert [ask["value"] for ask in asked if ask["rule"] == "growth"] == [1.0], "nobody learns from more than a window"
 
 
 def test_an_interval_is_wider_when_trials_share_their_luck() -> None:
