@@ -109,7 +109,10 @@ def _calibration(series: Sequence[tuple[str, Mapping[str, Any]]], limit: float, 
     fired = z > limit and change.lasts
     since = series[change.since][0]
     what = f" of class {worst}" if worst else ""
-    says = f"since {since} {abs(change.after):.4f} {name}{what} on the mean (z {z:.1f}, limit {limit:g})"
+    # Of either channel the mean may lie on either side: what is said is where it lies.
+    where = "above" if -side * change.after > 0 else "below"
+    miss = f"{abs(change.after):.4f} {where} what was predicted{what}"
+    says = f"since {since} the mean outcome is {miss} (z {z:.1f}, limit {limit:g})"
     return Channel(name, z, change.newest, limit, fired, since, slack, -change.after, change.error, says, -change.last)
 
 

@@ -108,7 +108,9 @@ def test_one_large_loss_or_a_sum_of_small_ones_is_a_labelled_alarm() -> None:
     assert (large.reason, large.degraded) == ("performance", True)
     fired = [ask for ask in large.evidence["asks"] if ask["fired"]]
     assert [(ask["channel"], ask["since"]) for ask in fired] == [("more than predicted", "2013-03")]
-    assert "2013-03: retrain for performance. since 2013-03 0.0430 more than predicted" in large.message
+    assert "2013-03: retrain for performance. since 2013-03 the mean outcome is 0.0430 above what" in large.message
+    other = next(ask for ask in large.evidence["asks"] if ask.get("channel") == "less than predicted")
+    assert "0.0430 above what was predicted" in other["says"], "where the mean lies, and not what the channel looks for"
     small = {month: performance(2.2) for month in MONTHS[1:6]}
     reasons = [decide(MODEL, month, history(performance=small)).reason for month in MONTHS[1:6]]
     assert reasons == ["", "", "performance", "performance", "performance"], "2.2 times the root of 3 is 3.8"
