@@ -38,6 +38,7 @@ SECTIONS = {
     "integrity": config.Integrity,
     "score": config.Score,
     "explain": config.Explain,
+    "publish.NAME": config.Publish,
     "monitor": config.Monitor,
     "monitor.evidently": config.EvidentlyEngine,
     "retrain": config.Retrain,

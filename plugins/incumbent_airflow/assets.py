@@ -68,6 +68,15 @@ class ModelAssets:
         return self._asset("predictions")
 
     @property
+    def unpublished(self) -> Asset:
+        """A partition's predictions are not where they are to be published."""
+        return self._asset("unpublished")
+
+    def published(self, name: str) -> Asset:
+        """A partition's predictions are where a part of `publish` says."""
+        return self._asset(f"published_{name}")
+
+    @property
     def request(self) -> Asset:
         """A retrain request was written."""
         return self._asset("request")

@@ -1,4 +1,4 @@
-"""From the id of an Airflow connection to a database that can be read."""
+"""From the id of an Airflow connection to a database that can be read, or written to."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from incumbent.errors import ConfigError
 from incumbent.query import Style
 
 if TYPE_CHECKING:
+    from incumbent.publish.table import Warehouse
     from incumbent.validate.reading import Database
 
 ADBC_POSTGRES = "adbc_driver_postgresql"
@@ -42,19 +43,62 @@ def open_database(conn_id: str, where: str) -> Database:
     Raises:
         ConfigError: There is no such connection, or its hook is no `DbApiHook`.
     """
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
-
     from incumbent.validate.reading import Database
+
+    hook = _database_hook(conn_id, where)
+    style = STYLES.get(hook.connection.conn_type) or ("qmark" if hook.placeholder == "?" else "format")
+    return Database(conn_id, _adbc(hook) or hook.get_conn, style, _secrets(hook))
+
+
+def open_warehouse(conn_id: str, where: str) -> Warehouse:
+    """Return the database behind a connection of Airflow, for who writes to it; see `open_database`.
+
+    Its hook opens the connection, with all that the connection's extra says; SQLAlchemy gets the dialect from the
+    hook and the connection as it is.
+    """
+    from sqlalchemy.pool import NullPool
+
+    from incumbent.publish.table import Warehouse
+
+    hook = _database_hook(conn_id, where)
+    given = {"creator": lambda: _with_plain_rows(hook.get_conn()), "poolclass": NullPool, "hide_parameters": True}
+    try:
+        engine, problem = hook.get_sqlalchemy_engine(given), ""
+    except (
+        Exception
+    ) as error:  # NotImplementedError, or a dialect that is not installed: its words may hold the address
+        engine, problem = None, f"{type(hook).__name__}, without one ({type(error).__name__})"
+    if engine is None:
+        raise _error(where, conn_id, "the connection's hook names no dialect of SQLAlchemy", problem)
+    return Warehouse(conn_id, engine.connect, _secrets(hook))
+
+
+def _database_hook(conn_id: str, where: str) -> Any:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
 
     hook, problem = _hook(conn_id)
     if problem:
         raise _error(where, conn_id, "the connection cannot be used", problem)
     if not isinstance(hook, DbApiHook):
         raise _error(where, conn_id, "the connection is not to a database", f"{type(hook).__name__}, no DbApiHook")
+    return hook
+
+
+def _secrets(hook: Any) -> frozenset[str]:
     connection = hook.connection
-    secrets = frozenset(filter(None, [connection.password, *_texts(connection.extra_dejson)]))
-    style = STYLES.get(connection.conn_type) or ("qmark" if hook.placeholder == "?" else "format")
-    return Database(conn_id, _adbc(hook) or hook.get_conn, style, secrets)
+    return frozenset(filter(None, [connection.password, *_texts(connection.extra_dejson)]))
+
+
+def _with_plain_rows(connection: Any) -> Any:
+    """Return a connection whose rows are tuples, whatever `cursor` in the connection's extra asks for."""
+    driver = type(connection).__module__.partition(".")[0]
+    if driver == "psycopg":
+        from psycopg.rows import tuple_row
+
+        connection.row_factory = tuple_row
+    elif driver == "psycopg2":
+        connection.cursor_factory = None
+    return connection
 
 
 def _hook(conn_id: str) -> tuple[Any, str]:

@@ -35,6 +35,7 @@ class Stage(StrEnum):
     VALIDATE = "validate"
     FEATURES = "features"
     SCORE = "score"
+    PUBLISH = "publish"
     MONITOR = "monitor"
     TRAIN = "train"
     PROMOTE = "promote"

@@ -11,21 +11,23 @@ CONNECTION = "incumbent_store"
 EXTRAS = {"endpoint_url": "endpoint", "region_name": "region", "aws_session_token": "token"}
 
 
-def s3_options() -> dict[str, str]:
-    """Return what the connection says; nothing without one, and the environment counts.
+def s3_options(conn_id: str | None = None) -> dict[str, str]:
+    """Return what a connection says, the store's unless another is named; without one the environment counts.
 
     Raises:
-        ConfigError: It asks for something that is not built, such as a role to take on.
+        ConfigError: There is none of the name, or it asks for something that is not built, such as a role to take on.
     """
     try:
-        found = Connection.get(CONNECTION)
+        found = Connection.get(conn_id or CONNECTION)
     except AirflowNotFoundException:
-        return {}
+        if conn_id is None:
+            return {}
+        raise _missing(conn_id) from None
     extra = {name: str(value) for name, value in (found.extra_dejson or {}).items() if value}
     if unknown := sorted(set(extra) - set(EXTRAS)):
         raise ConfigError(
             "the connection has fields that the store does not know",
-            where=f"connection {CONNECTION}, extra",
+            where=f"connection {conn_id or CONNECTION}, extra",
             expected=", ".join(EXTRAS),
             found=", ".join(unknown),
             next_step="for a role or a profile, delete the connection and set up the environment of the workers",
@@ -33,3 +35,13 @@ def s3_options() -> dict[str, str]:
     options = {"key": found.login or "", "secret": found.password or ""}
     options |= {EXTRAS[name]: value for name, value in extra.items()}
     return {name: value for name, value in options.items() if value}
+
+
+def _missing(conn_id: str) -> ConfigError:
+    return ConfigError(
+        "the connection is missing",
+        where=f"connection {conn_id}",
+        expected="an Airflow connection with key and secret, and `endpoint_url` in its extra where it is not AWS",
+        found="there is none of this id",
+        next_step="define it in Airflow, or correct `connection` in model.yaml",
+    )

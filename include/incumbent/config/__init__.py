@@ -8,6 +8,7 @@ from incumbent.config.explain import Explain
 from incumbent.config.folder import ModelFolder, load_model, model_folders
 from incumbent.config.gates import Behaviour, Change, Cost, Fairness, Gates, Guard
 from incumbent.config.model import Model
+from incumbent.config.publish import Publish
 from incumbent.config.rollout import Rollout
 from incumbent.config.source import Evaluate, Label, Source, known_zone
 from incumbent.config.strict import CONNECTION, LOCAL_DATE, NAME, Strict
@@ -47,6 +48,7 @@ __all__ = [
     "Model",
     "ModelFolder",
     "Monitor",
+    "Publish",
     "Range",
     "Retention",
     "Retrain",

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from incumbent.config.explain import Explain
 from incumbent.config.gates import Gates
+from incumbent.config.publish import Publish
 from incumbent.config.rollout import Rollout
 from incumbent.config.source import Evaluate, Label, Source, known_zone
 from incumbent.config.strict import NAME, Strict
@@ -38,6 +39,7 @@ class Model(Strict):
         time: UTC timestamp column of the batch source.
         sources: The feeds, by name: one `batch`, one `outcomes`, any number of `context`.
         label: What is predicted.
+        publish: Where else predictions go, by name; see docs/publishing.md.
     """
 
     name: str = Field(pattern=NAME)
@@ -58,6 +60,7 @@ class Model(Strict):
     integrity: Integrity = Integrity()
     score: Score = Score()
     explain: Explain = Explain()
+    publish: dict[str, Publish] = Field(default_factory=dict)
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     rollback: Rollback = Rollback()
@@ -89,6 +92,16 @@ class Model(Strict):
             if (count := sum(source.role == role for source in sources.values())) != 1:
                 raise ValueError(f"exactly one source has role {role}, found {count}")
         return sources
+
+    @field_validator("publish")
+    @classmethod
+    def _places(cls, publish: dict[str, Publish]) -> dict[str, Publish]:
+        for name in publish:
+            if not re.match(NAME, name):
+                raise ValueError(f"name {name!r} must match {NAME}")
+        if len({each.place for each in publish.values()}) < len(publish):
+            raise ValueError("two of them are the same place")
+        return publish
 
     @model_validator(mode="after")
     def _keys_fit_grain(self) -> Model:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from typing_extensions import override
@@ -38,6 +38,18 @@ CONFLICT = ("ConditionalRequestConflict", "OperationAborted", "409")
 MISSING = ("NoSuchKey", "404", "NotFound")
 REFUSED = ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "NoSuchBucket")
 CHUNK = 2**20
+
+
+class Described(NamedTuple):
+    """What an object says of itself.
+
+    Attributes:
+        etag: Changes with the content.
+        metadata: What was given to it, by names in small letters.
+    """
+
+    etag: str
+    metadata: dict[str, str]
 
 
 class S3Blobs(DeltaBlobs):
@@ -171,6 +183,31 @@ class S3Blobs(DeltaBlobs):
         """Put a file under a name, also a taken one: readers see the old object or the new one."""
         with self._asked(name):
             self.client.upload_file(str(file), self.bucket, self.prefix + name)
+
+    def described(self, name: str) -> Described | None:
+        """Return what an object says of itself; None if there is none."""
+        try:
+            found = self._call("head_object", name)
+        except FileNotFoundError:
+            return None
+        return Described(str(found["ETag"]), dict(found["Metadata"]))
+
+    def put_if(self, name: str, file: Path, etag: str | None, metadata: Mapping[str, str]) -> bool:
+        """Put a file under a name if what is there is still what was seen; return whether it was.
+
+        Args:
+            name: Name of the object.
+            file: At most 5 GiB.
+            etag: Of the object that was seen; None if there was none.
+            metadata: What the object will say of itself.
+        """
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        with file.open("rb") as body:
+            try:
+                self._call("put_object", name, Body=body, Metadata=dict(metadata), **condition)
+            except (_Answered, FileNotFoundError):  # replaced, being replaced, or removed since
+                return False
+        return True
 
     @override
     def delta(self) -> tuple[str, dict[str, str]]:

@@ -18,8 +18,9 @@ from incumbent.admit.child import REFUSED
 from incumbent.admit.read import KEPT, LEAN
 from incumbent.errors import ConfigError, PipelineError, UnavailableError
 from incumbent.query import bind
+from incumbent.redact import redact
 from incumbent.sensitive import NOT_SHOWN
-from incumbent.validate.reading import Columns, Rows, redact
+from incumbent.validate.reading import Columns, Rows
 
 COMMAND = ("-m", "incumbent.admit.table")
 

@@ -13,12 +13,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import quote, quote_plus
 
 import pyarrow as pa
 
 from incumbent.errors import BatchError, ConfigError, PipelineError, UnavailableError
 from incumbent.query import WRITTEN, Style, bind
+from incumbent.redact import redact
 from incumbent.sensitive import NOT_SHOWN
 from incumbent.validate.values import Refused, of_python
 
@@ -215,18 +215,6 @@ def style_of(connection: Any, otherwise: Style) -> Style:
         if style in WRITTEN:
             return style  # type: ignore[no-any-return]
     return otherwise
-
-
-def redact(text: str, secrets: frozenset[str]) -> str:
-    """Return a text without the secrets, in any of the forms in which a driver repeats them.
-
-    >>> redact("cannot parse postgresql://me:p%40ss@db", frozenset({"p@ss"}))
-    'cannot parse postgresql://me:***@db'
-    """
-    forms = {form for secret in secrets for form in (secret, quote(secret, ""), quote_plus(secret), repr(secret)[1:-1])}
-    for form in sorted(filter(None, forms), key=len, reverse=True):
-        text = text.replace(form, "***")
-    return text
 
 
 @dataclass(frozen=True)

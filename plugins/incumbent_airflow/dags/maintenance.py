@@ -2,11 +2,12 @@
 
 **Reads** requests, replays, releases, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an
 idle Ray head; once a day removes replaced data that nothing needs, of models with `retention`. **Emits** REQUEST,
-RAW and FEATURES for deliveries and orders that no run has taken up, ever more rarely.
+RAW and FEATURES for deliveries and orders that no run has taken up, ever more rarely; UNPUBLISHED for predictions that
+are not where `publish` says.
 
-**Normal:** the `requests`, `waiting` and `orders` tasks are skipped, the `registry` tasks find the alias in place.
-**Worry** when a task fails: its message names what in that model's store it could not use; the other models are
-looked at all the same. **Re-run:** safe at any time.
+**Normal:** the `requests`, `waiting`, `orders` and `unpublished` tasks are skipped, the `registry` tasks find the alias
+in place. **Worry** when a task fails: its message names what in that model's store it could not use; the other models
+are looked at all the same. **Re-run:** safe at any time.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def maintenance_dag(models: list[Model]) -> DAG:
             _waiting(model)
             _orders(model)
             _reconcile(model.name)
+            if model.publish:
+                _unpublished(model)
             if model.retention.keep_days is not None:
                 _vacuum(model.name)
         _stop_idle_ray()
@@ -127,6 +130,24 @@ def _reconcile(model: str) -> None:
         return register_champion(Runtime.open(model))
 
     registry()
+
+
+def _unpublished(model: Model) -> None:
+    asset = ModelAssets(model).unpublished
+
+    @task(task_id=f"unpublished_{model.name}", outlets=[asset])
+    def unpublished() -> list[str]:
+        from incumbent_airflow.publishing import unpublished as find
+
+        context = get_current_context()
+        found = find(Runtime.open(model.name), context["run_id"])
+        if not found:
+            raise skip("All predictions are published, or were announced a short while ago.")
+        for partition in found:
+            emit(context, asset, partition)
+        return found
+
+    unpublished()
 
 
 def _vacuum(model: str) -> None:

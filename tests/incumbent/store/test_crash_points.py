@@ -76,7 +76,7 @@ def changes_without_point(node: ast.AST) -> Iterator[str]:
         if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
             owner, _, method = ast.unparse(child.func).rpartition(".")
             if (
-                method in ("create", "create_from", "replace_from")
+                method in ("create", "create_from", "replace_from", "put_if")
                 or (method == "remove" and owner.endswith("blobs"))
                 or (method in ("make", "commit") and owner.endswith("log"))
             ):
