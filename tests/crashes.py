@@ -17,11 +17,13 @@ Scenario = Callable[[Path], None]
 LIMIT_S = 120
 # What scenarios use, imported once: each process is a fork of one that has nothing running.
 PRELOADED = [
+    "boto3",
     "deltalake",
     "duckdb",
     "pyarrow.parquet",
     "pytest",
     "incumbent.erase",
+    "tests.incumbent.publish.places",
     "tests.incumbent.validate.conftest",
 ]
 

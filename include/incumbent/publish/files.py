@@ -28,7 +28,8 @@ from incumbent.store.s3 import S3Blobs
 
 FILE, LOCK = "predictions.parquet", ".lock"
 MODEL, DIGEST, VERSION = "incumbent-model", "incumbent-digest", "incumbent-version"
-LOCK_S = 60
+LARGEST = 5 * 2**30  # bytes that S3 takes in one request, which alone has a condition
+LOCK_S: float = 60
 ATTEMPTS = 10
 
 
@@ -156,12 +157,11 @@ def _footer(file: Path) -> dict[str, str] | None:
 
 
 def _check_size(file: Path, where: str) -> None:
-    limit = 5 * 2**30
-    if file.stat().st_size > limit:
+    if file.stat().st_size > LARGEST:
         raise ConfigError(
             "the file is too large for one request",
             where=where,
-            expected=f"at most {limit} bytes",
+            expected=f"at most {LARGEST} bytes",
             found=f"{file.stat().st_size} bytes",
             next_step="publish this model to a table, or to a folder",
         )

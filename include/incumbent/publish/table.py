@@ -93,7 +93,7 @@ class _Publication:
         for table in (self.control, self.table):
             self._make(table)
         self._claim()
-        with self.connection.begin():
+        with around(f"publication in {self.name}"), self.connection.begin():
             if self.connection.dialect.name == POSTGRES:
                 self.connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
             return self._publish()
