@@ -371,3 +371,36 @@ def test_what_a_rollout_deals_is_what_rows_are_compared_by(
 def test_the_steps_of_a_rollout_grow(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shares that grow"):
         load_model(write(tmp_path, f"{GOOD}\nrollout: {{unit: [id], steps: [0.5, 0.1]}}"))
+
+
+@pytest.mark.parametrize(
+    ("publish", "says"),
+    [
+        ("{work: {connection: c}}", "name one of them"),
+        ("{work: {connection: c, table: t, path: /lake}}", "name one of them"),
+        ("{work: {table: t}}", "needs `connection` too"),
+        ("{work: {connection: c, table: t; DROP TABLE u}}", "`table` is a name"),
+        ("{work: {connection: c, table: a.b.c}}", "`table` is a name"),
+        ("{work: {connection: 'postgresql://me:p4ss@host', table: t}}", "`connection` is the id"),
+        ("{lake: {path: lake}}", "`path` is the full path"),
+        ("{lake: {path: 's3://bucket'}}", "`path` is the full path"),
+        ("{lake: {path: /lake, connection: c}}", "a folder needs none"),
+        ("{Work: {connection: c, table: t}}", "must match"),
+        ("{work: {connection: c, table: t}, more: {connection: c, table: t}}", "the same place"),
+        ("{lake: {path: 's3://bucket/a'}, more: {path: 's3://bucket/a/'}}", "the same place"),
+        ("{work: {connection: c, tabel: t}}", "tabel"),
+    ],
+)
+def test_a_place_of_publication_that_cannot_be_meant_is_refused(tmp_path: Path, publish: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(tmp_path, f"{GOOD}publish: {publish}\n"))
+    assert says in str(caught.value)
+    assert "p4ss" not in str(caught.value)
+
+
+def test_places_of_publication(tmp_path: Path) -> None:
+    text = (
+        f"{GOOD}publish:\n  work: {{connection: c, table: sales.t}}\n  lake: {{path: 's3://bucket/a', connection: s}}\n"
+    )
+    model = load_model(write(tmp_path, text)).model
+    assert [each.place for each in model.publish.values()] == [("c", "sales.t"), ("s", "s3://bucket/a")]

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,6 +168,40 @@ def test_a_publication_that_is_killed_at_any_moment_is_there_once(tmp_path: Path
     assert place_of(root).read() == seen(2, ROWS)
     with undisturbed():
         assert not place_of(root).publish(old(store_of(root))).is_there
+    assert place_of(root).read() == seen(2, ROWS)
+
+
+def sleep_and_publish_the_old(root: Path) -> None:
+    """Be stopped by a signal in the middle of the rows, having been told before that they are what the table holds."""
+    batches = Content.batches
+
+    def stopped(self: Content) -> Iterator[pa.RecordBatch]:
+        for number, batch in enumerate(batches(self)):
+            if number == 2:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            yield batch
+
+    Content.batches = stopped  # type: ignore[method-assign]
+    publish_content.BATCH_ROWS = 300
+    with undisturbed():
+        done = place_of(root).publish(old(store_of(root)))
+    (root / "done").write_text(str(done.is_there))
+
+
+@pytest.mark.parametrize("kind", ["postgres", "sqlite", "bucket"], indirect=True)
+def test_a_process_that_slept_through_a_newer_publication_writes_nothing(tmp_path: Path, kind: str) -> None:
+    begin(root := tmp_path / "one")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=sleep_and_publish_the_old, args=(root,))
+    process.start()
+    assert process.pid is not None
+    while "\nState:\tT" not in Path(f"/proc/{process.pid}/status").read_text():
+        time.sleep(0.005)
+    publish(root)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join()
+    assert (root / "done").read_text() == "False"
     assert place_of(root).read() == seen(2, ROWS)
 
 
