@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -140,7 +140,16 @@ class _Publication:
             self.connection.execute(self.control.update().where(self.mine).values(same))
         wanted = sa.select(self.control.c.model, self.control.c.digest, self.control.c.version).where(self.mine)
         row = self.connection.execute(wanted.with_for_update() if locked else wanted).one_or_none()
-        return None if row is None else Held(*row)
+        if row is None:
+            return None
+        held = Held(*row)
+        return replace(held, digest="") if held.digest == self.content.part.digest and self._is_emptied() else held
+
+    def _is_emptied(self) -> bool:
+        """Return whether the partition has no row where it should: somebody emptied the table, or dropped it."""
+        column = self.table.c[PARTITION]
+        wanted = sa.select(column).where(column == self.content.part.partition).limit(1)
+        return self.content.part.rows > 0 and self.connection.scalar(wanted) is None
 
     def _publish(self) -> Published:
         content, digest = self.content, self.content.part.digest

@@ -1,14 +1,19 @@
 """What no event has told is found: once, after a while, and until it is published."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from tests.incumbent.erase import conftest as lives
 from tests.incumbent.publish.places import KEY, scored
 
 from incumbent.config import Publish
-from incumbent.publish.content import Content, outcome
+from incumbent.erase import erase
+from incumbent.publish.content import Content, content_of, outcome
 from incumbent.publish.due import LOST_AFTER, claim_waiting, record
-from incumbent.store import ModelStore
+from incumbent.publish.files import publish_to_folder
+from incumbent.store import ModelStore, Store
 
 pytestmark = pytest.mark.unit
 TABLE, FOLDER = Publish(connection="c", table="t"), Publish(path="/lake")
@@ -62,3 +67,23 @@ def test_a_new_place_lacks_everything(store: ModelStore) -> None:
     moved = {"work": Publish(connection="c", table="other"), "lake": FOLDER}
     claim_waiting(store, moved, "one", START)
     assert claim_waiting(store, moved, "two", LATER) == [KEY, "2020-02"]
+
+
+def test_a_person_who_was_erased_is_gone_from_where_predictions_went(tmp_path: Path) -> None:
+    store = lives.lived(Store(tmp_path / "store").model("small"), tmp_path)
+    target = {"lake": Publish(path=str(tmp_path / "lake"))}
+
+    def publish(key: str) -> list[str]:
+        content = content_of(store, key)
+        assert content is not None
+        record(store, "lake", target["lake"], publish_to_folder(tmp_path / "lake", content))
+        return pq.read_table(tmp_path / "lake")["customer"].to_pylist()
+
+    for key in store.predictions.parts():
+        before = publish(key)
+    assert lives.PERSON in before
+    erase(store, lives.MODEL, lives.contract_at(tmp_path), [f"customer={lives.PERSON}"], "asked to")
+    claim_waiting(store, target, "one", START)
+    (affected,) = claim_waiting(store, target, "two", LATER)
+    left = publish(affected)
+    assert sorted(left) == sorted(name for name in before if name != lives.PERSON)

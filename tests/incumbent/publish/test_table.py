@@ -205,3 +205,14 @@ def test_a_session_that_is_ended_by_the_database_is_tried_again(
     assert PASSWORD not in f"{caught.value}{caught.value.__context__}"
     assert server.ask("SELECT DISTINCT generation FROM ended") == [(1,)]
     assert publish_to_table(warehouse_of(server), "ended", content, "test").changed
+
+
+@pytest.mark.parametrize("done", ["TRUNCATE emptied", "DROP TABLE emptied", "DELETE FROM emptied"])
+def test_a_table_that_somebody_emptied_is_filled_again(server: Postgres, store: ModelStore, done: str) -> None:
+    server.run("DROP TABLE IF EXISTS emptied")
+    content = scored(store, 1)
+    publish_to_table(warehouse_of(server), "emptied", content, "test")
+    server.run(done)
+    assert publish_to_table(warehouse_of(server), "emptied", content, "test").changed
+    assert server.ask("SELECT count(*) FROM emptied") == [(3,)]
+    assert not publish_to_table(warehouse_of(server), "emptied", content, "test").changed
