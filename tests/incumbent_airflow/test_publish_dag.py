@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,8 +12,11 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.serialization.serialized_objects import DagSerialization
+from sqlalchemy import URL
 from tests.databases import PASSWORD, Postgres, postgres
 from tests.incumbent.publish.places import KEY, read_files, scored, seen
 from tests.s3_server import BUCKET
@@ -190,6 +194,31 @@ def test_a_connection_that_cannot_be_used_is_named(
         publish_partition(Runtime.open("shop"), "work", KEY)
     assert caught.value.where == f"shop.publish.work {KEY}, connection warehouse"
     assert unsaid(f"{caught.value}{caught.value.__cause__}{caught.value.__context__}")
+
+
+def test_any_hook_whose_dialect_sqlalchemy_knows_will_do(
+    home: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a provider that nobody here has heard of."""
+    path = home / "work.sqlite"
+
+    class FileHook(DbApiHook):
+        conn_name_attr = "file_conn_id"
+
+        def get_conn(self) -> sqlite3.Connection:
+            return sqlite3.connect(self.connection.host)
+
+    monkeypatch.setattr(Connection, "get_hook", lambda self, **_: FileHook(file_conn_id=self.conn_id))
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "file", "host": str(path)}))
+    scored(store, 1)
+    with pytest.raises(ConfigError, match="no dialect of SQLAlchemy"):
+        publish_partition(Runtime.open("shop"), "work", KEY)
+    monkeypatch.setattr(FileHook, "sqlalchemy_url", URL.create("sqlite"))
+    done = publish_partition(Runtime.open("shop"), "work", KEY)
+    assert done is not None
+    assert done.changed
+    with sqlite3.connect(path) as file:
+        assert file.execute(f"SELECT count(*) FROM t_{home.name}").fetchone() == (3,)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def _type_of(field: pa.Field, where: str) -> Any:
         return sa.DateTime(timezone=True)
     if pa.types.is_date(kind):
         return sa.Date()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if pa.types.is_list(kind) and pa.types.is_floating(kind.value_type):
         return LIST
     raise ConfigError(
         "a column cannot be published to a database",

@@ -207,6 +207,15 @@ def test_a_session_that_is_ended_by_the_database_is_tried_again(
     assert publish_to_table(warehouse_of(server), "ended", content, "test").changed
 
 
+def test_a_column_that_no_database_holds_is_refused(tmp_path: Path, store: ModelStore) -> None:
+    store.predictions.replace(KEY, pa.table({"id": [1], "why": [["x", "y"]]}))
+    content = content_of(store, KEY)
+    assert content is not None
+    with pytest.raises(ConfigError, match="cannot be published") as caught:
+        publish_to_table(sqlite_warehouse(tmp_path / "file"), "t", content, "test")
+    assert caught.value.where == "test, connection file, table t, column why"
+
+
 @pytest.mark.parametrize("done", ["TRUNCATE emptied", "DROP TABLE emptied", "DELETE FROM emptied"])
 def test_a_table_that_somebody_emptied_is_filled_again(server: Postgres, store: ModelStore, done: str) -> None:
     server.run("DROP TABLE IF EXISTS emptied")
