@@ -24,7 +24,7 @@ from incumbent.evaluate.error_rate import detectable
 from incumbent.evaluate.gates.calibration import calibration
 from incumbent.evaluate.gates.loss import loss
 from incumbent.evaluate.gates.sample import sample
-from incumbent.evaluate.settle import more_clusters
+from incumbent.evaluate.settle import far_off, forecast, more_clusters
 from incumbent.stats import Difference
 
 BETTER_B, BETTER_A = "B is better", "A is better"
@@ -50,7 +50,8 @@ class Comparison:
         difference: By how much B is better: estimate, error, interval, and the error rate of each of its bounds.
         min_improvement: Smallest difference that matters.
         detectable: True difference that these rows would show in nine of ten cases.
-        more_rows: About how many more labelled rows would settle an open question; None if nobody knows.
+        more_rows: How many more labelled rows would settle an open question, if the true difference is the estimated
+            one; None where a hundred times as many would not.
         slices: The same difference in each group of rows.
         objections: What speaks against B although it is better.
         notes: What else should be known.
@@ -268,13 +269,13 @@ def _sentence(
     over = f"over {few['rows']:,} rows" + ("" if contest.clusters is None else f" in {few['clusters']:,} clusters")
     text = f"{verdict}: {difference_text(contest, gain, contest.alpha)} {over}"
     if verdict == OPEN:
-        text += f"; {_lacks(few) if few['passed'] is None else _more(more_rows)}"
+        text += f"; {_lacks(few) if few['passed'] is None else _more(contest, gain, more_rows)}"
     return text + (f"; but {'; '.join(objections)}" if objections else "")
 
 
 def difference_text(contest: Contest, gain: Difference, alpha: float) -> str:
     """Return a difference and its interval for a sentence."""
-    form = "{:+.4f}" if contest.task == "binary" else "{:+.2%}"
+    form = _form(contest)
     name = "AUC" if contest.task == "binary" else f"{contest.loss_name} saved"
     low, high = form.format(gain.lower(alpha)), form.format(gain.upper(alpha))
     return f"{name} {form.format(gain.estimate)}, {1 - 2 * alpha:.0%} interval {low} to {high}"
@@ -284,5 +285,12 @@ def _lacks(few: Mapping[str, Any]) -> str:
     return str(few["sentence"]).partition(";")[0].replace("gate rows", "rows")
 
 
-def _more(more_rows: int | None) -> str:
-    return "more rows would hardly settle it" if more_rows is None else f"about {more_rows:,} more would settle it"
+def _form(contest: Contest) -> str:
+    return "{:+.4f}" if contest.task == "binary" else "{:+.2%}"
+
+
+def _more(contest: Contest, gain: Difference, more_rows: int | None) -> str:
+    form = _form(contest)
+    if more_rows is None:
+        return far_off(form.format(gain.upper(contest.alpha) - gain.lower(contest.alpha)).lstrip("+"))
+    return forecast(f"difference is {form.format(gain.estimate)}", more_rows)

@@ -113,6 +113,5 @@ def _next(found: Comparison) -> str:
     if found.objections:
         return "Next: look at what speaks against B before it is taken"
     if found.verdict == "not enough rows to say":
-        more = "" if found.more_rows is None else f" with about {found.more_rows:,} more labelled rows"
-        return f"Next: keep A, and come back{more}"
+        return "Next: keep A, and come back with more labelled rows"
     return "Next: keep A"

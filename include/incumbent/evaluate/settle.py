@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from incumbent.evaluate.words import about
 from incumbent.stats import Difference, quantile
 
 MOST = 100  # times what there is: nobody waits for more
@@ -45,3 +46,31 @@ def more_clusters(difference: Difference, alpha: float | Callable[[float, int], 
         low, high = (low, middle) if settled(middle) else (middle, high)
     more = high - difference.clusters
     return more if more <= MOST * difference.clusters else None
+
+
+def forecast(gain: str, more_rows: int, beside: str = "") -> str:
+    """Return how many more rows would settle a question, and on what that rests.
+
+    The estimate is a guess at the true difference: of a number of rows without it a person would take for a promise
+    what only holds if the guess is right.
+
+    Args:
+        gain: The estimate, as the sentence has it.
+        more_rows: How many more labelled rows.
+        beside: The same in another unit, in brackets.
+
+    >>> forecast("gain is +0.013", 6401, " (7 days)")
+    'if the true gain is +0.013, about 6,400 more labelled rows (7 days) would show it'
+    """
+    return (
+        f"if the true {gain}, about {about(more_rows)} more labelled row{'s' * (more_rows != 1)}{beside} would show it"
+    )
+
+
+def far_off(width: str) -> str:
+    """Return what more rows do for an interval that no realistic number of them settles.
+
+    >>> far_off("0.066")
+    'the interval is 0.066 wide and has differences that matter: four times as many rows would halve it'
+    """
+    return f"the interval is {width} wide and has differences that matter: four times as many rows would halve it"

@@ -14,6 +14,7 @@ from tests.incumbent.alone.tables import class_predictions, predictions, with_co
 import incumbent
 from incumbent.alone.compare import compare
 from incumbent.errors import PipelineError
+from incumbent.evaluate.words import about
 from incumbent.stats import paired_auc_difference
 
 pytestmark = pytest.mark.unit
@@ -63,9 +64,23 @@ def test_few_rows_say_nothing_and_how_many_would() -> None:
     found = compare(predictions(1500, **one), predictions(1500, **other), **ASKED)
     assert found.verdict == "not enough rows to say"
     assert found.more_rows and found.more_rows > 500
-    assert f"about {found.more_rows:,} more would settle it" in found.sentence
+    assert found.difference
+    expected = (
+        f"; if the true difference is {found.difference['estimate']:+.4f}, about {about(found.more_rows)} more labelled"
+    )
+    assert f"{expected} rows would show it" in found.sentence
     more = 1500 + 2 * found.more_rows
     assert compare(predictions(more, **one), predictions(more, **other), **ASKED).verdict == "B is better"
+
+
+def test_an_interval_with_differences_that_matter_is_said_to_be_wide_and_not_settled() -> None:
+    found = compare(*(predictions(1500, noise=0.5, draw=draw) for draw in (1, 7)), **ASKED)
+    assert found.difference and found.difference["estimate"] == pytest.approx(found.min_improvement, abs=0.0005)
+    assert found.difference["upper"] > 10 * found.min_improvement
+    assert (found.verdict, found.more_rows) == ("not enough rows to say", None)
+    width = found.difference["upper"] - found.difference["lower"]
+    assert f"; the interval is {width:.4f} wide and has differences that matter: four times as many" in found.sentence
+    assert "hardly" not in found.sentence
 
 
 def test_too_few_rows_of_a_class_say_nothing_whatever_the_difference() -> None:

@@ -249,10 +249,18 @@ def test_what_is_needed_is_said_in_rows_and_days() -> None:
     by_row = superiority(replace(worse, clusters=None, unit="rows", days=7, challenger=sees(0.702, 3)))
     assert by_row["more_rows"] == by_row["more_needed"]
     assert by_row["more_days"] == round(by_row["more_rows"] / 600)
-    assert f"more labelled rows ({by_row['more_days']} days) would settle it" in by_row["sentence"]
+    assert f"more labelled rows ({by_row['more_days']} days) would show it" in by_row["sentence"]
+    assert f"; if the true gain is {by_row['estimate']:+.3f}, about " in by_row["sentence"], "it rests on the estimate"
     nobody_counted = superiority(replace(worse, clusters=None, unit="rows", challenger=sees(0.702, 3)))
-    assert nobody_counted["sentence"].endswith(" more labelled rows would settle it")
+    assert nobody_counted["sentence"].endswith(" more labelled rows would show it")
     people = np.arange(4200) // 20
     by_person = superiority(replace(worse, clusters=people, unit="clusters", challenger=sees(0.702, 3)))
     assert by_person["more_rows"] == 20 * by_person["more_needed"]
-    assert f" ({by_person['more_needed']:,} clusters) would settle it" in by_person["sentence"]
+    assert f" ({by_person['more_needed']:,} clusters) would show it" in by_person["sentence"]
+
+
+def test_what_no_realistic_number_of_rows_settles_is_said_with_how_wide_it_is() -> None:
+    equal = superiority(duel(challenger=sees(0.7, 2), clusters=None, unit="rows", limits=Gates(min_improvement=0.0)))
+    assert (equal["passed"], equal["more_needed"]) == (None, None)
+    width = equal["upper"] - equal["lower"]
+    assert f"the interval is {width:.3f} wide and has differences that matter" in equal["sentence"]

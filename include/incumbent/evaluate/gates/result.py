@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from incumbent.evaluate.contest import Contest, Floats
-from incumbent.evaluate.settle import more_clusters
-from incumbent.evaluate.words import about, count, figure, of, percent
+from incumbent.evaluate.settle import far_off, forecast, more_clusters
+from incumbent.evaluate.words import count, figure, of, percent
 from incumbent.stats import Difference
 
 # `gate`, its name; `passed`, True, False, or None for "not enough evidence"; `sentence`, for people; and every number.
@@ -68,13 +68,13 @@ def more_needed(contest: Contest, more: int | None) -> Result:
     return {"unit": contest.unit, "more_needed": more, "more_rows": rows, "more_days": days}
 
 
-def more_text(needed: Result) -> str:
+def more_text(contest: Contest, needed: Result, gain: Difference, alpha: float) -> str:
     """Return the same for a sentence."""
     more, rows, days, unit = (needed[name] for name in ("more_needed", "more_rows", "more_days", "unit"))
     if more is None:
-        return "more rows would hardly settle it"
+        return far_off(figure(gain.upper(alpha) - gain.lower(alpha), contest.by_auc, gain.error))
     beside = f" ({of(days, 'days')})" if days else "" if unit == "rows" else f" ({of(more, unit)})"
-    return f"about {about(rows)} more labelled row{'s' * (rows != 1)}{beside} would settle it"
+    return forecast(f"gain is {figure(gain.estimate, contest.by_auc, gain.error, sign=True)}", rows, beside)
 
 
 def beats(contest: Contest, name: str, other: Floats, what: str, alpha: float) -> Result:
@@ -86,7 +86,7 @@ def beats(contest: Contest, name: str, other: Floats, what: str, alpha: float) -
     needed = more_needed(contest, more_clusters(gain, alpha, 0.0) if passed is None else None)
     word = "better than" if passed else "not better than"
     text = f"{interval(contest, gain, alpha)}; " + (
-        f"{more_text(needed)} against {what}" if passed is None else f"{word} {what}"
+        f"{more_text(contest, needed, gain, alpha)} against {what}" if passed is None else f"{word} {what}"
     )
     return {
         "gate": name,

@@ -28,6 +28,7 @@ def superiority(contest: Contest) -> Result:
         passed = None
     needed = more_needed(contest, more_clusters(gain, fixed, limits.min_improvement) if passed is None else None)
     words = {True: "better than the champion", False: "not better than the champion by what is worth a change"}
+    end = more_text(contest, needed, gain, alpha) if passed is None else words[passed]
     return {
         "gate": "superiority",
         "passed": passed,
@@ -40,7 +41,7 @@ def superiority(contest: Contest) -> Result:
         "min_improvement": limits.min_improvement,
         "degraded": contest.degraded,
         **needed,
-        "sentence": f"{interval(contest, gain, alpha)}; " + (more_text(needed) if passed is None else words[passed]),
+        "sentence": f"{interval(contest, gain, alpha)}; {end}",
     }
 
 
