@@ -22,7 +22,8 @@ from incumbent.validate.suite import Judgement, judge, judge_own
 
 FITS, FITS_NOT = "fits the contract", "does not fit the contract"
 EXAMPLES = 5
-MOST_SAID = 3
+MOST_SAID, MOST_ADDED = 3, 20
+ADDED = "columns.added"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def check(data: Any, contract: str | Path, *, source: str | None = None, expecta
             rules = row_rules(held, None, name, "")
             rows = DeliveredRows(folder, held, name, rules)
             try:
-                noted = admit(path, copy, held, rows)
+                noted = admit(path, copy, _with_added(held), rows)
             except BatchError as error:
                 if error.reason == Reason.NOT_FOUND:
                     raise
@@ -110,6 +111,14 @@ def _source(path: Path, source: str | None) -> tuple[str, SourceContract]:
             next_step="name it with --source" if sources else "describe a source",
         )
     return source, sources[source]
+
+
+def _with_added(contract: SourceContract) -> SourceContract:
+    """Return a contract by which a column that it does not name is noted also where an ingest drops it silently."""
+    evolution = contract.evolution
+    if evolution.added == "drop":
+        evolution = evolution.model_copy(update={"added": "warn"})
+    return contract.model_copy(update={"evolution": evolution})
 
 
 def _file(data: Any, folder: Path, contract: SourceContract) -> tuple[Path, str]:
@@ -186,7 +195,12 @@ def _broken(found: Judgement, rule: RowRule | None, rows: DeliveredRows) -> dict
 
 
 def _notes(contract: SourceContract, noted: Mapping[str, str]) -> tuple[str, ...]:
-    notes = [f"{name}: {said}" for name, said in noted.items()]
+    notes = [f"{name}: {said}" for name, said in noted.items() if name != ADDED]
+    if ADDED in noted:
+        names = noted[ADDED].removeprefix("warn: ").split(", ")
+        more = f" and {len(names) - MOST_ADDED} more" if len(names) > MOST_ADDED else ""
+        are = "column is" if len(names) == 1 else "columns are"
+        notes.append(f"{len(names)} {are} not in the contract and not read: {', '.join(names[:MOST_ADDED])}{more}")
     if contract.freshness is not None:
         notes.append("fresh is not judged: it is about the end of a partition")
     if contract.learned.rows is not None or contract.learned.means:

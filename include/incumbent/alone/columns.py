@@ -46,7 +46,7 @@ def judged(reference: pa.Table, batch: pa.Table, skipped: Collection[str]) -> Ju
             continue
         pair = _countable(reference[name]), _countable(batch[name])
         if None in pair:
-            notes.append(f"{name} is not judged: {reference[name].type} is no text and no number")
+            notes.append(f"{name} is not judged: {_uncountable(reference[name].type, batch[name].type)}")
         elif _counts_rows(reference[name]):
             notes.append(f"{name} is not judged: each value is another one, as of a key")
         else:
@@ -71,6 +71,13 @@ def _countable(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return column.cast(pa.int8())
     return column.cast(pa.float64()) if pa.types.is_decimal(kind) else None
+
+
+def _uncountable(before: pa.DataType, after: pa.DataType) -> str:
+    """Return why two columns of one name cannot be counted: a CSV file's reader may guess another type."""
+    if before != after:
+        return f"it is {before} in the reference and {after} in the batch; write both alike"
+    return f"{before} is no text and no number"
 
 
 def _counts_rows(column: pa.ChunkedArray) -> bool:

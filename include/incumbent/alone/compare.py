@@ -30,6 +30,7 @@ from incumbent.stats import Difference
 BETTER_B, BETTER_A = "B is better", "A is better"
 SAME, OPEN = "no difference that matters", "not enough rows to say"
 MOST_ALPHA = 0.2
+MOST_AUC = 0.5  # from a guess to the truth
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Comparison:
         a, b: Metric of each, and by how much the mean prediction misses.
         difference: By how much B is better: estimate, error, interval, and the error rate of each of its bounds.
         min_improvement: Smallest difference that matters.
-        detectable: True difference that these rows would show in nine of ten cases.
+        detectable: True difference that these rows would show in nine of ten cases; None where there is none: of too
+            few clusters, of the same predictions, or larger than any difference can be.
         more_rows: How many more labelled rows would settle an open question, if the true difference is the estimated
             one; None where a hundred times as many would not.
         slices: The same difference in each group of rows.
@@ -179,12 +181,22 @@ def _compared(contest: Contest, rows: Predictions, asked: Asked) -> Comparison:
         b=_contender(contest, rows.b, rows.names[1]),
         difference=None if gain is None else _numbers(gain, contest.alpha),
         min_improvement=contest.limits.min_improvement,
-        detectable=None if gain is None else detectable(gain.error, gain.df, contest.alpha),
+        detectable=None if gain is None or _few_clusters(few) else _detectable(contest, gain),
         more_rows=more_rows,
         slices=found,
         objections=objections,
         notes=_notes(contest, rows),
     )
+
+
+def _few_clusters(few: Mapping[str, Any]) -> bool:
+    """Return whether an interval is one of nearly anything."""
+    return bool(few["clusters"] < few["min_clusters"])
+
+
+def _detectable(contest: Contest, gain: Difference) -> float | None:
+    found, most = detectable(gain.error, gain.df, contest.alpha), MOST_AUC if contest.by_auc else 1.0
+    return found if 0 < found <= most else None
 
 
 def _gain(contest: Contest) -> Difference | None:
@@ -267,7 +279,8 @@ def _sentence(
             "one cluster says nothing about luck" if verdict == OPEN else "A makes no error at all"
         )
     over = f"over {few['rows']:,} rows" + ("" if contest.clusters is None else f" in {few['clusters']:,} clusters")
-    text = f"{verdict}: {difference_text(contest, gain, contest.alpha)} {over}"
+    said = difference_text(contest, gain, contest.alpha)
+    text = f"{verdict}: {said.partition(',')[0] if _few_clusters(few) else said} {over}"
     if verdict == OPEN:
         text += f"; {_lacks(few) if few['passed'] is None else _more(contest, gain, more_rows)}"
     return text + (f"; but {'; '.join(objections)}" if objections else "")

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from incumbent.alone.table import column_names, given
-from incumbent.errors import ConfigError
+from incumbent.alone.predictions import is_known
+from incumbent.alone.table import Given, column_names, given, plain
+from incumbent.errors import BatchError, ConfigError
 from incumbent.leaks.find import find_leaks
 from incumbent.leaks.finding import LeakReport
 from incumbent.leaks.overlap import Overlap, key_overlap
@@ -81,11 +82,12 @@ def leaks(
         seed: Of samples and folds.
 
     Raises:
-        PipelineError: A table cannot be read, a column is missing, or the label does not fit the task.
+        PipelineError: A table cannot be read or is empty, a column is missing, the label is the same in all rows that
+            have one, or does not fit the task.
     """
     keys, ignored, hidden = (column_names(each) for each in (key, ignore, sensitive))
     found = given(data, "the table", hidden)
-    found.has([target, *([time] if time else []), *keys, *ignored, *hidden])
+    found.need([target, *([time] if time else []), *keys, *ignored, *hidden])
     if test is not None and not keys:
         raise ConfigError(
             "two tables need a key to be compared",
@@ -94,14 +96,31 @@ def leaks(
             found="none",
             next_step="name the columns that identify a row, or a customer",
         )
+    _check_labels(found, target)
     task = task or _task(found.rows, target)
     features = [name for name in found.rows.column_names if name not in (*ignored, target)]
     report = find_leaks(found.rows, target, task, features=features, keys=keys, time=time, seed=seed)
     overlap = None
     if test is not None:
-        overlap = key_overlap(found.rows, given(test, "the test table", hidden).rows, keys, time)
+        other = given(test, "the test table", hidden)
+        other.need(keys)
+        overlap = key_overlap(found.rows, other.rows, keys, time)
         overlap = _masked(overlap, keys, hidden)
     return Leaks(found.name, task, report, overlap)
+
+
+def _check_labels(table: Given, target: str) -> None:
+    """Refuse a label that tells no rows apart: that is a mistake in what was asked, and more rows do not mend it."""
+    labels = plain(table.rows.select([target]))[0]
+    values = len(labels.filter(is_known(labels)).unique())
+    if values < 2:
+        raise BatchError(
+            "all labels are the same" if values else "no row has a label",
+            where=f"{table.name}: {target}",
+            expected="labels that differ",
+            found="one value" if values else "none",
+            next_step="correct --target, or take rows with other outcomes" if values else "correct --target, or wait",
+        )
 
 
 def _masked(overlap: Overlap, keys: Sequence[str], sensitive: Sequence[str]) -> Overlap:

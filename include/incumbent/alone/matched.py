@@ -44,10 +44,23 @@ class Asked:
 
 
 def holder_of(sides: tuple[Given, Given], column: str) -> Given:
-    """Return the file that has a column: A, if both have it."""
-    found = sides[0] if _has(sides[0], column) else sides[1]
-    found.need([column])
-    return found
+    """Return the file that has a column: A, if both have it.
+
+    Raises:
+        ConfigError: Neither has it.
+    """
+    for side in sides:
+        if _has(side, column):
+            return side
+    if sides[0] is sides[1]:
+        sides[0].has([column])
+    raise ConfigError(
+        "a column is in neither table",
+        where=f"{sides[0].name}, {sides[1].name}: {column}",
+        expected="; ".join(f"in {side.name} one of {side.listed}" for side in sides),
+        found=column,
+        next_step="correct the name",
+    )
 
 
 def matched(

@@ -19,6 +19,7 @@ Codes = npt.NDArray[np.int64]
 SCORES = ("score", "prediction", "probability")  # looked for in this order; of several classes before `_CLASS`
 NOT_SURE = 1e-3  # by which probabilities of all classes may miss their sum of 1
 MOST_CLASSES = 100
+POSITIVE = {"yes": "no", "y": "n", "true": "false", "t": "f", "1": "0"}  # texts of which nobody doubts which one is 1
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def side_by_side(a: Given, b: Given | None, asked: Asked) -> Predictions:
             next_step="name both: --score COLUMN --score-b COLUMN",
         )
     rows = matched(sides, asked, names, classes, is_one=b is None)
-    known = rows.filter(_is_known(rows["#label"]))
+    known = rows.filter(is_known(rows["#label"]))
     if not known.num_rows:
         raise _nothing(sides, asked, "no row has a label", "labels", "wait for the outcomes, or correct --label")
     truth = _truth(known["#label"], task, classes, sides, asked)
@@ -92,7 +93,7 @@ def side_by_side(a: Given, b: Given | None, asked: Asked) -> Predictions:
 def _labels_of(sides: tuple[Given, Given], asked: Asked) -> pa.ChunkedArray:
     holder = holder_of(sides, asked.label)
     labels = plain(holder.rows.select([asked.label]))[0]
-    return labels.filter(_is_known(labels))
+    return labels.filter(is_known(labels))
 
 
 def _task(labels: pa.ChunkedArray, sides: tuple[Given, Given], asked: Asked) -> str:
@@ -103,20 +104,44 @@ def _task(labels: pa.ChunkedArray, sides: tuple[Given, Given], asked: Asked) -> 
     names = values.to_pylist() if pa.types.is_string(values.type) and len(values) <= MOST_CLASSES else []
     if any(_class_columns(sides[0], prefix, names) for prefix in (asked.scores[0], *SCORES) if prefix):
         return "multiclass"
+    if pa.types.is_string(values.type) and (len(values) <= 2 or _positive(values) is not None):
+        return "binary"
     raise ConfigError(
         "the task cannot be told from the labels",
         where=f"{holder_of(sides, asked.label).name}: {asked.label}",
         expected="0 and 1, numbers, or the names of classes with a score column for each, such as score_late",
         found=f"{len(values)} different values of type {values.type}",
-        next_step="say --task, or write the label as 0 and 1",
+        next_step="write the label as 0 and 1 or as numbers, or write a score column for each class",
     )
+
+
+def _positive(values: pa.Array) -> str | None:
+    """Return which of two texts is class 1, in small letters; None where somebody has to say so."""
+    found = {str(value).strip().lower() for value in values.to_pylist()}
+    return next((yes for yes, no in POSITIVE.items() if found <= {yes, no}), None)
+
+
+def _of_texts(labels: pa.ChunkedArray, sides: tuple[Given, Given], asked: Asked) -> pa.ChunkedArray:
+    """Return labels that say yes and no as 1 and 0."""
+    values = pc.unique(labels)
+    positive = _positive(values)
+    if positive is None:
+        shown = ", ".join(str(value) for value in values.to_pylist()[:5])
+        raise BatchError(
+            "nothing says which label is 1",
+            where=f"{holder_of(sides, asked.label).name}: {asked.label}",
+            expected="0 and 1, or " + ", ".join(f"{no} and {yes}" for yes, no in POSITIVE.items() if yes.isalpha()),
+            found=f"{len(values)} different texts" if asked.label in asked.sensitive else shown,
+            next_step="write the label as 1 where that is so which the score says is likely, and as 0 elsewhere",
+        )
+    return pc.equal(pc.utf8_lower(pc.utf8_trim_whitespace(labels)), positive)
 
 
 def _classes(labels: pa.ChunkedArray, asked: Asked) -> tuple[str, ...]:
     return tuple(sorted(str(value) for value in pc.unique(labels).to_pylist()))
 
 
-def _is_known(labels: pa.ChunkedArray) -> pa.ChunkedArray:
+def is_known(labels: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return where a label is there; some write NaN for what is not."""
     if pa.types.is_floating(labels.type):
         return pc.fill_null(pc.invert(pc.is_nan(labels)), False)
@@ -155,6 +180,8 @@ def _truth(
         values = pc.index_in(labels.cast(pa.string()), value_set=pa.array(classes))
     else:
         values = labels
+        if task == "binary" and pa.types.is_string(labels.type):
+            values = labels = _of_texts(labels, sides, asked)
         if not _is_number(labels.type):
             raise _not_numbers(where, labels.type, "labels")
     truth = np.asarray(values.cast(pa.float64()), dtype=np.float64)

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incumbent.evaluate.contest import LOSS_ALPHA, Contest
+from incumbent.evaluate.gates.slices import FEWEST_CLUSTERS
 from incumbent.stats import Difference
 
 MOST_GROUPS = 20  # of a column, by how many rows they have; the others are one
-LEAST = 30  # rows, and of both classes, below which a group says nothing
+LEAST = 30  # rows, and of both classes, below which a group says nothing; nor does it of fewer clusters than a gate
 OTHERS, MISSING = "(others)", "(missing)"
 
 
@@ -80,6 +81,6 @@ def _gain(contest: Contest, chosen: npt.NDArray[np.bool_]) -> Difference | None:
         clusters=None if contest.clusters is None else contest.clusters[chosen],
     )
     clusters = labels.size if part.clusters is None else np.unique(part.clusters).size
-    if fewest < LEAST or clusters < 2 or part.champion is None or not part.losses(part.champion).any():
+    if fewest < LEAST or clusters < FEWEST_CLUSTERS or part.champion is None or not part.losses(part.champion).any():
         return None
     return part.advantage(part.champion)

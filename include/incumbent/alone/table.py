@@ -28,6 +28,12 @@ class Given:
     name: str
     rows: pa.Table
 
+    @property
+    def listed(self) -> str:
+        """Its columns for a message."""
+        more = self.rows.num_columns - MOST_NAMED
+        return ", ".join(self.rows.column_names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
     def need(self, columns: Sequence[str]) -> None:
         """Refuse a table that lacks a column, or has no row.
 
@@ -55,7 +61,7 @@ class Given:
             raise ConfigError(
                 "a column is not in the table",
                 where=f"{self.name}: {missing[0]}",
-                expected="one of " + ", ".join(self.rows.column_names[:MOST_NAMED]),
+                expected=f"one of {self.listed}",
                 found=missing[0],
                 next_step="correct the name",
             )

@@ -110,7 +110,7 @@ def test_what_a_file_alone_cannot_be_held_against_is_said(contract: Any) -> None
     path = contract(columns=columns, learned=learned, freshness={"column": "at", "max_age_hours": 5})
     found = check(rows.append_column("more", pa.array(range(4))), path)
     assert found.passed
-    assert [note.partition(" is")[0] for note in found.notes] == ["fresh", "usual.…"]
+    assert [note.partition(" is")[0] for note in found.notes] == ["1 column", "fresh", "usual.…"]
 
 
 def test_hashed_keys_are_judged_and_not_shown(contract: Any) -> None:
@@ -144,3 +144,12 @@ def test_wrong_usage_is_an_error(contract: Any, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="several sources"):
         check(GOOD, two)
     assert check(GOOD, two, source="rides").source == "rides"
+
+
+@pytest.mark.parametrize("added", ["drop", "warn"])
+def test_columns_that_the_contract_does_not_name_are_said_and_are_no_verdict(tmp_path: Path, added: str) -> None:
+    path = tmp_path / "contract.yaml"
+    path.write_text(f"sources: {{a: {{key: [id], columns: {{id: {{dtype: int64}}}}, evolution: {{added: {added}}}}}}}")
+    found = check(pa.table({"id": [1, 2], "tariff": ["x", "y"], "km": [1, 2]}), path)
+    assert (found.passed, found.notes) == (True, ("2 columns are not in the contract and not read: tariff, km",))
+    assert check(pa.table({"id": [1, 2]}), path).notes == ()

@@ -206,7 +206,7 @@ def test_rows_without_a_label_do_not_count() -> None:
     ("what", "where", "a", "b"),
     [
         ("a column is not in the table", "A: id", BAD.drop_columns(["id"]), GOOD),
-        ("a column is not in the table", "B: y", BAD.drop_columns(["y"]), GOOD.drop_columns(["y"])),
+        ("a column is in neither table", "A, B: y", BAD.drop_columns(["y"]), GOOD.drop_columns(["y"])),
         ("no score column", "B", BAD, GOOD.drop_columns(["score"])),
         ("the table is empty", "B", BAD, GOOD.slice(0, 0)),
         ("the files have other rows", "A: id", BAD, GOOD.slice(0, 2990)),
@@ -220,7 +220,13 @@ def test_rows_without_a_label_do_not_count() -> None:
         ("the scores are no numbers", "B", BAD, with_column(GOOD, "score", ["high"] * 3000)),
         ("all labels are the same", "A: y", with_column(BAD, "y", [1] * 3000), GOOD.drop_columns(["y"])),
         ("no row has a label", "A: y", with_column(BAD, "y", pa.nulls(3000, pa.int64())), GOOD.drop_columns(["y"])),
-        ("the task cannot be told from the labels", "A: y", with_column(BAD, "y", ["no", "yes"] * 1500), GOOD),
+        (
+            "nothing says which label is 1",
+            "A: y",
+            with_column(BAD, "y", ["late", "early"] * 1500),
+            GOOD.drop_columns(["y"]),
+        ),
+        ("the task cannot be told from the labels", "A: y", with_column(BAD, "y", ["a", "b", "c"] * 1000), GOOD),
         ("this is no table", "B", BAD, {"id": [1]}),
     ],
 )
@@ -251,3 +257,37 @@ def test_a_key_that_nobody_is_shown_is_in_no_message() -> None:
     shown, hidden = refused(BAD, GOOD.slice(0, 2990)), refused(BAD, GOOD.slice(0, 2990), sensitive="id")
     assert shown.examples[:2] == ("2990", "2991")
     assert hidden.examples == ("***",)
+
+
+def test_a_column_that_neither_file_has_is_looked_for_in_both() -> None:
+    error = refused(BAD.drop_columns(["day"]), GOOD.select(["id", "score"]), label="yy")
+    assert error.expected == "in A one of id, region, y, score; in B one of id, score"
+    assert refused(BAD, GOOD.select(["id", "score"]), cluster="days").where == "A, B: days"
+
+
+@pytest.mark.parametrize("words", [("no", "yes"), ("No ", " YES"), ("f", "t"), ("0", "1"), (False, True)])
+def test_labels_that_say_yes_and_no_are_as_good_as_numbers(words: tuple[Any, Any]) -> None:
+    said = with_column(BAD, "y", [words[value] for value in BAD["y"].to_pylist()])
+    expected, others = compare(BAD, GOOD, **ASKED), GOOD.drop_columns(["y"])
+    assert compare(said, others, **ASKED) == compare(said, others, **ASKED, task="binary") == expected
+
+
+def test_two_texts_of_which_nobody_knows_which_is_one_are_refused_with_what_to_do() -> None:
+    said = with_column(BAD, "y", [("early", "late")[value] for value in BAD["y"].to_pylist()])
+    for asked in ({}, {"task": "binary"}):
+        error = refused(said, GOOD.drop_columns(["y"]), **asked)
+        assert "late" in str(error.found) and "--task" not in error.next_step
+        assert "write the label as 1" in error.next_step
+    assert "late" not in str(refused(said, GOOD.drop_columns(["y"]), sensitive="y"))
+
+
+def test_an_interval_of_two_clusters_is_not_said_nor_a_difference_that_cannot_be() -> None:
+    two = compare(BAD, with_column(GOOD, "day", GOOD["id"].to_numpy() % 2), **ASKED, cluster="day", slices="region")
+    assert two.clusters == 30, "the day of A counts"
+    halves = with_column(BAD, "day", BAD["id"].to_numpy() % 2)
+    two = compare(halves, GOOD.drop_columns(["day"]), **ASKED, cluster="day", slices="region")
+    assert (two.verdict, two.clusters, two.detectable) == ("not enough rows to say", 2, None)
+    assert "interval" not in two.sentence and "2 clusters of the 5 needed" in two.sentence
+    assert [each for each in two.slices if "lower" in each] == []
+    assert compare(GOOD, GOOD, **ASKED).detectable is None, "of the same predictions"
+    assert compare(BAD, GOOD, **ASKED).detectable

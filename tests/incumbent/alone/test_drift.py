@@ -1,6 +1,7 @@
 """Whether a table has drifted: faults apart from shapes, and what good data do among themselves is no drift."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,15 @@ def test_a_target_that_nothing_can_be_fitted_to_is_an_error() -> None:
         drift(REFERENCE.append_column("y", pa.array([1] * 4000)), features(1000, seed=2), target="y")
     with pytest.raises(PipelineError, match="the table is empty"):
         drift(REFERENCE, features(1000, seed=2).slice(0, 0))
+
+
+def test_a_column_of_another_type_in_the_batch_is_said_to_be_of_both() -> None:
+    days = pa.array([date(2020, 1, 1)] * 4000)
+    one, other = (
+        features().append_column("at", days),
+        features(1000, seed=2).append_column("at", pa.array(["1/1"] * 1000)),
+    )
+    (note,) = [note for note in drift(one, other).notes if note.startswith("at ")]
+    assert note == "at is not judged: it is date32[day] in the reference and string in the batch; write both alike"
+    (note,) = [note for note in drift(one, one).notes if note.startswith("at ")]
+    assert note == "at is not judged: date32[day] is no text and no number"

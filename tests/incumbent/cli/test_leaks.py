@@ -125,3 +125,20 @@ def test_the_values_of_a_sensitive_key_are_not_printed(
     assert "found: 10 of 10 keys: ***" in capsys.readouterr().out
     assert main(["leaks", str(broken), "--target", "label", "--sensitive", "id"]) == 2
     assert "593" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the table cannot be read"),
+        ("label,age\n", "the table is empty"),
+        ("label,age\n1,2\n1,3\n", "all labels are the same"),
+        ("label,age\n,2\n,3\n", "no row has a label"),
+    ],
+)
+def test_a_table_of_which_nothing_can_be_asked_is_wrong_usage(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    assert main(["leaks", str(tmp_path / "rows.csv"), "--target", "label"]) == 2
+    assert capsys.readouterr().err.startswith(said)
