@@ -65,6 +65,12 @@ class PipelineError(Exception):
         lines.append(f"  next: {self.next_step}")
         return "\n".join(lines)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: what is no text is said as one."""
+        fields = {name: getattr(self, name) for name in ("what", "where", "expected", "found", "next_step")}
+        said = {name: None if value is None else str(value) for name, value in fields.items()}
+        return {**said, "examples": list(self.examples[:MAX_EXAMPLES])}
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), dict(self.__dict__)))
 

@@ -7,6 +7,7 @@ Exit status: 0 fine, 1 the verdict is no, 2 wrong usage or a service that does n
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ from importlib import import_module
 
 from incumbent.errors import PipelineError, StoreError
 
+ERROR_SCHEMA = "incumbent.error/1"
 FINE, VERDICT_NO, USAGE, BROKEN = 0, 1, 2, 3
 EXITS = "Exit status: 0 fine, 1 the verdict is no, 2 wrong usage or a service that is away, 3 a broken promise."
 
@@ -104,11 +106,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_arguments = getattr(module, f"{name}_arguments", None)
     if add_arguments is not None:
         add_arguments(parser)
+    given = parser.parse_args(arguments[len(command.words) :])
     try:
-        return int(getattr(module, name)(parser.parse_args(arguments[len(command.words) :])))
+        return int(getattr(module, name)(given))
     except PipelineError as error:
+        status = BROKEN if isinstance(error, StoreError) else USAGE
         print(error, file=sys.stderr)
-        return BROKEN if isinstance(error, StoreError) else USAGE
+        if getattr(given, "json", False):
+            print(json.dumps({"schema": ERROR_SCHEMA, **error.to_json(), "exit_code": status}))
+        return status
     except KeyboardInterrupt:
         print("interrupted\nNext: incumbent doctor", file=sys.stderr)
         return USAGE

@@ -127,6 +127,17 @@ def test_wrong_usage_is_two_with_a_next_step(command: str, run: Callable[[str], 
     assert "\n  next: " in err
 
 
+def test_an_error_is_json_too_where_json_is_asked_for(run: Callable[[str], Any]) -> None:
+    code, out, err = run("compare bad.parquet good.parquet --key nothing --label y --json")
+    found, golden = json.loads(out), json.loads((GOLDEN / "error-1.json").read_text())
+    assert (code, found["exit_code"], found["schema"]) == (2, 2, golden["schema"])
+    assert kinds(found) == kinds(golden)
+    assert (found["what"], found["where"]) == ("a column is not in the table", "bad.parquet: nothing")
+    assert f"next: {found['next_step']}" in err
+    many = json.loads(run("compare bad.parquet people.parquet --key id --label y --score km --json")[1])
+    assert many["expected"] is not None and isinstance(many["examples"], list)
+
+
 def test_words_of_a_comparison(run: Callable[[str], Any]) -> None:
     lines = run(COMMANDS["compare"])[1].splitlines()
     assert lines[0].startswith("B is better: AUC +")

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from incumbent.errors import ConfigError, StoreError
 from incumbent.store.s3 import S3Blobs
 
 pytestmark = pytest.mark.unit
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -64,6 +66,7 @@ def test_an_error_is_told_without_a_traceback(
 def test_doctor_of_a_stack_that_never_ran_is_fine(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
+    rows = [row for row in rows if not row["name"].startswith("model ")]
     assert {row["state"] for row in rows} == {"stopped"}
     assert {"scheduler", "api-server", "dag-processor", "triggerer", "mlflow"} == {row["name"] for row in rows}
 
@@ -86,6 +89,26 @@ def test_doctor_tells_what_runs_from_what_has_ended(settings: Settings, capsys: 
         assert str(settings.run / "logs" / "triggerer.log") in capsys.readouterr().out.splitlines()[-1]
     finally:
         processes.stop([running, ended], settings.run)
+
+
+def test_doctor_says_which_model_folder_cannot_be_read(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(ROOT / "include" / "models" / "flights_delay", models / "flights_delay")
+    monkeypatch.setenv("INCUMBENT_MODELS", str(models))
+    assert main(["doctor"]) == 0
+    assert "model flights_delay: ok" in capsys.readouterr().out.splitlines()
+    path = models / "flights_delay" / "model.yaml"
+    path.write_text(path.read_text() + "\ngaets: {}\n")
+    assert main(["doctor"]) == 1
+    *_, said, last = capsys.readouterr().out.splitlines()
+    assert said.startswith("model flights_delay: ") and f"{path}: gaets" in said
+    assert last.startswith("Next: correct the folder of model flights_delay")
+    assert main(["doctor", "--json"]) == 1
+    assert [row["state"] for row in json.loads(capsys.readouterr().out) if row["name"] == "model flights_delay"] == [
+        "unreadable"
+    ]
 
 
 def test_doctor_names_the_port_that_was_started(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
