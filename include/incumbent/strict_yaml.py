@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args
@@ -30,16 +31,15 @@ def read_yaml(path: Path, kind: type[T]) -> T:
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         key = _key(first)
-        known = _known_keys(kind, first["loc"]) if first["type"] == "extra_forbidden" else ""
-        found = "absent" if first["type"] == "missing" else first["input"]
+        # From None: who reads it in Airflow sees the message, and not twenty lines of somebody else's code above it.
         raise ConfigError(
-            f"{error.error_count()} key(s) do not fit",
-            where=f"{path}: {key}",
-            expected=_expected(first),
-            found=found if not isinstance(found, dict | list) else f"a {type(found).__name__}",
-            next_step=f"correct `{key}`" + (f"; the known keys of its section are: {known}" if known else ""),
-            examples=[f"{_key(each)}: {_expected(each)}" for each in others],
-        ) from error
+            "a key does not fit" if not others else f"{len(others) + 1} keys do not fit",
+            where=f"{path}: {key}" if key else str(path),
+            expected=_expected(kind, first),
+            found=_found(first),
+            next_step=f"correct `{key}`" if key else "correct what is expected above",
+            examples=[": ".join(filter(None, [_key(each), _expected(kind, each)])) for each in others],
+        ) from None
 
 
 def read_plain(path: Path) -> Any:
@@ -132,18 +132,33 @@ class _StrictLoader(yaml.composer.Composer, yaml.CSafeLoader):
 
 
 def _key(error: ErrorDetails) -> str:
-    return ".".join(str(part) for part in error["loc"]) or "(whole file)"
+    return ".".join(str(part) for part in error["loc"])
 
 
-def _expected(error: ErrorDetails) -> str:
-    """Return what one problem says should be there."""
+def _found(error: ErrorDetails) -> object:
+    """Return what one problem says is there."""
+    if error["type"] == "missing":
+        return "absent"
+    if error["type"] == "extra_forbidden":
+        return f"{error['loc'][-1]}, which is none of them"
+    value = error["input"]
+    return f"keys {', '.join(map(str, value))}" if isinstance(value, dict) else value
+
+
+def _expected(kind: type[BaseModel], error: ErrorDetails) -> str:
+    """Return what one problem says should be there; of an unknown key what may have been meant, and all there are."""
     if error["type"] == "missing":
         return "a value for this key"
-    return "no such key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+    if error["type"] != "extra_forbidden":
+        return error["msg"].removeprefix("Value error, ")
+    known = _known_keys(kind, error["loc"])
+    near = get_close_matches(str(error["loc"][-1]), known, n=1)
+    every = f"one of the keys {', '.join(known)}" if known else "a known key"
+    return f"{near[0]}? It is {every}" if near else every
 
 
-def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """Return the keys of the section that a location lies in; empty where any key may stand."""
+def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the section that a location lies in; none where any key may stand."""
     section: Any = kind
     for part in location[:-1]:
         if _is_section(section):
@@ -153,7 +168,7 @@ def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
                 section = get_args(section)[0]
         else:  # of a mapping or a list, what is in it
             section = next((inner for inner in get_args(section)[::-1] if inner is not Ellipsis), None)
-    return ", ".join(section.model_fields) if _is_section(section) else ""
+    return list(section.model_fields) if _is_section(section) else []
 
 
 def _is_section(annotation: Any) -> bool:

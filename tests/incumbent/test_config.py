@@ -339,11 +339,28 @@ def test_every_mistake_is_listed_with_the_keys_of_its_own_section(tmp_path: Path
     with pytest.raises(ConfigError) as caught:
         load_contract(path)
     said = str(caught.value)
-    assert "2 key(s) do not fit" in said
+    assert "2 keys do not fit" in said
     assert f"{path}: sources.orders.columns.id.maximum" in said
-    assert "expected: no such key" in said
-    assert "known keys of its section are: dtype, nullable, min, max" in said
+    assert "expected: max? It is one of the keys dtype, nullable, min, max" in said
+    assert "found: maximum, which is none of them" in said
     assert "examples: sources.orders.columns.x.dtype: Input should be 'int64'" in said
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__, "the message alone, without pydantic's"
+
+
+def test_a_second_typo_is_told_like_the_first(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(tmp_path, f"{GOOD}\ngates: {{alfa: 0.01, min_improvment: 0.1}}"))
+    said = str(caught.value)
+    assert "gates.alfa" in said and "expected: alpha? It is one of the keys alpha, alpha_degraded" in said
+    assert "gates.min_improvment: min_improvement? It is one of" in said
+
+
+def test_what_is_wrong_with_the_whole_says_what_was_found(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(tmp_path, f"{GOOD}\ngates: {{floors: {{ac: 0.6}}}}"))
+    said = str(caught.value)
+    assert "`gates.floors` of task binary knows auc" in said
+    assert "whole file" not in said and "a dict" not in said
 
 
 def test_keys_that_do_not_fit_together_are_not_told_to_be_unknown(tmp_path: Path) -> None:
