@@ -276,10 +276,19 @@ def _label_shift(evidence: Evidence) -> _Cause | None:
         return None
     reasons = (
         f"the outcomes are {float(facts['gap']):+.3f} off the mean prediction ({float(facts['gap_z']):+.1f} errors)",
-        f"a new intercept explains it (p of what is left {float(facts['slope_p']):.2f}); with it the {facts['metric']} "
-        f"is {float(facts['corrected']):.3f}, as when it was gated",
+        f"a new intercept leaves nothing to explain (p {float(facts['slope_p']):.2g}; below {SLOPE:g} it would)",
+        _said_of_ranking(evidence, KEPT if ranks else evidence.alarm_z),
     )
     return _Cause("label_shift", "recalibrate", MODEL_OWNER, False, reasons)
+
+
+def _said_of_ranking(evidence: Evidence, limit: float) -> str:
+    """Say what the metric is with a right mean, beside what it was: not surely worse is not "as before"."""
+    facts = evidence.labels
+    metric, corrected, z = str(facts["metric"]), float(facts["corrected"]), float(facts["corrected_z"])
+    gated = f" (gated at {float(evidence.reference['value']):.3f})" if "value" in evidence.reference else ""
+    said = f"not surely worse (z {z:.1f}, limit {limit:g})" if z > 0 else "no worse"
+    return f"with it the {metric} is {corrected:.3f}{gated}: {said}"
 
 
 def _worse(evidence: Evidence) -> _Cause | None:
@@ -399,5 +408,6 @@ def _said_of_labels(evidence: Evidence) -> tuple[str, ...]:
 
 def _sentence(evidence: Evidence, found: _Cause) -> str:
     told = "" if found.notify == NOBODY else f" Told: the {found.notify}."
-    word = found.cause.replace("_", " ")
-    return f"{evidence.partition}: {word}: {'; '.join(found.reasons[:3])}. Enough: {found.answer}.{told}"
+    word = "" if found.cause == "none" else f"{found.cause.replace('_', ' ')}: "
+    enough = "Nothing to do" if found.answer == "nothing" else f"Enough: {found.answer}"
+    return f"{evidence.partition}: {word}{'; '.join(found.reasons[:3])}. {enough}.{told}"

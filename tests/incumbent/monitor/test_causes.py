@@ -119,3 +119,29 @@ def test_odd_evidence_has_a_named_cause(evidence: Evidence, cause: str) -> None:
     assert found.cause == cause
     assert found.retrains is (cause == "covariate_shift")
     assert Diagnosis.from_json(found.to_json()).sentence == found.sentence
+
+
+def test_a_label_shift_says_what_the_metric_was_and_that_its_fall_is_not_sure() -> None:
+    evidence = plain(
+        drift={"tier": "none"},
+        performance={"judged": True, "z": {"cal_low": 3.7}, "value": 0.67, "metric": "auc"},
+        reference={"value": 0.772, "error": 0.026},
+        labels={
+            "gap": -0.072, "gap_z": -4.5, "slope_p": 0.0128, "metric": "auc", "corrected": 0.67, "corrected_z": 2.84,
+        },
+    )  # fmt: skip
+    found = diagnose(evidence)
+    assert found.sentence == (
+        "2013-07: label shift: the outcomes are -0.072 off the mean prediction (-4.5 errors); "
+        "a new intercept leaves nothing to explain (p 0.013; below 0.01 it would); "
+        "with it the auc is 0.670 (gated at 0.772): not surely worse (z 2.8, limit 3.6). "
+        "Enough: recalibrate. Told: the model owner."
+    )
+    better = diagnose(replace(evidence, labels={**evidence.labels, "corrected": 0.78, "corrected_z": -0.2}))
+    assert "with it the auc is 0.780 (gated at 0.772): no worse." in better.sentence
+
+
+def test_no_alarm_is_said_plainly() -> None:
+    assert diagnose(plain(drift={"tier": "none"})).sentence == (
+        "2013-07: no alarm of the inputs; no outcomes yet. Nothing to do."
+    )
