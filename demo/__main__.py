@@ -18,6 +18,7 @@ from demo.memory import MemoryWatch
 from demo.references import monthly, never
 from demo.report import Reader, closed_share, median_task_gap_s, summary
 from demo.settle import Settler
+from incumbent.cli.stack import addresses
 from incumbent.config import Model, load_model
 from incumbent.embedded import stack
 from incumbent.embedded.settings import Settings
@@ -54,6 +55,7 @@ class Demo:
         """Replay the months and return the report."""
         print("Starting Airflow and MLflow …", flush=True)
         stack.up(self.settings)
+        print(*addresses(self.settings), sep="\n", flush=True)
         self.memory.start()
         folder = load_model(self.settings.models / "flights_delay")
         model = folder.model
@@ -136,12 +138,15 @@ class Demo:
     def _report(self, reader: Reader, api: Airflow, model: Model, store: ModelStore, own_s: float) -> dict[str, object]:
         entries = [reader.entry(month) for month in self.months]
         scored = [entry["partition"] for entry in entries if entry["auc"] is not None]
-        print("\nComputing the references (never retrained; retrained every month) …", flush=True)
+        print("\nComputing the references, a training a month …\n\npartition  never retrained  every month", flush=True)
         before = dict(zip(self.months[1:], self.months, strict=False))
         definition = store.objects.put((self.settings.models / model.name / "features.sql").read_bytes())
         references_from = time.monotonic()
         low = never(store, model, scored)
-        high = monthly(store, model, definition, scored, before.__getitem__)
+        high = monthly(
+            store, model, definition, scored, before.__getitem__,
+            lambda key, auc: print(f"{key:<10} {low[key]:<16.4f} {auc:.4f}", flush=True),
+        )  # fmt: skip
         references_s = time.monotonic() - references_from
         for entry in entries:
             entry["auc_never"] = low.get(entry["partition"])

@@ -30,14 +30,24 @@ def never(store: ModelStore, model: Model, partitions: list[str]) -> dict[str, f
 
 
 def monthly(
-    store: ModelStore, model: Model, definition: str, partitions: list[str], before: Callable[[str], str]
+    store: ModelStore,
+    model: Model,
+    definition: str,
+    partitions: list[str],
+    before: Callable[[str], str],
+    tell: Callable[[str, float], None],
 ) -> dict[str, float]:
     """Return the AUC of each partition by a model fitted on everything before it, with no gate.
 
     The same code fits it with the same parameters on the same training days as a candidate would
-    get: everything up to the partition before, without the held-out days and the embargo.
+    get: everything up to the partition before, without the held-out days and the embargo. Each takes as
+    long as a training, so each is told as soon as it is known.
     """
-    return {key: _one_month(store, model, definition, before(key), key) for key in partitions}
+    found = {}
+    for key in partitions:
+        found[key] = _one_month(store, model, definition, before(key), key)
+        tell(key, found[key])
+    return found
 
 
 def _one_month(store: ModelStore, model: Model, definition: str, until: str, key: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 COLUMNS = (
@@ -41,10 +42,16 @@ def line(entry: dict[str, Any]) -> str:
 
 
 def reasons(said: Sequence[tuple[str, str]]) -> list[str]:
-    """Return what was decided about a partition and why, indented below its line, and cut where it is long.
+    """Return what was decided about a partition and why, indented below its line, and wrapped where it is long.
+
+    Nothing is cut: what would settle a verdict stands at the end of its sentence.
 
     >>> reasons([("gate", "2013-02: All 9 gates passed: +0.021 AUC, interval 0.008 to 0.034; better.")])
     ['  gate       All 9 gates passed: +0.021 AUC, interval 0.008 to 0.034; better.']
     """
     bare = ((about, re.sub(r"^[\dT-]+: ", "", sentence)) for about, sentence in said)
-    return [f"  {about:<10} {textwrap.shorten(text, WIDTH, placeholder=' …')}" for about, text in bare]
+    return [
+        f"  {name:<10} {text}"
+        for about, sentence in bare
+        for name, text in zip_longest([about], textwrap.wrap(sentence, WIDTH) or [""], fillvalue="")
+    ]

@@ -19,13 +19,20 @@ def up(_: argparse.Namespace) -> int:
     began = time.monotonic()
     started = stack.up(settings)
     print(f"healthy after {time.monotonic() - began:.0f} s" if started else "already up")
-    password = json.loads(settings.passwords_file.read_text())["admin"]
-    print(f"Airflow  {settings.airflow_url}  user admin, password {password}")
-    print(f"MLflow   {settings.mlflow_uri}{'  (external)' if settings.mlflow_is_external else ''}")
+    print(*addresses(settings), sep="\n")
     print(f"files    {settings.home}")
     print(f'shell    . "{settings.environment_file}" gives this shell the commands airflow and incumbent')
     print("Next: open Airflow in a browser; `make down` (incumbent down) stops everything again")
     return 0
+
+
+def addresses(settings: Settings) -> list[str]:
+    """Return where Airflow and MLflow of a started stack are, and how to log in."""
+    password = json.loads(settings.passwords_file.read_text())["admin"]
+    return [
+        f"Airflow  {settings.airflow_url}  user admin, password {password}",
+        f"MLflow   {settings.mlflow_uri}{'  (external)' if settings.mlflow_is_external else ''}",
+    ]
 
 
 def down(_: argparse.Namespace) -> int:
