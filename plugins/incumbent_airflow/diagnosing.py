@@ -156,6 +156,7 @@ def _diagnosis(runtime: Runtime, features: Part, promotion: Promotion, version: 
         gated = gated_reference(runtime, promotion, version)
         evidence = replace(evidence, reference={"value": gated["value"], "error": gated["error"]})
         evidence = replace(evidence, labels=_label_facts(runtime, partition, version, gated))
+        evidence = replace(evidence, alarms=_alarms(runtime, partition))
     if evidence.tier in MOVED:
         domain, segments = _moved_inputs(runtime, features, version, diagnosis_name(partition, drift, ""))
         evidence = replace(evidence, domain=domain, segments=tuple(segments))
@@ -163,6 +164,19 @@ def _diagnosis(runtime: Runtime, features: Part, promotion: Promotion, version: 
         segments = _moved_losses(runtime, features, promotion, version)
         evidence = replace(evidence, segments=(*evidence.segments, *segments))
     return diagnose(evidence)
+
+
+def _alarms(runtime: Runtime, partition: str) -> dict[str, str]:
+    """Return the channels that alarm by what the partitions up to this one add up to, as the decision asks them.
+
+    Of the partition alone the record would say that nothing alarms where the decision says that something does.
+    """
+    from incumbent.retrain.channels import channels
+    from incumbent.retrain.gather import gather, history_of
+
+    store, model = runtime.store, runtime.model
+    history = history_of(store, gather(store, model, partition))
+    return {each.channel: each.says for each in channels(history, partition, model.monitor.alarm_z) if each.fired}
 
 
 def _label_facts(runtime: Runtime, partition: str, version: ModelVersion, gated: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from incumbent.estimators import predictor
 from incumbent.features.rows import with_local_date
 from incumbent.features.sample import sampled_rows
 from incumbent.records import ModelVersion
+from incumbent.retrain.stage import decide_partition
+from incumbent.retrain.why import decisions
 from incumbent.score import score
 from incumbent.store.check import check_model
 from incumbent_airflow import stages
@@ -40,6 +42,8 @@ def deliver(runtime: Runtime, key: str, cause: str = "", outcomes: bool = True) 
         x = 0.3 * x + 1.0
     weight = -0.2 if cause == "concept" else 1.5
     late = rng.random(ROWS) < 1 / (1 + np.exp(-(weight * x - y + (kind == "c") - 1)))
+    if cause == "more":
+        late |= rng.random(ROWS) < 0.05
     if cause == "kind b":
         x, y = np.where(kind == "b", x + 3, x), np.where(kind == "b", y - 3, y)
     if cause == "unit":
@@ -94,6 +98,27 @@ def test_the_cause_is_recorded_and_said(runtime: Runtime, cause: str, outcomes: 
     if cause == "kind b":
         assert (found["segments"][0]["column"], found["segments"][0]["level"]) == ("kind", "b")
         assert [column["sources"] for column in found["columns"]][:2] == [["batch"], ["batch"]]
+
+
+def test_an_alarm_of_several_partitions_is_known_to_the_record_as_to_the_decision(runtime: Runtime) -> None:
+    store, model = runtime.store, runtime.model
+    for key in (FEBRUARY, MARCH):
+        deliver(runtime, key, "more")
+        assert stages.build_features(runtime, key).part is not None
+        assert score(store, model, key, predictor(store)).changed
+        said = judge(runtime, key)
+        (name,) = store.records.names("diagnoses", f"{key}/")
+        found = store.records.get_plain("diagnoses", name)
+        alone = found["evidence"]["performance"]["z"].values()
+        assert max(alone) < model.monitor.alarm_z, "no partition alarms by itself"
+        assert said["diagnosis"] == found["sentence"]
+        assert (found["cause"] == "none") == (key == FEBRUARY), found["sentence"]
+    decided = decide_partition(store, model, MARCH)
+    assert decided["reason"] == "performance"
+    (decision,) = decisions(store, MARCH)
+    (hold,) = [each for each in decision.evidence["holds"] if each["rule"] == "diagnosis"]
+    assert hold["says"] == found["sentence"].rstrip("."), "one diagnosis"
+    assert found["tier"] == "critical"
 
 
 def test_the_estimate_is_among_the_metrics_before_and_after_outcomes_are_in(runtime: Runtime) -> None:
