@@ -46,8 +46,8 @@ def reasons(said: Sequence[tuple[str, str]]) -> list[str]:
 
     Nothing is cut: what would settle a verdict stands at the end of its sentence.
 
-    >>> reasons([("gate", "2013-02: All 9 gates passed: +0.021 AUC, interval 0.008 to 0.034; better.")])
-    ['  gate       All 9 gates passed: +0.021 AUC, interval 0.008 to 0.034; better.']
+    >>> reasons([("gate", "2013-02: All 9 gates passed: +0.021 AUC, 98 % interval 0.008 to 0.034; better.")])
+    ['  gate       All 9 gates passed: +0.021 AUC, 98 % interval 0.008 to 0.034; better.']
     """
     bare = ((about, re.sub(r"^[\dT-]+: ", "", sentence)) for about, sentence in said)
     return [

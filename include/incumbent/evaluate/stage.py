@@ -41,6 +41,11 @@ Predict = Callable[[ModelVersion, pa.Table], npt.NDArray[np.floating]]
 Rows = Callable[[str], pa.Table]
 PINS = "pins"
 EVIDENCE = "evidence"  # reason of a request that brings a candidate from shadow
+LEARNED = {  # what a candidate was trained on, for who does not know the word
+    "fresh": "from all rows",
+    "recent": "from the rows since the change",
+    "warm": "the champion with more rounds",
+}
 VERDICTS = ("reject", "insufficient_evidence", "promote")  # the better, the later
 
 
@@ -144,7 +149,8 @@ def _sentence(verdicts: Mapping[str, Verdict], origin: str, best: str) -> str:
     if len(verdicts) == 1:
         return said
     word = "the best" if origin == best else "not the best"
-    return f"Of {len(verdicts)} candidates the {origin} one is {word}. {said}"
+    learned = f" ({LEARNED[origin]})" if origin in LEARNED else ""
+    return f"Of {len(verdicts)} candidates the {origin} one{learned} is {word}. {said}"
 
 
 def cluster_codes(rows: pa.Table, columns: Sequence[str]) -> tuple[Codes | None, str]:

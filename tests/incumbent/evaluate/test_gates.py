@@ -144,6 +144,7 @@ def test_the_loss_is_a_guard_and_no_second_proof() -> None:
     assert found["lower"] < 0 < increase < found["upper"]
     just = {limit: loss(replace(contest, limits=Gates(max_logloss_increase=limit))) for limit in (increase, 0.0)}
     assert (just[increase]["passed"], just[0.0]["passed"]) == (True, None)
+    assert ", 90 % interval -" in found["sentence"], "its level is said"
     worse = replace(contest, challenger=RNG.permutation(contest.challenger))
     assert loss(worse)["passed"] is False
 
@@ -174,7 +175,9 @@ def test_calibration_is_relative_to_the_champion() -> None:
     assert calibration(duel(labels=hard_week))["passed"] is True
     assert first_calibration(first_model(labels=hard_week))["passed"] is False
     shifted = np.clip(sees(0.95) + 0.1, 0, 1)
-    assert calibration(duel(challenger=shifted))["passed"] is False
+    off = calibration(duel(challenger=shifted))
+    assert off["passed"] is False
+    assert f": {off['estimate']:.4f} more; at most {off['allowed']:.4f} more is allowed" in off["sentence"]
     # As far off as the champion, on the other side.
     mirrored = duel(challenger=sees(0.95) - 0.05, champion=sees(0.95) + 0.05)
     assert calibration(mirrored)["passed"] is True

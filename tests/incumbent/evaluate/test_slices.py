@@ -60,7 +60,7 @@ def test_a_slice_of_a_name_must_be_shown_not_to_be_worse_and_a_found_one_only_no
     named = slices(sliced(harm=unclear, named=True))
     assert named["passed"] is None
     assert named["sentence"].startswith("not shown that region = a loses less than 0.020: ")
-    assert named["sentence"].endswith(" with 95 % confidence")
+    assert ", 90 % interval " in named["sentence"]
     wide = replace(sliced(harm=unclear, named=True), limits=Gates(slice_margin=0.1))
     assert slices(wide)["passed"] is True
 

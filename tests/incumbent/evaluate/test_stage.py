@@ -139,11 +139,11 @@ def test_of_several_candidates_the_best_is_the_answer_and_all_are_on_record(stor
     predict = of_weights({"a": 1.0, "b": 0.3, "c": 3.0})
     report = run(store, model, seat(store), candidates=candidates, predict=predict)
     assert (report.verdict, report.candidate) == ("promote", "c" * 64)
-    assert report.sentence.startswith("Of 2 candidates the warm one is the best. All 8 gates passed: +")
+    assert report.sentence.startswith("Of 2 candidates the warm one (the champion with more rounds) is the best. All 8")
     pin = store.records.get_plain("pins", "gate-2013-01-r1")
     (other,) = (store.records.get(GateReport, name) for name in pin["others"])
     assert (other.candidate, other.request) == ("a" * 64, report.request)
-    assert other.sentence.startswith("Of 2 candidates the fresh one is not the best. ")
+    assert other.sentence.startswith("Of 2 candidates the fresh one (from all rows) is not the best. ")
     assert run(store, model, seat(store), candidates=candidates) == report
 
 

@@ -33,7 +33,8 @@ def calibration(contest: Contest) -> Result:
         "error": more.error,
         "allowed": allowed,
         "sentence": f"the mean {mean_of(worst)} misses by {means['candidate']:+.4f}, the champion's by "
-        f"{means['champion']:+.4f}; {allowed:.4f} more is allowed",
+        f"{means['champion']:+.4f}: {abs(more.estimate):.4f} {'more' if more.estimate > 0 else 'less'}; "
+        f"at most {allowed:.4f} more is allowed",
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incumbent.evaluate.contest import Contest
-from incumbent.evaluate.gates.result import Result, champion_of, numbers
+from incumbent.evaluate.gates.result import Result, between, champion_of, numbers
 from incumbent.evaluate.words import figure
 from incumbent.stats import relative_difference
 
@@ -30,5 +30,5 @@ def loss(contest: Contest) -> Result:
         "metric": name,
         **numbers(change, alpha),
         "max_increase": limit,
-        "sentence": f"{name} {said}, interval {low} to {high}; allowed {allowed}",
+        "sentence": f"{name} {said}, {between(alpha)} {low} to {high}; allowed {allowed}",
     }

@@ -54,7 +54,16 @@ def gained(contest: Contest, gain: Difference) -> str:
 def interval(contest: Contest, gain: Difference, alpha: float) -> str:
     """Return a gain and its interval, for a sentence."""
     low, high = (figure(bound, contest.by_auc, gain.error) for bound in (gain.lower(alpha), gain.upper(alpha)))
-    return f"{gained(contest, gain)}, interval {low} to {high}"
+    return f"{gained(contest, gain)}, {between(alpha)} {low} to {high}"
+
+
+def between(alpha: float) -> str:
+    """Return what an interval of two one-sided bounds is called, for a sentence: with its level.
+
+    >>> between(0.01), between(0.0035)
+    ('98 % interval', '99.3 % interval')
+    """
+    return f"{percent(1 - 2 * alpha)} interval"
 
 
 def more_needed(contest: Contest, more: int | None) -> Result:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from incumbent.evaluate.contest import LOSS_ALPHA, Contest, Groups
-from incumbent.evaluate.gates.result import Result, bounded, confidence, does_not_apply
+from incumbent.evaluate.gates.result import Result, between, bounded, does_not_apply
 from incumbent.evaluate.words import figure, of
 from incumbent.stats import Difference
 
@@ -41,7 +41,7 @@ def slices(contest: Contest) -> Result:
         worst = min(unsure, key=lambda row: float(row["lower"]))
         margin = figure(contest.limits.slice_margin, contest.by_auc)
         sentence = f"not shown that {worst['column']} = {worst['slice']} loses less than {margin}: "
-        sentence += f"{_said(contest, worst)} {confidence(contest.loss_alpha)}"
+        sentence += _said(contest, worst)
     return _result(contest, table, False if harmed else None if unsure else True, sentence)
 
 
@@ -101,7 +101,8 @@ def _said(contest: Contest, row: Result) -> str:
     points, error = contest.by_auc, float(row["error"])
     low, high = (figure(float(row[name]), points, error) for name in ("lower", "upper"))
     gain = figure(float(row["difference"]), points, error, sign=True)
-    return f"{f'{gain} AUC' if points else f'{contest.loss_name} saved {gain}'}, interval {low} to {high}"
+    said = f"{gain} AUC" if points else f"{contest.loss_name} saved {gain}"
+    return f"{said}, {between(contest.loss_alpha)} {low} to {high}"
 
 
 def _result(contest: Contest, table: list[Result], passed: bool | None, sentence: str) -> Result:
