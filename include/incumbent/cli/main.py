@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import os
+import select
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from incumbent.errors import PipelineError, StoreError
 
 ERROR_SCHEMA = "incumbent.error/1"
 FINE, VERDICT_NO, USAGE, BROKEN = 0, 1, 2, 3
+CUT = 141  # as the shell says it of any program whose reader has seen enough
 EXITS = "Exit status: 0 fine, 1 the verdict is no, 2 wrong usage or a service that is away, 3 a broken promise."
 
 
@@ -126,12 +128,23 @@ def program() -> None:
     At once, for DuckDB's binding says forty lines about leaks when Python ends in order after Great Expectations has
     used it, and a repair that worked looks like one that crashed.
     """
-    status = main()
+    try:
+        status = main()
+    except BrokenPipeError:
+        if not _reader_is_gone():  # it was another pipe than what `| head` has closed
+            raise
+        status = CUT
     logging.shutdown()
     with suppress(BrokenPipeError):  # whoever read it has seen enough
         sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _reader_is_gone() -> bool:
+    poll = select.poll()
+    poll.register(sys.stdout, select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _find(arguments: Sequence[str]) -> Command | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from incumbent.retrain.why import Why
 
 SCHEMA = "incumbent.retrain_why/1"
+# On which side of its limit a rule fires; of what is spent it fires when the next challenger would not fit any more.
+SIDES = {"drift": ">=", "growth": ">=", "age": ">=", "new_rows": "<", "budget": "<", "error_budget": "of"}
 SAID = {
     "same": "Made again from its records: the same numbers.",
     "other": "Made again from its records it is another one: thresholds or rules have changed since.",
@@ -32,12 +34,15 @@ def why_arguments(parser: argparse.ArgumentParser) -> None:
 
 def why(arguments: argparse.Namespace) -> int:
     """Print what fired at a partition, what did not and by how much, and what stopped a training."""
+    from incumbent.partitions import check_key
     from incumbent.retrain.why import decisions
     from incumbent.retrain.why import why as explain
 
     folder, store = opened(arguments.model)
     made = decisions(store, arguments.partition)
     if not made:
+        if arguments.partition:
+            check_key(arguments.partition, folder.model.grain)
         about = f"about {arguments.partition} " if arguments.partition else ""
         print(f"no decision {about}is on record in {store.blobs.url}")
         print(f"Next: let {arguments.model}.monitor run; it decides when predictions and when outcomes come")
@@ -47,9 +52,18 @@ def why(arguments: argparse.Namespace) -> int:
         print(json.dumps({"schema": SCHEMA, "decisions": [asdict(found) for found in shown]}))
         return FINE
     for number, found in enumerate(shown):
-        print(*([""] if number else []), *_lines(found), sep="\n")
+        head = [f"Decision {number + 1} of {len(shown)}, {_when(found)}", ""] if len(shown) > 1 else []
+        print(*([""] if number else []), *head, *_lines(found), sep="\n")
     print(f"Next: {_next(arguments.model, shown[-1])}")
     return FINE
+
+
+def _when(found: Why) -> str:
+    """Say what was known when it was decided: each partition is looked at when scored, and when outcomes come."""
+    partition = found.decision.partition
+    if found.outcomes is None:
+        return f"{partition}: by an older release"
+    return f"{partition}: {'after' if found.outcomes else 'before'} its outcomes came"
 
 
 def _lines(found: Why) -> Iterator[str]:
@@ -60,7 +74,7 @@ def _lines(found: Why) -> Iterator[str]:
     for title, rules in (("asks", evidence.get("asks", ())), ("holds back", evidence.get("holds", ()))):
         if rules:
             yield ""
-            yield f"{title:<24} {'value':>10} {'limit':>8}  fired"
+            yield f"{title:<24} {'value':>10} {'fires at':>8}  fired"
             yield from (_rule(rule) for rule in rules)
     yield ""
     if "recalibrate" in evidence:
@@ -75,9 +89,19 @@ def _lines(found: Why) -> Iterator[str]:
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
-    limit = "" if rule["limit"] is None else f"{rule['limit']:g}"
+    side = SIDES.get(str(rule["rule"]), ">")
+    limit = "" if rule["limit"] is None else f"{side} {rule['limit']:g}"
     name = rule.get("channel", rule["rule"])
-    return f"{name:<24} {rule['value']:>10.4g} {limit:>8}  {'yes' if rule['fired'] else 'no ':<5} {rule['says']}"
+    return f"{name:<24} {_number(rule['value']):>10} {limit:>8}  {'yes' if rule['fired'] else 'no ':<5} {rule['says']}"
+
+
+def _number(value: float) -> str:
+    """Return a count as a count, and of anything else four digits.
+
+    >>> _number(12283.0), _number(-0.45871), _number(2.209)
+    ('12283', '-0.4587', '2.209')
+    """
+    return str(int(value)) if float(value).is_integer() else f"{value:.4g}"
 
 
 def _next(model: str, found: Why) -> str:

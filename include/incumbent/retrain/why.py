@@ -30,6 +30,7 @@ class Why:
         replayed: `same` when the decision, made again from what it looked at, has the same numbers; `other` when it has
             not, because thresholds or code have changed; `unknown` when nothing says what it looked at.
         now: The decision as it would be now; None when unknown.
+        outcomes: Whether the partition's outcomes were in when it was decided; None when unknown.
     """
 
     decision: Decision
@@ -38,6 +39,7 @@ class Why:
     answer: str
     replayed: str
     now: Decision | None
+    outcomes: bool | None = None
 
 
 def decisions(store: ModelStore, partition: str | None = None) -> list[Decision]:
@@ -57,8 +59,9 @@ def why(store: ModelStore, model: Model, decision: Decision) -> Why:
         return Why(decision, None, found, answer, UNKNOWN, None)
     inputs: Mapping[str, Any] = json.loads(store.objects.get(decision.inputs))
     now = replace(decide(model, decision.partition, history_of(store, inputs)), inputs=decision.inputs)
+    outcomes = decision.partition in inputs["labelled"]
     same = digest_of(_plain(now)) == digest_of(_plain(decision))
-    return Why(decision, inputs["generation"], found, answer, SAME if same else OTHER, now)
+    return Why(decision, inputs["generation"], found, answer, SAME if same else OTHER, now, outcomes)
 
 
 def _led_to(decision: Decision, partition: str, message: str) -> bool:
@@ -66,4 +69,10 @@ def _led_to(decision: Decision, partition: str, message: str) -> bool:
 
 
 def _plain(decision: Decision) -> dict[str, Any]:
-    return {**vars(decision), "evidence": dict(decision.evidence)}
+    """Return a decision without its sentences: a release that words them better decides nothing else."""
+    rules = {
+        name: [{key: value for key, value in rule.items() if key != "says"} for rule in decision.evidence[name]]
+        for name in ("asks", "holds")
+        if name in decision.evidence
+    }
+    return {**vars(decision), "evidence": {**decision.evidence, **rules}, "message": ""}

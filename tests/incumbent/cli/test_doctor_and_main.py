@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,18 @@ def test_every_command_in_the_table_can_be_called(capsys: pytest.CaptureFixture[
             main([*command.words, "--help"])
         assert ended.value.code == 0
         assert command.summary in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly() -> None:
+    code = "import sys; from incumbent.cli.main import program; sys.argv[1:] = ['--help']; program()"
+    read, write = os.pipe()
+    os.close(read)
+    unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with os.fdopen(write) as gone:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stdout=gone, stderr=subprocess.PIPE, text=True, check=False, env=unbuffered
+        )
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 """A decision on record is explained, and made again from what it looked at to the same numbers."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from series import MODEL, MONTHS, deliver, drift, performance, seat
 from small_training import small_settings
 
 from incumbent.cli import main
+from incumbent.cli.retrain import _number
 from incumbent.retrain.requests import finish
 from incumbent.retrain.stage import decide_partition
 from incumbent.retrain.why import decisions, why
@@ -54,6 +57,16 @@ def test_other_thresholds_make_another_decision(store: ModelStore) -> None:
     assert found.now.reason == ""
 
 
+def test_another_wording_is_no_other_decision(store: ModelStore) -> None:
+    decide_partition(store, MODEL, "2020-04")
+    made = decisions(store, "2020-04")[-1]
+    asks = [{**ask, "says": "in other words"} for ask in made.evidence["asks"]]
+    older = replace(made, message="2020-04: retrain.", evidence={**made.evidence, "asks": asks})
+    assert why(store, MODEL, older).replayed == "same"
+    asks[0]["value"] += 0.1
+    assert why(store, MODEL, older).replayed == "other"
+
+
 def test_what_it_looked_at_is_missed(store: ModelStore) -> None:
     decide_partition(store, MODEL, "2020-04")
     inputs = decisions(store)[-1].inputs
@@ -71,6 +84,8 @@ def test_the_command_says_what_fired_and_by_how_much(
     monkeypatch.setattr("incumbent.cli.retrain.opened", opened)
     assert main.main(["retrain", "why", "small"]) == 2
     assert "no decision is on record" in capsys.readouterr().out
+    assert main.main(["retrain", "why", "small", "202004"]) == 2
+    assert "expected: a month key such as 2" in capsys.readouterr().err, "and not to wait for a decision about it"
     decide_partition(store, MODEL, "2020-04")
     assert main.main(["retrain", "why", "small", "2020-04"]) == 0
     said = capsys.readouterr().out
@@ -78,8 +93,19 @@ def test_the_command_says_what_fired_and_by_how_much(
     assert "champion: generation 1, degraded" in said
     for words in ("ranking ", "more than predicted ", "new_rows ", "request 2020-04-r1: not answered yet", "the same"):
         assert words in said
+    assert re.search(r"\nranking +[\d.]+ +> 3.6  yes", said)
+    assert re.search(r"\ndrift +0 +>= 2  no ", said)
+    assert re.search(r"\nnew_rows +\d+ +< \d+  no ", said)
+    decide_partition(store, MODEL, "2020-07")
+    assert main.main(["retrain", "why", "small", "--all"]) == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Decision ")]
+    assert heads == [
+        "Decision 1 of 2, 2020-04: after its outcomes came",
+        "Decision 2 of 2, 2020-07: before its outcomes came",
+    ]
     assert main.main(["retrain", "why", "small", "2020-04", "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
     assert plain["schema"] == "incumbent.retrain_why/1"
+    assert [_number(value) for value in (12283.0, -0.45871)] == ["12283", "-0.4587"], "a count is written as one"
     asks = plain["decisions"][0]["decision"]["evidence"]["asks"]
     assert [ask["fired"] for ask in asks] == [True, *[False] * 5]
