@@ -29,11 +29,12 @@ def incurable(partition: str, history: History, alarms: Sequence[Channel], rule:
 
 
 def diagnosis_of(partition: str, history: History, alarms: Sequence[Channel]) -> Mapping[str, Any]:
-    """Return the diagnosis of a partition, made again where labels alarm.
+    """Return the diagnosis of a partition, made again with the alarms of labels that are asked about.
 
-    Its own rows may show little of what has gathered.
+    Its own rows may show little of what has gathered. And without alarms, too: what the record knows of them is as of
+    when it was made, and a decision must not depend on the order of arrival.
     """
     found = history.diagnoses.get(partition) or {}
-    if alarms and found.get("evidence"):
+    if found.get("evidence"):
         return again(found, {alarm.channel: alarm.says for alarm in alarms}).to_json()
     return found
