@@ -243,6 +243,8 @@ class ModelVersion(Record):
             empty if none had. That of `features` is in the definition.
         classes: Of a multiclass task, in the order of its probabilities; else empty.
         recalibrated: Whether it has the trees of its base, and another intercept alone.
+        order: Digest of the stored order that it was fitted by: the whole configuration, after a search with what that
+            has chosen; empty of an adopted version, and of one that an earlier release has fitted.
     """
 
     kind: ClassVar[str] = "versions"
@@ -268,6 +270,7 @@ class ModelVersion(Record):
     functions: str = ""
     classes: tuple[str, ...] = ()
     recalibrated: bool = False
+    order: str = ""
 
     @property
     def trees(self) -> str:
@@ -278,6 +281,37 @@ class ModelVersion(Record):
     def row_shape(self) -> tuple[int, ...]:
         """Shape of what is predicted of one row: () for one number, (n_classes,) for a multiclass task."""
         return (len(self.classes),) if self.classes else ()
+
+
+@dataclass(frozen=True)
+class Rebuild(Record):
+    """What came of a past version that was fitted again from its record; one for each version and code.
+
+    Attributes:
+        version: Version digest.
+        verdict: `same file`; `same predictions`, to 1e-6; or `differs`. Of what was never fitted again, and has no
+            record, `cannot be rebuilt`.
+        rebuilt: Digest of the file that came out; empty if none did.
+        differs: What differs from the record, the first cause first; a sentence each.
+        rows: Rows of the snapshot's gate days that both files predicted; 0 where the files are the same.
+        largest: Largest difference between two predictions of a row; null where there is none.
+        code: Versions of incumbent and of the libraries that it was fitted again with; `packages`, the digest of the
+            list of all that is installed.
+        changed: Package to its version then and now, of those that are not the same; empty where it is not installed.
+        missing: What is missing; empty if it could be fitted again.
+    """
+
+    kind: ClassVar[str] = "rebuilds"
+
+    version: str
+    verdict: str
+    rebuilt: str = ""
+    differs: tuple[str, ...] = ()
+    rows: int = 0
+    largest: float | None = None
+    code: Mapping[str, str] = field(default_factory=dict)
+    changed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

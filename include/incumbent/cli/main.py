@@ -91,6 +91,11 @@ COMMANDS = (
         "what a version is made of, why it got the seat and what followed",
         "incumbent.cli.version:why",
     ),
+    Command(
+        ("version", "rebuild"),
+        "fit a past version again from its record, and say whether it is the same",
+        "incumbent.cli.version:rebuild",
+    ),
 )
 
 

@@ -1,21 +1,27 @@
-"""`incumbent version why`."""
+"""`incumbent version why | rebuild`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from incumbent.cli.main import BROKEN, FINE
+from incumbent.cli.main import BROKEN, FINE, VERDICT_NO
 from incumbent.cli.stored import opened
+from incumbent.embedded.settings import Settings
 
 if TYPE_CHECKING:
     from incumbent.provenance.version import VersionWhy
-    from incumbent.records import GateReport
+    from incumbent.records import GateReport, Rebuild
+    from incumbent.train.progress import Progress
 
 SCHEMA = "incumbent.version_why/1"
+REBUILD_SCHEMA = "incumbent.version_rebuild/1"
+SHOWN = 8
 
 
 def why_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +49,47 @@ def why(arguments: argparse.Namespace) -> int:
     )
     print(f"Next: {'incumbent store check' if found.broken else next_step}")
     return BROKEN if found.broken else FINE
+
+
+def rebuild_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    why_arguments(parser)
+
+
+def rebuild(arguments: argparse.Namespace) -> int:
+    """Fit a version again; the verdict is no where something is missing for it, and a promise broken if it differs."""
+    from incumbent.provenance.rebuild import DIFFERS, IMPOSSIBLE
+    from incumbent.provenance.rebuild import rebuild as fit_again
+    from incumbent.provenance.version import find
+
+    folder, store = opened(arguments.model)
+    version = find(store, arguments.version)
+    found = fit_again(store, folder.model, version, Settings.from_env(os.environ), _tell)
+    if arguments.json:
+        print(json.dumps({**found.to_json(), "schema": REBUILD_SCHEMA}))
+    else:
+        print(*_outcome(found), sep="\n")
+        print(f"Next: incumbent version why {arguments.model} {version.digest[:16]}")
+    return {IMPOSSIBLE: VERDICT_NO, DIFFERS: BROKEN}.get(found.verdict, FINE)
+
+
+def _tell(progress: Progress) -> None:
+    print(progress.line(), file=sys.stderr)
+
+
+def _outcome(found: Rebuild) -> Iterator[str]:
+    yield f"version {found.version[:16]}: {found.verdict}"
+    if found.rows:
+        largest = "no number" if found.largest is None else f"{found.largest:.3g}"
+        yield f"file {found.rebuilt[:16]}; largest difference of {found.rows} predictions on its gate days: {largest}"
+    elif found.rebuilt:
+        yield f"file {found.rebuilt[:16]}, byte for byte: no prediction can differ"
+    if found.changed:
+        changed = [f"{name} {then or 'none'} -> {now or 'none'}" for name, (then, now) in found.changed.items()]
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        yield f"libraries differ: {', '.join(changed[:SHOWN])}{more}"
+    yield from (f"  missing: {each}" for each in found.missing)
+    yield from (f"  differs: {each}" for each in found.differs)
 
 
 def _lines(found: VersionWhy) -> Iterator[str]:
@@ -77,6 +124,9 @@ def _decided(found: VersionWhy) -> Iterator[str]:
         yield f"barred: it lost generation {found.barred} and is not promoted again"
     for scored in found.scored:
         yield f"scored {scored.partition}: {scored.rows} rows, as generation {scored.generation}"
+    for at, proof in found.rebuilds:
+        told = "; ".join([proof.verdict, *proof.differs])
+        yield f"fitted again with code {proof.code['incumbent']} on {at[:19].replace('T', ' ')} UTC: {told}"
     for digest in found.followers:
         yield f"version {digest[:16]} goes on from it"
 

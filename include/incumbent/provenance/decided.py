@@ -71,7 +71,7 @@ def trained(walk: Walk, digest: str, definition: str = "") -> Iterator[Link]:
         return
     version = records.get(ModelVersion, digest)
     named = {"packages": version.code.get("packages", ""), "training script": version.script}
-    named["model.py of the training"] = version.functions
+    named |= {"model.py of the training": version.functions, "order of the training": version.order}
     yield from held("model file", lambda: [stored_object(walk, "model file", digest, f"{version.estimator}")])
     for name, each in named.items():
         if each:

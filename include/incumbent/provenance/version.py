@@ -10,7 +10,7 @@ from incumbent.errors import ConfigError
 from incumbent.provenance.decided import seat, trained
 from incumbent.provenance.link import BROKEN, Link
 from incumbent.provenance.scored import Scored, scored_now
-from incumbent.records import GateReport, ModelVersion, Promotion, Training
+from incumbent.records import GateReport, ModelVersion, Promotion, Rebuild, Training
 from incumbent.store import ModelStore, generation_name
 from incumbent.store.check_walk import Walk
 
@@ -44,6 +44,7 @@ class VersionWhy:
         scored: Partitions whose predictions are its.
         followers: Versions that go on from it.
         links: What it rests on, each looked at.
+        rebuilds: When it was first fitted again with some code, and what came of it.
     """
 
     version: ModelVersion
@@ -55,6 +56,7 @@ class VersionWhy:
     scored: tuple[Scored, ...]
     followers: tuple[str, ...]
     links: tuple[Link, ...]
+    rebuilds: tuple[tuple[str, Rebuild], ...] = ()
 
     @property
     def broken(self) -> list[Link]:
@@ -105,6 +107,16 @@ def why(store: ModelStore, version: ModelVersion) -> VersionWhy:
         scored=tuple(each for each in scored if each.version == digest),
         followers=tuple(each.digest for each in records.all(ModelVersion) if each.base == digest),
         links=(*links, *trained(walk, digest)),
+        rebuilds=tuple(rebuilds(store, digest)),
+    )
+
+
+def rebuilds(store: ModelStore, version: str) -> list[tuple[str, Rebuild]]:
+    """Return what came of fitting a version again, each with when it was first seen with its code, oldest first."""
+    names, written = store.records.names(Rebuild.kind, f"{version}/"), store.records.written
+    return sorted(
+        ((written(Rebuild.kind, name).isoformat(), store.records.get(Rebuild, name)) for name in names),
+        key=lambda each: each[0],
     )
 
 

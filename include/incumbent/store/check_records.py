@@ -10,6 +10,7 @@ from incumbent.records import (
     GateReport,
     Ingest,
     ModelVersion,
+    Rebuild,
     RetrainRequest,
     Revisit,
     ScoreOrder,
@@ -26,6 +27,7 @@ from incumbent.store.check_requests import check_decision, check_pin, check_requ
 from incumbent.store.check_revisits import check_revisit
 from incumbent.store.check_training import (
     check_gate_report,
+    check_rebuild,
     check_search,
     check_snapshot,
     check_training,
@@ -62,6 +64,7 @@ KINDS: Mapping[str, Check] = {
     GateReport.kind: check_gate_report,
     Ingest.kind: check_ingest,
     ModelVersion.kind: check_version,
+    Rebuild.kind: check_rebuild,
     Removal.kind: check_removal,
     RetrainRequest.kind: check_request,
     Revisit.kind: check_revisit,

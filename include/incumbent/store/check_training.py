@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from incumbent.records import GateReport, ModelVersion, RetrainRequest, Search, Snapshot, Training, Trial, digest_of
+from incumbent.records import (
+    GateReport,
+    ModelVersion,
+    Rebuild,
+    RetrainRequest,
+    Search,
+    Snapshot,
+    Training,
+    Trial,
+    digest_of,
+)
 from incumbent.store.check_walk import NAMED, Walk
 from incumbent.store.violation import Violation, guarded
 
@@ -38,6 +48,8 @@ def check_version(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[
         yield from walk.record(ModelVersion.kind, version.base, where)
     if version.functions:
         yield from walk.object(version.functions, where, "model.py")
+    if version.order:
+        yield from walk.object(version.order, where, "the order of the training")
     if version.snapshot:  # an adopted version has none
         yield from walk.record(Snapshot.kind, version.snapshot, where)
 
@@ -52,6 +64,15 @@ def check_training(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator
     yield from walk.record(ModelVersion.kind, training.version, where)
     if training.search:
         yield from walk.record(Search.kind, training.search, where)
+
+
+def check_rebuild(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of the proof that a version can be fitted again: its name and its version."""
+    found = Rebuild.from_json(plain)
+    name = f"{Rebuild.kind}/{found.version}/{digest_of(found.code)}"
+    if name != where:
+        yield Violation("a rebuild is named by its version and its code", where, f"it is {name}")
+    yield from walk.record(ModelVersion.kind, found.version, where)
 
 
 def check_search(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:

@@ -21,9 +21,9 @@ from incumbent.train.work import Work
 ORDER = "order.json"
 
 
-def write_order(store: ModelStore, work: Work) -> str:
-    """Write down what is to be fitted, for whatever job comes; return what a command line says of it."""
-    told = {
+def told_of(work: Work) -> dict[str, Any]:
+    """Return what `work_of` makes the same work of, but for the text of a training script."""
+    return {
         "incumbent": incumbent.__version__,
         "model": work.model.model_dump(mode="json"),
         "sensitive": asdict(work.model.sensitive),
@@ -33,9 +33,14 @@ def write_order(store: ModelStore, work: Work) -> str:
         "prior": dict(work.prior),
         "base": work.base,
         "since": work.since,
+        **({"proof": work.proof} if work.proof else {}),
     }
+
+
+def write_order(store: ModelStore, work: Work) -> str:
+    """Write down what is to be fitted, for whatever job comes; return what a command line says of it."""
     checkpoints = work.checkpoints(store)
-    checkpoints.say(ORDER, told)
+    checkpoints.say(ORDER, told_of(work))
     root = store.blobs.url.removesuffix(f"/{store.name}")
     return json.dumps({"store": root, "model": store.name, "work": work.id})
 
@@ -77,4 +82,5 @@ def work_of(store: ModelStore, told: Mapping[str, Any]) -> Work:
     model = Model.model_validate(told["model"]).with_sensitive(Sensitive(**plain))
     model = model.with_functions(Functions.of(told["model.py"]))
     snapshot = store.records.get(Snapshot, told["snapshot"])
-    return Work(model, snapshot, told["workers"], told["prior"], told["base"], told["since"])
+    proof = told.get("proof", "")
+    return Work(model, snapshot, told["workers"], told["prior"], told["base"], told["since"], proof)

@@ -11,11 +11,22 @@ import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
 from incumbent.estimators.abilities import ABILITIES
-from incumbent.records import FRESH, RECALIBRATED, ModelVersion, Search, Snapshot, Training, TrainingCost, training_name
+from incumbent.records import (
+    FRESH,
+    RECALIBRATED,
+    ModelVersion,
+    Search,
+    Snapshot,
+    Training,
+    TrainingCost,
+    canonical_json,
+    training_name,
+)
 from incumbent.store import ModelStore
 from incumbent.train.candidates import Candidate, candidate_of
 from incumbent.train.choose import check_ability, choose_launcher, count_gpus, device_of
 from incumbent.train.guards import check_count, check_labels, labels_of
+from incumbent.train.order import told_of
 from incumbent.train.outcome import Outcome, check_outcome
 from incumbent.train.prior import prior_of
 from incumbent.train.progress import log_progress
@@ -172,6 +183,7 @@ def _version(
         base=work.base,
         since=work.since,
         functions=store.objects.put(functions.encode()) if functions else "",
+        order=store.objects.put(canonical_json(told_of(work))),
         classes=work.snapshot.classes,
         code={
             "incumbent": incumbent.__version__,

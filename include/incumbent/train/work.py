@@ -97,6 +97,7 @@ class Work:
         prior: Parameters of the champion, which a search tries first; empty without one.
         base: Version that the fit goes on from; empty if it begins from nothing.
         since: First local day of the rows; empty for all of the snapshot's.
+        proof: Code that a past version is fitted again with, which goes on from no checkpoint of it; else empty.
     """
 
     model: Model
@@ -105,6 +106,7 @@ class Work:
     prior: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
     since: str = ""
+    proof: str = ""
 
     @property
     def id(self) -> str:
@@ -120,7 +122,7 @@ class Work:
         script = [digest_of(self.model.script.encode())] if train.script else []
         functions = [{FILE: digest_of(self.functions.encode())}] if self.functions else []
         begin = [self.base, self.since] if self.base or self.since else []
-        more = [*script, *functions, *begin]
+        more = [*script, *functions, *begin, *([{"proof": self.proof}] if self.proof else [])]
         return digest_of([self.snapshot.id, self.model.task, train.device, self.workers, decided, *more])
 
     @property
