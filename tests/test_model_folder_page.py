@@ -47,6 +47,7 @@ SECTIONS = {
     "rollout": config.Rollout,
     "approvals": config.Approvals,
     "retention": config.Retention,
+    "rebuild": config.Rebuild,
     "contract.yaml": contract.Contract,
     "contract.yaml: sources.NAME": contract.SourceContract,
     "contract.yaml: columns.NAME": contract.Column,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "incumbent.version_why/1"
 REBUILD_SCHEMA = "incumbent.version_rebuild/1"
-SHOWN = 8
 
 
 def why_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +77,8 @@ def _tell(progress: Progress) -> None:
 
 
 def _outcome(found: Rebuild) -> Iterator[str]:
+    from incumbent.provenance.rebuild import libraries
+
     yield f"version {found.version[:16]}: {found.verdict}"
     if found.rows:
         largest = "no number" if found.largest is None else f"{found.largest:.3g}"
@@ -85,9 +86,7 @@ def _outcome(found: Rebuild) -> Iterator[str]:
     elif found.rebuilt:
         yield f"file {found.rebuilt[:16]}, byte for byte: no prediction can differ"
     if found.changed:
-        changed = [f"{name} {then or 'none'} -> {now or 'none'}" for name, (then, now) in found.changed.items()]
-        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        yield f"libraries differ: {', '.join(changed[:SHOWN])}{more}"
+        yield libraries(found)
     yield from (f"  missing: {each}" for each in found.missing)
     yield from (f"  differs: {each}" for each in found.differs)
 

@@ -17,7 +17,7 @@ from incumbent.config.rollout import Rollout
 from incumbent.config.source import Evaluate, Label, Source, known_zone
 from incumbent.config.strict import NAME, Strict
 from incumbent.config.train import Train
-from incumbent.config.watch import Approvals, Integrity, Monitor, Retention, Retrain, Rollback, Score
+from incumbent.config.watch import Approvals, Integrity, Monitor, Rebuild, Retention, Retrain, Rollback, Score
 from incumbent.errors import ConfigError
 from incumbent.functions import Functions
 from incumbent.partitions import Grain, bounds_utc, days_before, end_of
@@ -67,6 +67,7 @@ class Model(Strict):
     rollout: Rollout | None = None
     approvals: Approvals = Approvals()
     retention: Retention = Retention()
+    rebuild: Rebuild = Rebuild()
     _sensitive: Sensitive | None = PrivateAttr(default_factory=Sensitive)
     _script: str = PrivateAttr("")
     _functions: Functions = PrivateAttr(default_factory=Functions)

@@ -1,4 +1,4 @@
-"""What watches a model: `integrity`, `score`, `monitor`, `retrain`, `rollback`, `approvals`, `retention`."""
+"""What watches a model: `integrity`, `score`, `monitor`, `retrain`, `rollback`, `approvals`, `retention`, `rebuild`."""
 
 from __future__ import annotations
 
@@ -159,6 +159,16 @@ class Retention(Strict):
     """
 
     keep_days: float | None = Field(None, ge=0)
+
+
+class Rebuild(Strict):
+    """How often a past version is fitted again, to prove that it can be; see docs/provenance.md.
+
+    Attributes:
+        every_days: Days between two runs of `<model>.rebuild`; without it there is no such DAG.
+    """
+
+    every_days: int | None = Field(None, ge=1)
 
 
 class Approvals(Strict):

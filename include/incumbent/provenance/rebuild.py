@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import incumbent
 from incumbent.config import Model
 from incumbent.embedded.settings import Settings
-from incumbent.errors import ConfigError, StoreError, TrainingError
+from incumbent.errors import ConfigError, ModelError, StoreError, TrainingError
 from incumbent.estimators import estimator
 from incumbent.estimators.abilities import ABILITIES
 from incumbent.features.out_of_core import snapshot_files
@@ -44,6 +44,7 @@ from incumbent.train.work import CHOOSING, Place, Work
 
 SAME_FILE, SAME_PREDICTIONS, DIFFERS, IMPOSSIBLE = "same file", "same predictions", "differs", "cannot be rebuilt"
 ASSUMED = "an earlier release fitted it, and what its record does not say is as model.yaml says it today"
+SHOWN = 8  # packages that differ
 Tell = Callable[[Progress], None]
 
 
@@ -90,7 +91,7 @@ def rebuild(store: ModelStore, model: Model, version: ModelVersion, settings: Se
         said = f"the training fails now: {error.what}: {error.found}"
         if version.params.get("device") == "cuda":
             return replace(blank, missing=(said,))
-        return _recorded(store, replace(blank, verdict=DIFFERS, differs=(said,)))
+        return replace(blank, verdict=DIFFERS, differs=(said,))
     return _recorded(store, _compared(store, version, training, work, made, blank))
 
 
@@ -112,6 +113,17 @@ def drawn(store: ModelStore, key: str, before: datetime) -> int | None:
     old = {entry.version: entry.generation for entry in there if entry.version != there[-1].version}
     generations = sorted(old.values())
     return generations[int(digest_of([key]), 16) % len(generations)] if generations else None
+
+
+def libraries(found: Rebuild) -> str:
+    """Return what is installed in another version than when a version was fitted, for people.
+
+    >>> libraries(Rebuild("v", SAME_FILE, changed={"numpy": ("2.1.0", "2.2.0"), "old": ("1.0", "")}))
+    'libraries differ: numpy 2.1.0 -> 2.2.0, old 1.0 -> none'
+    """
+    changed = [f"{name} {then or 'none'} -> {now or 'none'}" for name, (then, now) in found.changed.items()]
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return f"libraries differ: {', '.join(changed[:SHOWN])}{more}"
 
 
 def _recorded(store: ModelStore, found: Rebuild) -> Rebuild:
@@ -269,7 +281,10 @@ def _largest(store: ModelStore, version: ModelVersion, made: Made, rows: pa.Tabl
     levels = {name: tuple(found) for name, found in made.categories.items()}
     other = replace(version, digest=digest_of(made.file), features=tuple(made.features), categories=levels)
     both = [(version, store.objects.get(version.digest)), (other, made.file)]
-    then, now = (kind.predict(kind.load(file, each), each, rows) for each, file in both)
+    try:
+        then, now = (kind.predict(kind.load(file, each), each, rows) for each, file in both)
+    except ModelError:  # the record says another encoding than the file
+        return None
     found = float(np.max(np.abs(then - now)))
     return found if np.isfinite(found) else None
 
@@ -290,8 +305,8 @@ def _changed(store: ModelStore, version: ModelVersion) -> dict[str, tuple[str, s
     names = ("incumbent", "python", "duckdb", ABILITIES[version.estimator].library)
     then, now = ({name: each.get(name, "") for name in names} for each in (version.code, _code_now(version)))
     if listed := version.code.get("packages", ""):
-        then |= _versions(store.objects.get(listed))
-        now |= _versions(packages())
+        then = {**_versions(store.objects.get(listed)), **then}
+        now = {**_versions(packages()), **now}
     return {
         name: (then.get(name, ""), now.get(name, ""))
         for name in sorted({*then, *now}) if then.get(name, "") != now.get(name, "")

@@ -35,10 +35,12 @@ from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError, UnavailableError
 from incumbent.functions import Functions
-from incumbent.records import Training
+from incumbent.provenance.rebuild import SAME_FILE, rebuild
+from incumbent.records import ModelVersion, Training
 from incumbent.store import ModelStore, Store
 from incumbent.train import ray_job
 from incumbent.train.candidates import WARM, candidates_of
+from incumbent.train.progress import Progress
 from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
 
@@ -308,3 +310,16 @@ def test_a_store_in_a_bucket_is_reached_by_the_jobs_of_the_local_head(
     assert training.version == expected.version
     jobs = find_jobs(settings)
     assert not any(s3_options["secret"] in jobs.log(job) for job in jobs.states())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_was_fitted_on_ray_is_proven_on_ray(settings: Settings, tmp_path: Path, count: int) -> None:
+    model = small_model(**{**FIT, "rounds": 20, "workers": count, "launcher": "ray"})
+    store, snapshot = small_store(tmp_path, ROWS)
+    version = store.records.get(ModelVersion, train_candidate(store, model, snapshot, REQUEST, settings).version)
+    before, told = set(store.blobs.names()), list[Progress]()
+    found = rebuild(store, small_model(rounds=1), version, settings, told.append)
+    assert (found.verdict, found.rebuilt) == (SAME_FILE, version.digest)
+    assert max(each.round for each in told) == 20
+    (written,) = set(store.blobs.names()) - before
+    assert written.startswith(f"records/rebuilds/{version.digest}/")
