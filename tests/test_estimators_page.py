@@ -20,6 +20,7 @@ SAID = {
     "binned rows on disk (`external_memory`)": "external",
     "your own `metric` ([model.py](model-py.md))": "metric",
     "your own `objective`": "objective",
+    "exact explanations": "explained",
     "`balance`, early stopping, checkpoints": "rounds",
 }
 

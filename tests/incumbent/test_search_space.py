@@ -53,7 +53,7 @@ def test_a_mistake_in_a_range_is_said_of_the_range_alone(tmp_path: Path) -> None
         read_yaml(tmp_path / "search.yaml", Train)
     assert str(caught.value).count("max_depth") == 3  # it lacks `high`, has `hgh`, and is to be corrected
     assert "search.space.max_depth.range.high" in str(caught.value)
-    with pytest.raises(ConfigError, match="1 key") as caught:
+    with pytest.raises(ConfigError, match="a key does not fit") as caught:
         (tmp_path / "search.yaml").write_text("search: {trial: 5}")
         read_yaml(tmp_path / "search.yaml", Train)
     assert "its section are: trials, minutes, patience" in caught.value.next_step
