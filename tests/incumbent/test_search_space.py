@@ -56,7 +56,7 @@ def test_a_mistake_in_a_range_is_said_of_the_range_alone(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="a key does not fit") as caught:
         (tmp_path / "search.yaml").write_text("search: {trial: 5}")
         read_yaml(tmp_path / "search.yaml", Train)
-    assert "its section are: trials, minutes, patience" in caught.value.next_step
+    assert "trials? It is one of the keys trials, minutes, patience" in str(caught.value)
 
 
 def test_early_stopping_is_for_trainings_without_a_search() -> None:

@@ -168,7 +168,7 @@ def test_a_challenger_takes_the_seat_and_both_are_monitored(runtime: Runtime) ->
     assert "mean of class late off by +0.3" in judge(runtime, MARCH)["performance"]
     decision = decide_partition(runtime.store, runtime.model, MARCH)
     assert decision["reason"] == "performance"
-    assert "above what was predicted of class late" in decision["message"]
+    assert "what was predicted of class late" in decision["message"]
     assert {each.promise for each in check_model(store)} <= {WITHOUT_RECORDS}
 
 
