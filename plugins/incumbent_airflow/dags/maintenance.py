@@ -13,6 +13,7 @@ are looked at all the same. **Re-run:** safe at any time.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,9 @@ from incumbent_airflow.defaults import RUN_TIMEOUT, START_DATE, Stage, default_a
 from incumbent_airflow.runtime import Runtime, current_settings, emit, skip
 
 LOG = logging.getLogger(__name__)
+NO_REQUEST = "Every request has a run, or was announced a short while ago."
+NO_ORDER = "No order to score again waits, or it was announced a short while ago."
+PUBLISHED = "All predictions are published, or were announced a short while ago."
 
 
 def maintenance_dag(models: list[Model]) -> DAG:
@@ -42,34 +46,51 @@ def maintenance_dag(models: list[Model]) -> DAG:
     )
     with dag:
         for model in models:
-            _requests(model)
+            assets = ModelAssets(model)
+            _lost(model, "requests", assets.request, _requests, NO_REQUEST)
             _waiting(model)
-            _orders(model)
+            _lost(model, "orders", assets.features, _orders, NO_ORDER)  # SCORE takes them up
             _reconcile(model.name)
             if model.publish:
-                _unpublished(model)
+                _lost(model, "unpublished", assets.unpublished, _unpublished, PUBLISHED)
             if model.retention.keep_days is not None:
                 _vacuum(model.name)
         _stop_idle_ray()
     return dag
 
 
-def _requests(model: Model) -> None:
-    asset = ModelAssets(model).request
+def _lost(model: Model, what: str, asset: Asset, find: Callable[[Runtime, str], list[str]], nothing: str) -> None:
+    """Announce again what no run has taken up; the function finds the partitions that are this run's to announce."""
 
-    @task(task_id=f"requests_{model.name}", outlets=[asset])
-    def requests() -> list[str]:
-        from incumbent_airflow.stages import lost_requests
-
+    @task(task_id=f"{what}_{model.name}", outlets=[asset])
+    def lost() -> list[str]:
         context = get_current_context()
-        found = lost_requests(Runtime.open(model.name), context["run_id"])
+        found = find(Runtime.open(model.name), context["run_id"])
         if not found:
-            raise skip("Every request has a run, or was announced a short while ago.")
+            raise skip(nothing)
         for partition in found:
             emit(context, asset, partition)
         return found
 
-    requests()
+    lost()
+
+
+def _requests(runtime: Runtime, run: str) -> list[str]:
+    from incumbent_airflow.stages import lost_requests
+
+    return lost_requests(runtime, run)
+
+
+def _orders(runtime: Runtime, run: str) -> list[str]:
+    from incumbent.score.orders import claim_orders
+
+    return claim_orders(runtime.store, run, datetime.now(UTC))
+
+
+def _unpublished(runtime: Runtime, run: str) -> list[str]:
+    from incumbent_airflow.publishing import unpublished
+
+    return unpublished(runtime, run)
 
 
 def _waiting(model: Model) -> None:
@@ -96,24 +117,6 @@ def _waiting(model: Model) -> None:
     waiting() >> [_announce(model, source, raw[source]) for source in once]
 
 
-def _orders(model: Model) -> None:
-    asset = ModelAssets(model).features  # SCORE takes them up
-
-    @task(task_id=f"orders_{model.name}", outlets=[asset])
-    def orders() -> list[str]:
-        from incumbent.score.orders import claim_orders
-
-        context = get_current_context()
-        found = claim_orders(Runtime.open(model.name).store, context["run_id"], datetime.now(UTC))
-        if not found:
-            raise skip("No order to score again waits, or it was announced a short while ago.")
-        for partition in found:
-            emit(context, asset, partition)
-        return found
-
-    orders()
-
-
 def _announce(model: Model, source: str, asset: Asset) -> Any:
     @task(task_id=f"announce_{model.name}_{source}", outlets=[asset])
     def announce() -> str:
@@ -130,24 +133,6 @@ def _reconcile(model: str) -> None:
         return register_champion(Runtime.open(model))
 
     registry()
-
-
-def _unpublished(model: Model) -> None:
-    asset = ModelAssets(model).unpublished
-
-    @task(task_id=f"unpublished_{model.name}", outlets=[asset])
-    def unpublished() -> list[str]:
-        from incumbent_airflow.publishing import unpublished as find
-
-        context = get_current_context()
-        found = find(Runtime.open(model.name), context["run_id"])
-        if not found:
-            raise skip("All predictions are published, or were announced a short while ago.")
-        for partition in found:
-            emit(context, asset, partition)
-        return found
-
-    unpublished()
 
 
 def _vacuum(model: str) -> None:

@@ -42,21 +42,13 @@ def monitor_dag(model: Model) -> DAG:
     def rollback() -> dict[str, object]:
         from incumbent_airflow.seats import end_probation
 
-        outcome = end_probation(Runtime.open(model.name))
-        if "generation" not in outcome:
-            raise skip(str(outcome["sentence"]))
-        emit(get_current_context(), assets.champion, str(outcome["partition"]), generation=outcome["generation"])
-        return outcome
+        return _seated(end_probation(Runtime.open(model.name)), assets)
 
     @task(task_id="rollout", outlets=[assets.champion], trigger_rule=TriggerRule.NONE_FAILED)
     def rollout() -> dict[str, object]:
         from incumbent_airflow.rollouts import settle_rollout
 
-        outcome = settle_rollout(Runtime.open(model.name))
-        if "generation" not in outcome:
-            raise skip(str(outcome["sentence"]))
-        emit(get_current_context(), assets.champion, str(outcome["partition"]), generation=outcome["generation"])
-        return outcome
+        return _seated(settle_rollout(Runtime.open(model.name)), assets)
 
     @task(task_id="retrain", outlets=[assets.request], trigger_rule=TriggerRule.NONE_FAILED)
     def retrain() -> dict[str, object]:
@@ -88,3 +80,11 @@ def monitor_dag(model: Model) -> DAG:
         chain(judged, *steps)
         judged >> report()
     return dag
+
+
+def _seated(outcome: dict[str, object], assets: ModelAssets) -> dict[str, object]:
+    """Announce who has the seat now; where nobody new has, the task is skipped with the sentence that says why."""
+    if "generation" not in outcome:
+        raise skip(str(outcome["sentence"]))
+    emit(get_current_context(), assets.champion, str(outcome["partition"]), generation=outcome["generation"])
+    return outcome
