@@ -1,6 +1,8 @@
 """Production over one stream of daily batches: verdicts, shadow, probation, gates and requests, without a store.
 
 With `ours` it is all of the bench that knows how production's functions are called; nothing is decided here.
+
+Long because it is one of the two places that know these names.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 With `contests` and `explaining` it is all that knows how production's functions are called. Everything here
 hands arrays, profiles and verdicts to the functions that the tasks call. Nothing is decided here.
+
+Long because each kind of decision is asked here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A KPI is the mean of a column, or the ratio of two sums. Because the SQL gives a
 itself, its error can be computed with the rows that share their luck, and two contenders compared row by row.
 
 Here and not with a stage: MONITOR records KPIs, and a gate compares two versions by them.
+
+Long because what is refused of a SQL is told with where, expected and found.
 """
 
 from __future__ import annotations

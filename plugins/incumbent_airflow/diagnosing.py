@@ -1,6 +1,8 @@
 """What MONITOR says beyond its verdicts: an estimate before outcomes are in, and why a batch alarms.
 
 Only after an alarm rows are looked at again, and then a sample of them.
+
+Long because it hands the diagnosis and the estimate what they need from the store, and nothing else does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What MONITOR judges: drift of a scored partition, performance once its outcomes are in, and the page of both."""
+"""What MONITOR judges: drift of a scored partition, performance once its outcomes are in, and the page of both.
+
+Long because it hands each verdict what it needs from the store, and nothing else does.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 The paired, clustered difference is that of the gate on superiority, looked at from both sides: a champion has the
 benefit of the doubt, and here neither is one. What else the gates ask of a challenger, they ask of B as soon as B is
 better; what speaks against it is said beside the verdict.
+
+Long because the record has a field for all that is said, each described where it is declared.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Predictions are recalibrated on the rows that the champion was gated on, and the metric is then what labels drawn from
 these probabilities would give on average (CBPE). Where the features moved, gate rows count by how much they look like
 the batch. The estimate may raise a warning; it clears no alarm, promotes nothing and rolls nothing back.
+
+Long because the record, its formulas and the verdicts on odd input are read together.
 """
 
 from __future__ import annotations

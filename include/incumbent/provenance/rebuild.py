@@ -1,6 +1,8 @@
 """A past version fitted again from its record alone, and compared with the file that is stored.
 
 Nothing of it is a version, a request or an entry of the ledger; only what came of it is written down.
+
+Long because each way in which a version cannot be fitted again has a sentence of its own.
 """
 
 from __future__ import annotations
