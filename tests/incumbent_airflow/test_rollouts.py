@@ -18,6 +18,7 @@ from incumbent.provenance.impact import of_snapshot
 from incumbent.provenance.rows import standing
 from incumbent.provenance.why import Asked
 from incumbent.records import GateReport, ModelVersion
+from incumbent.retrain.gather import gather
 from incumbent.retrain.requests import open_request, verdict_of
 from incumbent.rollout import found_in, open_plan
 from incumbent.score import explain
@@ -165,6 +166,8 @@ def test_a_second_challenger_waits_for_its_turn(runtime: Runtime) -> None:
     stages.evaluate_candidate(runtime, request)
     outcome = stages.promote_candidate(runtime, request, None)
     assert outcome["kind"] == "rollout_open" and f"rollout {FEBRUARY}-r1 goes on" in outcome["message"]
+    assert gather(runtime.store, runtime.model, MARCH)["rollout"] == f"{FEBRUARY}-r1", "so the policy asks for none"
+    assert gather(runtime.store, runtime.model, JANUARY)["rollout"] == "", "which did not know of it"
     assert len(runtime.store.ledger()) == 1
 
 

@@ -13,30 +13,33 @@ from incumbent.retrain.requests import RECALIBRATE
 from incumbent.retrain.rows import first_day, times_more, training_rows
 
 
-def recalibrate_since(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:
-    """Return the first day of the rows for a new intercept, where the diagnosis is that one may be enough.
+def recalibrate_since(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> tuple[str, str]:
+    """Return the first day of the rows for a new intercept, where the diagnosis is that one may be enough; or why not.
 
     Once for each training: an intercept that has to be found again and again, or was not enough, was not what is wrong.
     And not of a champion that has been outgrown: a training brings it the new mean, and all else that is known by now.
+
+    Returns:
+        The day, empty where another intercept is not asked for; and why not, empty where nothing said that it may be
+        enough.
     """
+    if not alarms or diagnosis_of(partition, history, alarms).get("answer") != RECALIBRATE:
+        return "", ""
+    if not ABILITIES[model.train.estimator].warm:
+        return "", f"{model.train.estimator} does not go on from a version"
     tried = False
     for request in reversed(history.requests):
         if request.recalibrates:
             tried = True
         elif request.verdict == PROMOTE:
             break
-    can = ABILITIES[model.train.estimator].warm
-    limit = model.retrain.growth
-    outgrown = limit is not None and times_more(model, partition, history, history.learned_partition) >= limit
-    if (
-        not alarms
-        or tried
-        or outgrown
-        or not can
-        or diagnosis_of(partition, history, alarms).get("answer") != RECALIBRATE
-    ):
-        return ""
-    return _enough_since(model, partition, history, _changed(model, alarms))
+    if tried:
+        return "", "one was tried since the last training that got the seat"
+    limit, times = model.retrain.growth, times_more(model, partition, history, history.learned_partition)
+    if limit is not None and times >= limit:
+        return "", f"there is {times:.2f} times as much to learn from as the champion had, limit {limit:g}"
+    since = _enough_since(model, partition, history, _changed(model, alarms))
+    return since, "" if since else "too few rows since the change are older than the gate rows"
 
 
 def candidate_since(model: Model, partition: str, history: History, alarms: Sequence[Channel]) -> str:

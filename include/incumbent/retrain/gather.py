@@ -24,6 +24,7 @@ from incumbent.records import (
 )
 from incumbent.retrain.history import OPEN, History, PastRequest
 from incumbent.retrain.requests import RECALIBRATE, every, verdict_of
+from incumbent.rollout import open_plan
 from incumbent.store import ModelStore
 from incumbent.verdict_names import DIAGNOSES, VERDICTS, diagnosis_name, drift_name, performance_name
 
@@ -51,6 +52,7 @@ def gather(store: ModelStore, model: Model, partition: str) -> dict[str, Any]:
         "requests": [asdict(request) for request in _requests(store, partition, cold=champion is None)],
         "probation": champion is not None and _on_probation(store, champion, model, performance),
         "spent": [asdict(each) for each in spent_before(store.records.all(GateReport), model.grain, partition, "")],
+        "rollout": _rollout(store, partition),
         "since": "" if champion is None else _with_trees(store, champion.version).since,
     }
 
@@ -83,6 +85,13 @@ def newest_judged(store: ModelStore, model: Model, partition: str) -> str:
 def _on_probation(store: ModelStore, champion: Promotion, model: Model, performance: Mapping[str, str]) -> bool:
     judged = sum(bool(store.records.get_plain(VERDICTS, name)["judged"]) for name in performance.values())
     return champion.action == "promote" and champion.previous > 0 and judged < model.rollback.partitions
+
+
+def _rollout(store: ModelStore, partition: str) -> str:
+    """Return the rollout that goes on, unless its challenger came from a later partition."""
+    plan = open_plan(store)
+    late = plan is not None and store.records.get(GateReport, plan.gate_report).partition > partition
+    return "" if plan is None or late else plan.id
 
 
 def _came_from(store: ModelStore, version: str) -> str:

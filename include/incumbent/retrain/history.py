@@ -57,6 +57,7 @@ class History:
         performance: Partition to its newest performance verdict about the champion.
         diagnoses: Partition to the newest diagnosis of those.
         requests: In order. Without a champion, first the open ones of later partitions.
+        rollout: The rollout that goes on: whoever is trained meanwhile could not get the seat; empty without one.
         probation: Whether the champion is still compared with the one before it.
         trained_partition: Partition whose data its trees came from, where it is a recalibration; else empty.
         spent: What challengers have spent of the year's error budget.
@@ -75,6 +76,7 @@ class History:
     trained_partition: str = ""
     spent: Sequence[Spent] = ()
     since: str = ""
+    rollout: str = ""
 
     @property
     def learned_partition(self) -> str:

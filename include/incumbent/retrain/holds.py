@@ -61,6 +61,8 @@ def holds(
         ruled("diagnosis", no_cure, float(no_cure), None, cause),
         ruled("probation", on_trial, float(on_trial), None,
               "the champion is on probation" if on_trial else "no probation holds this"),
+        ruled("rollout", bool(history.rollout), float(bool(history.rollout)), None,
+              f"rollout {history.rollout} goes on" if history.rollout else "no rollout goes on"),
         ruled("recalibration", pending, float(pending), None,
               "a recalibration is not answered yet" if pending else "no recalibration is under way"),
         ruled("cooldown", bool(left), left / timedelta(days=1), 0,

@@ -53,8 +53,8 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     A cold start needs labelled rows older than those of the gates, and no request that is still open.
     Later, what asks is a labelled alarm, scores or features that have moved in two of three partitions, so many more
     labelled rows than the newest challenger had, or age; and what may hold it back is a cause that no training cures,
-    too few new outcomes, a probation (of what drift asks for), cooldown, a budget, or that no gate might judge the
-    challenger. The first that nothing holds is the reason.
+    too few new outcomes, a probation (of what drift asks for), a rollout, cooldown, a budget, or that no gate might
+    judge the challenger. The first that nothing holds is the reason.
     """
     if history.generation == 0:
         return _cold_start(model, partition, history)
@@ -65,10 +65,10 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     alarms = [channel for channel in found if channel.fired]
     degraded = state == DEGRADED
     held: list[dict[str, Any]] = []
-    reason = ""
+    reason = intercept = why_not = ""
     for rule in dict.fromkeys(str(ask["rule"]) for ask in fired) or [""]:
         asking = alarms if rule == PERFORMANCE else []
-        intercept = recalibrate_since(model, partition, history, asking)
+        intercept, why_not = recalibrate_since(model, partition, history, asking)
         its_own = holds(model, partition, history, asking, rule, degraded=degraded, recalibrates=bool(intercept))
         held = held or its_own
         if not any(hold["fired"] for hold in its_own):
@@ -87,6 +87,7 @@ def decide(model: Model, partition: str, history: History) -> Decision:
         return Decision(partition, reason, degraded, evidence, said)
     if since := candidate_since(model, partition, history, asking):
         evidence[SINCE] = since
+    why += f". A new intercept alone is not tried: {why_not}" if why_not else ""
     return Decision(partition, reason, degraded, evidence, f"{partition}: retrain for {reason}. {why}.")
 
 

@@ -62,15 +62,18 @@ def _decision(store: ModelStore, model: Model, partition: str) -> Decision:
         decision = decide(model, partition, then)
         if _grounds(decision) == _grounds(request) and not history.requests[len(then.requests)].was_not_enough:
             inputs |= {name: [asdict(each) for each in getattr(then, name)] for name in ("requests", "spent")}
+            inputs["rollout"] = then.rollout
             return replace(decision, inputs=store.objects.put(canonical_json(inputs)))
     return replace(decide(model, partition, history), inputs=store.objects.put(canonical_json(inputs)))
 
 
 def _before(history: History, own: Sequence[RetrainRequest]) -> History:
-    """Return what there was before the newest requests of a partition: without them, and what was spent on them."""
+    """Return what there was before the newest requests of a partition: without them, and what they have led to."""
     names = {request.id for request in own}
     spent = tuple(each for each in history.spent if each.request not in names)
-    return replace(history, requests=history.requests[: len(history.requests) - len(own)], spent=spent)
+    rollout = "" if history.rollout in names else history.rollout
+    requests = history.requests[: len(history.requests) - len(own)]
+    return replace(history, requests=requests, spent=spent, rollout=rollout)
 
 
 def _recorded(store: ModelStore, decision: Decision) -> tuple[Decision, str]:

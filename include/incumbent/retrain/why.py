@@ -60,7 +60,7 @@ def why(store: ModelStore, model: Model, decision: Decision) -> Why:
     inputs: Mapping[str, Any] = json.loads(store.objects.get(decision.inputs))
     now = replace(decide(model, decision.partition, history_of(store, inputs)), inputs=decision.inputs)
     outcomes = decision.partition in inputs["labelled"]
-    same = digest_of(_plain(now)) == digest_of(_plain(decision))
+    same = digest_of(_plain(now, decision)) == digest_of(_plain(decision, decision))
     return Why(decision, inputs["generation"], found, answer, SAME if same else OTHER, now, outcomes)
 
 
@@ -68,10 +68,18 @@ def _led_to(decision: Decision, partition: str, message: str) -> bool:
     return bool(decision.reason) and (partition, message) == (decision.partition, decision.message)
 
 
-def _plain(decision: Decision) -> dict[str, Any]:
-    """Return a decision without its sentences: a release that words them better decides nothing else."""
+def _plain(decision: Decision, then: Decision) -> dict[str, Any]:
+    """Return a decision in numbers, without holds that do not fire and that it did not know of then.
+
+    A release that words its rules better, or asks one more that says no, decides nothing else.
+    """
+    known = {hold["rule"] for hold in then.evidence.get("holds", ())}
     rules = {
-        name: [{key: value for key, value in rule.items() if key != "says"} for rule in decision.evidence[name]]
+        name: [
+            {key: value for key, value in rule.items() if key != "says"}
+            for rule in decision.evidence[name]
+            if name == "asks" or rule["fired"] or rule["rule"] in known
+        ]
         for name in ("asks", "holds")
         if name in decision.evidence
     }

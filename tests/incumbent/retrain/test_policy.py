@@ -255,9 +255,10 @@ def test_where_a_new_intercept_may_be_enough_it_is_asked_for_first() -> None:
             "diagnoses": {"2013-03": SHIFTED}}  # fmt: skip
     found = decide(MODEL, "2013-03", history(**seen))
     assert (found.reason, found.evidence["recalibrate"]) == ("performance", "2013-03-01")
-    assert "recalibrate first" in found.message
+    assert "recalibrate first" in found.message and "is not tried" not in found.message
     outgrown = decide(SHIPPED, "2013-03", history(**seen))
     assert (outgrown.reason, "recalibrate" in outgrown.evidence) == ("performance", False), "it has learned a third"
+    assert "A new intercept alone is not tried: there is 3.70 times as much to learn from" in outgrown.message
     seen["promoted_partition"] = "2013-02"
     assert (
         "recalibrate"
@@ -266,9 +267,9 @@ def test_where_a_new_intercept_may_be_enough_it_is_asked_for_first() -> None:
         ).evidence
     )
     few = dict.fromkeys(MONTHS, 20_000) | {"2013-03": 900}
-    assert "recalibrate" not in decide(MODEL, "2013-03", history(**seen, labelled=few)).evidence
+    assert "too few rows since the change" in decide(MODEL, "2013-03", history(**seen, labelled=few)).message
     other = MODEL.model_copy(update={"train": MODEL.train.model_copy(update={"estimator": "lightgbm"})})
-    assert "recalibrate" not in decide(other, "2013-03", history(**seen)).evidence
+    assert "lightgbm does not go on from a version" in decide(other, "2013-03", history(**seen)).message
 
 
 def test_a_recalibration_that_was_not_enough_is_followed_by_a_training_at_once() -> None:
@@ -279,6 +280,7 @@ def test_a_recalibration_that_was_not_enough_is_followed_by_a_training_at_once()
 
     for verdict in ("reject", "insufficient_evidence", "failed"):
         assert (after(verdict).reason, "recalibrate" in after(verdict).evidence) == ("performance", False)
+        assert "one was tried since" in after(verdict).message
     assert (after("").reason, rule(after(""), "recalibration")["fired"]) == ("", True), "it goes on"
 
 
@@ -399,6 +401,12 @@ def test_a_probation_stops_drift_and_no_labelled_alarm() -> None:
     assert "the champion is on probation" in decide(MODEL, "2013-03", moved).message
     worse = history(performance={"2013-03": performance(9.0)}, probation=True)
     assert decide(MODEL, "2013-03", worse).reason == "performance"
+
+
+def test_nobody_is_trained_who_could_not_get_the_seat_for_a_rollout_goes_on() -> None:
+    worse = history(performance={"2013-03": performance(9.0)}, rollout="2013-02-r1")
+    assert decide(MODEL, "2013-03", worse).message.startswith("2013-03: rollout 2013-02-r1 goes on. ")
+    assert decide(MODEL, "2013-03", replace(worse, rollout="")).reason == "performance"
 
 
 def test_the_budget_is_a_bucket_from_which_an_alarm_may_borrow() -> None:

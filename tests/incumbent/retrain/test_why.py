@@ -61,7 +61,8 @@ def test_another_wording_is_no_other_decision(store: ModelStore) -> None:
     decide_partition(store, MODEL, "2020-04")
     made = decisions(store, "2020-04")[-1]
     asks = [{**ask, "says": "in other words"} for ask in made.evidence["asks"]]
-    older = replace(made, message="2020-04: retrain.", evidence={**made.evidence, "asks": asks})
+    holds = [hold for hold in made.evidence["holds"] if hold["rule"] != "rollout"]  # added later, and says no
+    older = replace(made, message="2020-04: retrain.", evidence={**made.evidence, "asks": asks, "holds": holds})
     assert why(store, MODEL, older).replayed == "same"
     asks[0]["value"] += 0.1
     assert why(store, MODEL, older).replayed == "other"
