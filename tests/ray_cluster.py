@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
+from incumbent.cluster.jobs_api import JobsApi
 from incumbent.embedded.ray_head import COMMAND_LINE
 from incumbent.errors import UnavailableError
-from incumbent.train.jobs_api import JobsApi
 
 BASE = 27300
 START_S = 120

@@ -14,7 +14,7 @@ class RayJobLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the address, or nothing for a task that needed no Ray."""
-        from incumbent.train.ray_job import find_jobs
+        from incumbent.cluster.jobs import find_jobs
         from incumbent_airflow.runtime import current_settings
 
         job = getattr(operator, "ray_job", "")

@@ -38,13 +38,14 @@ class Begun:
 
 def begin_training(runtime: Runtime, request_id: str, origin: str = "fresh") -> Begun:
     """Fit the request's candidate, or find it fitted, or find or submit the job that fits it."""
+    from incumbent.cluster.jobs import open_jobs
     from incumbent.evaluate.columns import check_columns
     from incumbent.evaluate.leaks import refuse_leaks
     from incumbent.features.out_of_core import labelled_sample
     from incumbent.promote import open_run
     from incumbent.records import FRESH, ModelVersion
     from incumbent.retrain.requests import get_request
-    from incumbent.train.ray_job import open_jobs, submit
+    from incumbent.train.ray_job import submit
     from incumbent.train.stage import find_training, plan_training, store_training
 
     store, settings = runtime.store, runtime.settings
@@ -99,8 +100,9 @@ def finish_training(
 
     A job that was lost, or ended without a result, is looked for, and begun again, by the task's next try.
     """
+    from incumbent.cluster.jobs import find_jobs
     from incumbent.errors import UnavailableError
-    from incumbent.train.ray_job import find_jobs, outcome
+    from incumbent.train.ray_job import outcome
     from incumbent.train.stage import find_training, plan_training, store_training
 
     store = runtime.store

@@ -24,13 +24,13 @@ from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from incumbent.cluster.failure import check_failure, failure_line
 from incumbent.disk import room_on_disk
 from incumbent.errors import PipelineError, UnavailableError
 from incumbent.features.out_of_core import snapshot_files
 from incumbent.store import ModelStore
 from incumbent.store.data_files import ROW_GROUP_ROWS
 from incumbent.train.choose import Group, choose_group
-from incumbent.train.failure import check_failure, failure_line
 from incumbent.train.order import read_order
 from incumbent.train.progress import Progress
 from incumbent.train.ray_job import PROGRESS, RESULT

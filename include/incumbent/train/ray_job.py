@@ -6,19 +6,18 @@ job that was killed goes on from its newest verified checkpoint. Nobody has to w
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
-import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from incumbent.cluster.failure import check_failure, failure_in
+from incumbent.cluster.jobs import check_not_gone, open_jobs, submit_once
+from incumbent.cluster.jobs_api import RUNNING, SUCCEEDED, JobsApi
 from incumbent.embedded.settings import Settings
-from incumbent.errors import PipelineError, TrainingError, UnavailableError
+from incumbent.errors import PipelineError, TrainingError
 from incumbent.store import ModelStore
-from incumbent.train.failure import check_failure, failure_in
-from incumbent.train.jobs_api import LOST, RUNNING, STOPPED, SUCCEEDED, JobsApi
 from incumbent.train.order import write_order
 from incumbent.train.outcome import Outcome
 from incumbent.train.progress import Progress, log_progress
@@ -26,7 +25,6 @@ from incumbent.train.work import Work
 
 LOG = logging.getLogger(__name__)
 POLL_S = 0.5
-ATTEMPTS = 3
 RESULT = "result.json"
 PROGRESS = "incumbent.progress "
 
@@ -64,28 +62,6 @@ def run_on_ray(
     return outcome(store, work, jobs, job, seen.state)
 
 
-def open_jobs(store: ModelStore, settings: Settings) -> JobsApi:
-    """Return the jobs of the existing cluster that is configured, or of the local head, which is started.
-
-    Jobs of the local head reach the store as this process does; for an existing cluster its administrator sees to it.
-    """
-    from incumbent.embedded import ray_head
-
-    if settings.ray_address:
-        return JobsApi.of(settings.ray_address, os.environ)
-    head = ray_head.ensure(settings, store.blobs.environment())
-    return JobsApi.of(head.dashboard_url, ray_head.environment(settings))
-
-
-def find_jobs(settings: Settings) -> JobsApi:
-    """Return the jobs of the cluster without starting anything."""
-    from incumbent.embedded import ray_head
-
-    if settings.ray_address:
-        return JobsApi.of(settings.ray_address, os.environ)
-    return JobsApi.of(ray_head.dashboard_url(settings), ray_head.environment(settings))
-
-
 def submit(store: ModelStore, work: Work, jobs: JobsApi, settings: Settings) -> str:
     """Return the job of a work: the one that runs or has succeeded, else a new one.
 
@@ -93,19 +69,13 @@ def submit(store: ModelStore, work: Work, jobs: JobsApi, settings: Settings) -> 
         TrainingError: The cluster has another Ray.
         UnavailableError: The cluster does not answer.
     """
-    prefix = f"incumbent-{work.id[:24]}-"
-    known = {job: state for job, state in jobs.states().items() if job.startswith(prefix)}
-    states = {int(job.removeprefix(prefix)): state for job, state in known.items()}
-    attempt, missing = next_attempt(states, is_done(store, work))
-    job = f"{prefix}{attempt}"
-    if missing:
-        _check_version(jobs)
+
+    def order() -> str:
         work.checkpoints(store).forget(RESULT)
-        order = write_order(store, work)
-        command = f"{shlex.quote(settings.ray_python)} -m incumbent.train.job {shlex.quote(order)}"
-        jobs.submit(job, command, {"model": work.model.name, "snapshot": work.snapshot.id, "work": work.id})
-    LOG.info("job %s at %s is %s", job, jobs.address, "submitted" if missing else f"{states[attempt].lower()} already")
-    return job
+        return f"{shlex.quote(settings.ray_python)} -m incumbent.train.job {shlex.quote(write_order(store, work))}"
+
+    about = {"model": work.model.name, "snapshot": work.snapshot.id, "work": work.id}
+    return submit_once(jobs, work.id, is_done(store, work), order, about)
 
 
 def watch(jobs: JobsApi, job: str) -> Watched:
@@ -131,23 +101,8 @@ def outcome(store: ModelStore, work: Work, jobs: JobsApi, job: str, state: str) 
                 LOG.warning("%s", line)
             return found
         check_failure(failure_in(jobs.log(job)))
-    if state == LOST:
-        raise UnavailableError(
-            "the Ray cluster has forgotten the job: its head was started anew",
-            where=f"job {job} at {jobs.address}",
-            expected=SUCCEEDED,
-            found="no such job",
-            next_step="nothing: the task is tried again, and goes on from the newest checkpoint",
-        )
-    if state == STOPPED:
-        raise UnavailableError(
-            "somebody has ended the Ray job",
-            where=f"job {job} at {jobs.address}",
-            expected=SUCCEEDED,
-            found=f"{state}, as after its task was cleared",
-            next_step="nothing: the task is tried again, and goes on from the newest checkpoint; mark it as failed if "
-            "the training is to end",
-        )
+    ends = "mark it as failed if the training is to end"
+    check_not_gone(jobs, job, state, "goes on from the newest checkpoint", ends)
     raise _failure(jobs, job, state)
 
 
@@ -161,27 +116,6 @@ def is_done(store: ModelStore, work: Work) -> bool:
     return result is not None and "error" not in result
 
 
-def next_attempt(states: Mapping[int, str], done: bool) -> tuple[int, bool]:
-    """Return the attempt to follow and whether it has to be submitted: pure, from what Ray knows.
-
-    A running job is followed, never submitted twice. A job that succeeded and whose result is gone
-    is fitted again, and one that a person ended too. Failures are counted, so that a hopeless job is not
-    submitted for ever.
-
-    Args:
-        states: Attempt number to the state of its job.
-        done: Whether the result is there.
-
-    >>> next_attempt({}, done=False), next_attempt({1: "RUNNING"}, done=False)
-    ((1, True), (1, False))
-    """
-    last = max(states, default=0)
-    if states.get(last) in RUNNING or (states.get(last) == SUCCEEDED and done):
-        return last, False
-    failed = sum(state not in (*RUNNING, SUCCEEDED, STOPPED) for state in states.values())
-    return (last, False) if failed >= ATTEMPTS else (last + 1, True)
-
-
 def _failure(jobs: JobsApi, job: str, state: str) -> PipelineError:
     lines = [line for line in jobs.log(job).splitlines() if not line.startswith(PROGRESS)]
     return TrainingError(
@@ -191,15 +125,3 @@ def _failure(jobs: JobsApi, job: str, state: str) -> PipelineError:
         found="\n".join([state, *lines[-15:]]),
         next_step="correct what the log says; clear the task to go on from the newest checkpoint",
     )
-
-
-def _check_version(jobs: JobsApi) -> None:
-    own, found = importlib.metadata.version("ray"), jobs.ray_version()
-    if own != found:
-        raise TrainingError(
-            "the cluster has another Ray",
-            where=jobs.address,
-            expected=f"ray {own}",
-            found=f"ray {found}",
-            next_step=f"install ray=={own} on the cluster, or Incumbent with ray=={found} where Airflow runs",
-        )

@@ -13,12 +13,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from incumbent.cluster.failure import check_failure, failure_of
 from incumbent.errors import PipelineError, UnavailableError
 from incumbent.features.out_of_core import snapshot_files
 from incumbent.records import Search, Trial
 from incumbent.store import ModelStore
 from incumbent.train.choose import Group, choose_group
-from incumbent.train.failure import check_failure, failure_of
 from incumbent.train.order import read_order, write_order
 from incumbent.train.progress import Progress
 from incumbent.train.search import search, trials_of

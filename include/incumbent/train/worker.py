@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from incumbent.cluster.failure import failure_of
 from incumbent.disk import room_on_disk
 from incumbent.errors import PipelineError
-from incumbent.train.failure import failure_of
 
 TRACKER_S = 120  # for all workers to read their rows and meet
 

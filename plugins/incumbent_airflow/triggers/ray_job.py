@@ -45,8 +45,8 @@ class RayJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event, with the state in which the job ended."""
+        from incumbent.cluster.jobs_api import RUNNING
         from incumbent.errors import PipelineError
-        from incumbent.train.jobs_api import RUNNING
         from incumbent.train.ray_job import watch
 
         tell = await asyncio.to_thread(self._teller)
@@ -84,7 +84,7 @@ class RayJobTrigger(BaseTrigger):
 
 
 def _jobs() -> Any:
-    from incumbent.train.ray_job import find_jobs
+    from incumbent.cluster.jobs import find_jobs
     from incumbent_airflow.runtime import current_settings
 
     return find_jobs(current_settings())

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from small_training import small_model
 
+from incumbent.cluster.jobs import ATTEMPTS, next_attempt
 from incumbent.errors import TrainingError
 from incumbent.train.guards import Labels, check_labels
-from incumbent.train.ray_job import ATTEMPTS, next_attempt
 
 pytestmark = pytest.mark.unit
 

@@ -12,10 +12,10 @@ import pytest
 import ray
 from small_training import small_model, small_store
 
+from incumbent.cluster.failure import check_failure, failure_in
 from incumbent.errors import TrainingError, UnavailableError
 from incumbent.store.local import LocalBlobs
 from incumbent.train import job, order
-from incumbent.train.failure import check_failure, failure_in
 from incumbent.train.order import write_order
 from incumbent.train.ray_job import RESULT
 from incumbent.train.ray_search import Searcher

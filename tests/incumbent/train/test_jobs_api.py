@@ -10,13 +10,14 @@ import pytest
 from small_training import small_model, small_settings, small_store
 from tests.jobs_server import JobsServer, jobs_server
 
+from incumbent.cluster.failure import failure_line, failure_of
+from incumbent.cluster.jobs import find_jobs, open_jobs
+from incumbent.cluster.jobs_api import LOST, SUCCEEDED, JobsApi
 from incumbent.embedded.settings import Settings
 from incumbent.errors import ConfigError, PipelineError, TrainingError, UnavailableError
-from incumbent.train.failure import failure_line, failure_of
-from incumbent.train.jobs_api import LOST, SUCCEEDED, JobsApi
 from incumbent.train.order import read_order
 from incumbent.train.progress import Progress
-from incumbent.train.ray_job import PROGRESS, RESULT, find_jobs, open_jobs, outcome, submit, watch
+from incumbent.train.ray_job import PROGRESS, RESULT, outcome, submit, watch
 from incumbent.train.work import Work
 
 pytestmark = pytest.mark.unit

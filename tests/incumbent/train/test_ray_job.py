@@ -31,6 +31,7 @@ from test_candidates import PARAMS, SECOND, seated
 from tests.s3_server import BUCKET
 from tests.small_disk import fill, small_disk
 
+from incumbent.cluster.jobs import find_jobs
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError, UnavailableError
@@ -41,7 +42,6 @@ from incumbent.store import ModelStore, Store
 from incumbent.train import ray_job
 from incumbent.train.candidates import WARM, candidates_of
 from incumbent.train.progress import Progress
-from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -12,13 +12,13 @@ import psutil
 import pytest
 from small_training import REQUEST, small_model, small_settings, small_store
 
+from incumbent.cluster.jobs import find_jobs
 from incumbent.embedded import processes, ray_head
 from incumbent.embedded.settings import Settings
 from incumbent.errors import TrainingError
 from incumbent.records import ModelVersion, Search, Trial
 from incumbent.store import ModelStore
 from incumbent.store.check import check_model
-from incumbent.train.ray_job import find_jobs
 from incumbent.train.stage import train_candidate
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

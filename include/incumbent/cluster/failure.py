@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from incumbent.errors import PipelineError, TrainingError, UnavailableError
+from incumbent import errors
+from incumbent.errors import PipelineError, UnavailableError
 
 FAILURE = "incumbent.failure "
 
@@ -24,7 +25,7 @@ def failure_of(error: PipelineError) -> dict[str, Any]:
         "found": None if error.found is None else str(error.found),
         "next_step": error.next_step,
     }
-    return {"error": fields, "again": isinstance(error, UnavailableError)}
+    return {"error": fields, "kind": type(error).__name__, "again": isinstance(error, UnavailableError)}
 
 
 def check_failure(plain: Mapping[str, Any]) -> None:
@@ -39,7 +40,8 @@ def check_failure(plain: Mapping[str, Any]) -> None:
       next: wait
     """
     if "error" in plain:
-        raise (UnavailableError if plain["again"] else TrainingError)(**plain["error"])
+        kind = getattr(errors, plain.get("kind", ""), errors.TrainingError)  # a result of an earlier release has none
+        raise (UnavailableError if plain["again"] else kind)(**plain["error"])
 
 
 def failure_line(error: PipelineError) -> str:
