@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from incumbent_airflow.runtime import Runtime
@@ -11,7 +12,7 @@ from incumbent_airflow.runtime import Runtime
 if TYPE_CHECKING:
     from incumbent.records import Promotion
     from incumbent.score import ScoreResult
-    from incumbent.score.rows import Predict
+    from incumbent.score.rows import Elsewhere, Predict
 
 LOG = logging.getLogger(__name__)
 PINS = "pins"
@@ -65,16 +66,29 @@ def score_batch(runtime: Runtime, partition: str, generation: int | None, run: s
     Raises:
         ModelError: The version cannot score, and is not the champion on probation.
     """
-    from incumbent.estimators import predictor
     from incumbent.score.orders import do_orders
 
-    predict = predictor(runtime.store)
-    ordered = [each for each in do_orders(runtime.store, runtime.model, partition, predict) if each.generation]
-    result = _scored(runtime, partition, predict, generation, run)
+    how = _predicting(runtime)
+    ordered = [each for each in do_orders(runtime.store, runtime.model, partition, *how) if each.generation]
+    result = _scored(runtime, partition, how, generation, run)
     return ordered[-1] if ordered and not result.generation else result  # nobody had the seat on its day
 
 
-def _scored(runtime: Runtime, partition: str, predict: Predict, generation: int | None, run: str) -> ScoreResult:
+def _predicting(runtime: Runtime) -> tuple[Predict, Elsewhere | None]:
+    """Return how rows are predicted here, and how large partitions are, on a cluster."""
+    from incumbent.estimators import predictor
+
+    store, workers = runtime.store, runtime.model.score.workers
+    if not workers:
+        return predictor(store), None
+    from incumbent.score.ray_rows import on_ray
+
+    return predictor(store), partial(on_ray, store, runtime.settings, workers)
+
+
+def _scored(
+    runtime: Runtime, partition: str, how: tuple[Predict, Elsewhere | None], generation: int | None, run: str
+) -> ScoreResult:
     """Score a partition; a champion on probation that cannot do it loses its seat, and the one before scores."""
     from incumbent.errors import ModelError
     from incumbent.rollout import open_plan
@@ -82,13 +96,13 @@ def _scored(runtime: Runtime, partition: str, predict: Predict, generation: int 
     from incumbent_airflow.rollouts import end_rollout
     from incumbent_airflow.shadows import probation_of
 
-    store, model = runtime.store, runtime.model
+    store, model, (predict, elsewhere) = runtime.store, runtime.model, how
     try:
-        return score(store, model, partition, predict, generation, run)
+        return score(store, model, partition, predict, generation, run, elsewhere)
     except ChallengerFailed as error:
         if plan := open_plan(store):
             LOG.warning("%s", end_rollout(runtime, plan, f"Rollout {plan.id}: sent back, {error.what}: {error.found}."))
-        return _scored(runtime, partition, predict, generation, run)
+        return _scored(runtime, partition, how, generation, run)
     except ModelError as error:
         probation, failed = probation_of(runtime), champion_of(store, model, partition)
         if generation or probation is None or failed is None or not model.rollback.automatic:
@@ -98,7 +112,7 @@ def _scored(runtime: Runtime, partition: str, predict: Predict, generation: int 
         reason = f"Generation {probation.generation} cannot score {partition}: {error.what}."
         LOG.warning("%s Generation %d comes back.", reason, probation.previous)
         back = roll_back(runtime, probation.previous, reason, _probation_run(probation.generation))
-        return score(store, model, partition, predict, back["generation"], run)
+        return score(store, model, partition, predict, back["generation"], run, elsewhere)
 
 
 def chosen_generation(runtime: Runtime, generation: int | None, as_of: str | None) -> int | None:
@@ -128,12 +142,11 @@ def chosen_generation(runtime: Runtime, generation: int | None, as_of: str | Non
 
 def score_again(runtime: Runtime, partitions: Iterable[str], generation: int, run: str) -> list[str]:
     """Score partitions anew with a generation, and return those that hold its predictions now."""
-    from incumbent.estimators import predictor
     from incumbent.score import score
 
-    predict, done = predictor(runtime.store), []
+    (predict, elsewhere), done = _predicting(runtime), []
     for partition in partitions:
-        result = score(runtime.store, runtime.model, partition, predict, generation, run)
+        result = score(runtime.store, runtime.model, partition, predict, generation, run, elsewhere)
         LOG.info("%s", result.message)
         done += [partition] if result.generation else []
     return done

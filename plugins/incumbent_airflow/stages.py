@@ -275,12 +275,15 @@ def lost_requests(runtime: Runtime, run: str) -> list[str]:
 
 def vacuum_daily(runtime: Runtime, run: str) -> str | None:
     """Remove what retention no longer keeps, by the first run of the day; None when another run does."""
+    from incumbent.score.ray_order import FOLDER as SCORING
     from incumbent.store.vacuum import vacuum
+    from incumbent.train.checkpoints import FOLDER as CHECKPOINTS
     from incumbent.train.checkpoints import forget_abandoned
 
     keep_days, now = runtime.model.retention.keep_days, datetime.now(UTC)
-    for folder in forget_abandoned(runtime.store.blobs, now):
-        LOG.info("checkpoints %s removed: nobody has come back to that training for a month", folder)
+    for below in (CHECKPOINTS, SCORING):
+        for folder in forget_abandoned(runtime.store.blobs, now, below):
+            LOG.info("%s/%s removed: nobody has come back to that work for a month", below, folder)
     if keep_days is None:
         return None
     stands = runtime.store.records.claim("vacuums", now.date().isoformat(), {"run": run})

@@ -1,5 +1,6 @@
 """After a promotion: the champion before is compared, and comes back on evidence or a fault."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ from months import APRIL, FEBRUARY, JANUARY, MARCH, MAY, answered, commit, month
 from small_training import small_model
 
 from incumbent import estimators
+from incumbent.config import Score
+from incumbent.embedded.settings import Settings
 from incumbent.errors import ModelError
 from incumbent.monitor import shadow
 from incumbent.monitor.shadow import ShadowVerdict, gaps_of
 from incumbent.records import GateReport, ModelVersion, Promotion
 from incumbent.retrain.requests import open_request, unanswered
-from incumbent.store import generation_name
+from incumbent.score import ray_rows
+from incumbent.score.ray_job import Scorer
+from incumbent.score.ray_order import Work, write_order
+from incumbent.store import ModelStore, generation_name
 from incumbent.store.check import check_model
 from incumbent.verdict_names import VERDICTS
 from incumbent_airflow import seats, shadows, stages, training
@@ -157,6 +163,28 @@ def test_a_champion_that_cannot_score_loses_its_seat_at_once(runtime: Runtime, m
     assert "generation" not in seats.end_probation(runtime)
     with pytest.raises(ModelError):
         seats.score_batch(runtime, MARCH, 2, "by hand")
+
+
+def test_workers_of_a_cluster_predict_the_same_where_a_partition_is_large(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(runtime, FEBRUARY)
+    assert scored(runtime, FEBRUARY) == 1
+    part, asked = runtime.store.predictions.part(FEBRUARY), []
+
+    def pieces(store: ModelStore, settings: Settings, work: Work) -> list[dict[str, Any]]:
+        asked.append(work.workers)
+        worker = Scorer(write_order(store, work))
+        return [worker.score(*piece) for piece in work.pieces()]
+
+    monkeypatch.setattr(ray_rows, "_pieces", pieces)
+    model = runtime.model.model_copy(update={"score": Score(workers=3)})
+    large = Runtime(runtime.folder.model_copy(update={"model": model}), runtime.settings)
+    assert seats.score_again(large, [FEBRUARY], 1, "a run") == [FEBRUARY]
+    assert asked == [], "it is small: a job would take longer to start"
+    monkeypatch.setattr(sys.modules["incumbent.score.score"], "SMALL_ROWS", ROWS)
+    assert seats.score_again(large, [FEBRUARY], 1, "another run") == [FEBRUARY]
+    assert (asked, runtime.store.predictions.part(FEBRUARY)) == ([3], part)
 
 
 def test_two_champions_are_compared_by_the_clusters_of_the_gates(

@@ -146,9 +146,12 @@ class Score(Strict):
     Attributes:
         max_aside: Largest share of a batch's rows that may be set aside because they cannot be scored; one may always
             be. More of them fail the batch, and nothing of it is published.
+        workers: Processes of a Ray cluster, of one core each, that predict partitions of two million rows and more; 0
+            for the task's own process, on its own cores.
     """
 
     max_aside: float = Field(0.05, ge=0, le=1)
+    workers: int = Field(0, ge=0, le=1000)
 
 
 class Retention(Strict):

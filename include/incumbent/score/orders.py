@@ -13,7 +13,7 @@ from typing import Any
 from incumbent.config import Model
 from incumbent.errors import ConfigError, PipelineError, UnavailableError
 from incumbent.records import ScoreOrder
-from incumbent.score.rows import Predict
+from incumbent.score.rows import Elsewhere, Predict
 from incumbent.score.score import ScoreResult, score
 from incumbent.store import ModelStore, generation_name
 from incumbent.store.announcements import may_announce
@@ -85,7 +85,9 @@ def claim_orders(store: ModelStore, owner: str, now: datetime) -> list[str]:
     return sorted(set(mine))
 
 
-def do_orders(store: ModelStore, model: Model, partition: str, predict: Predict) -> list[ScoreResult]:
+def do_orders(
+    store: ModelStore, model: Model, partition: str, predict: Predict, elsewhere: Elsewhere | None = None
+) -> list[ScoreResult]:
     """Score a partition as it was ordered, first asked first; each order once.
 
     What cannot be done is answered too, and raises nothing: the partition is still to be scored as on any day.
@@ -98,7 +100,7 @@ def do_orders(store: ModelStore, model: Model, partition: str, predict: Predict)
         if key != partition:
             continue
         try:
-            result = score(store, model, key, predict, each.generation, run=f"score order {each.id}")
+            result = score(store, model, key, predict, each.generation, f"score order {each.id}", elsewhere)
         except UnavailableError:
             raise
         except PipelineError as error:

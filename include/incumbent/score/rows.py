@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -20,8 +21,25 @@ BATCH_ROWS = 131_072
 LARGEST = float(np.finfo(np.float32).max)  # what estimators take
 REASON = "reason"
 Predict = Callable[[ModelVersion, pa.Table], npt.NDArray[np.float64]]
-Chosen = Callable[[pa.Table], npt.NDArray[np.bool_]]
+Elsewhere = Callable[[ModelVersion, Part, Sequence[str]], Iterator["Scored"]]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which rows to score.
+
+    Attributes:
+        of: Returns which of some rows; it looks at their keys, their time and `columns`.
+        columns: What it looks at besides.
+    """
+
+    of: Callable[[pa.Table], npt.NDArray[np.bool_]]
+    columns: tuple[str, ...] = ()
+
+    def among(self, rows: pa.Table) -> pa.Table:
+        """Return those of some rows."""
+        return rows.filter(pa.array(self.of(rows)))
 
 
 class Scored(NamedTuple):
@@ -60,7 +78,18 @@ def in_process(
         yield scored(version, features.read_parts([part]), columns, predict)
     for batch in ahead(features.batches(part, BATCH_ROWS)):
         rows = pa.Table.from_batches([batch])
-        yield scored(version, rows if chosen is None else rows.filter(pa.array(chosen(rows))), columns, predict)
+        yield scored(version, rows if chosen is None else chosen.among(rows), columns, predict)
+
+
+def from_elsewhere(
+    elsewhere: Elsewhere, model: Model, version: ModelVersion, part: Part, chosen: Chosen | None = None
+) -> Iterator[Scored]:
+    """Yield what `in_process` would, predicted elsewhere: all rows of a content, of which some are chosen here."""
+    columns = [*model.keys, model.time]
+    told = [name for name in (() if chosen is None else chosen.columns) if name not in columns]
+    for each in elsewhere(version, part, [*columns, *told]):
+        mine = each if chosen is None else Scored(*(chosen.among(rows) for rows in each))
+        yield Scored(*(rows.drop_columns(told) for rows in mine))
 
 
 def scored(version: ModelVersion, rows: pa.Table, columns: Sequence[str], predict: Predict) -> Scored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, cast
@@ -22,12 +22,14 @@ from incumbent.records import Hold, ModelVersion, Part, Promotion, digest_of
 from incumbent.rollout import Plan, assigned, found_in, open_plan, state_of
 from incumbent.rollout.assignment import units
 from incumbent.score.acts import begin, is_last
-from incumbent.score.rows import Chosen, Predict, Scored, in_process
+from incumbent.score.rows import Chosen, Elsewhere, Predict, Scored, from_elsewhere, in_process
 from incumbent.score.write import CHALLENGER, CHAMPION, UNSCORED, MadeBy, write
 from incumbent.store import ModelStore
 
 LOG = logging.getLogger(__name__)
 PINS = "pins"
+SMALL_ROWS = 2_000_000  # fewer are predicted here before a job of a cluster has started
+Source = Callable[[ModelVersion, Part, Chosen | None], Iterator[Scored]]
 
 
 class ChallengerFailed(ModelError):
@@ -56,7 +58,13 @@ class ScoreResult:
 
 
 def score(
-    store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None = None, run: str = ""
+    store: ModelStore,
+    model: Model,
+    partition: str,
+    predict: Predict,
+    generation: int | None = None,
+    run: str = "",
+    elsewhere: Elsewhere | None = None,
 ) -> ScoreResult:
     """Replace one predictions partition by the pinned champion's predictions.
 
@@ -72,17 +80,24 @@ def score(
         predict: Verified prediction of a version; see `incumbent.estimators.Estimator.predict`.
         generation: Score again with this generation's version.
         run: Airflow run id; empty for a call that belongs to no run.
+        elsewhere: Predicts large partitions with the workers of a cluster; see `incumbent.score.ray_rows`.
 
     Raises:
         ModelError: The generation is not in the ledger, or the version cannot score too many of the rows.
         FeatureError: A source has nothing for this partition, or the version's features cannot be computed.
     """
+
+    def source(version: ModelVersion, part: Part, chosen: Chosen | None) -> Iterator[Scored]:
+        if elsewhere is None or part.rows < SMALL_ROWS:
+            return in_process(store.features(version.definition), model, version, part, predict, chosen)
+        return from_elsewhere(elsewhere, model, version, part, chosen)
+
     if not run or generation is None:
-        return _score(store, model, partition, predict, generation, run)
+        return _score(store, model, partition, source, generation, run)
     pin = f"score-{partition}-run-{digest_of(run)[:16]}"
     if store.records.has(PINS, pin):
         return _done_by_run(partition, store.records.get_plain(PINS, pin))
-    result = _score(store, model, partition, predict, generation, run)
+    result = _score(store, model, partition, source, generation, run)
     did = {"generation": result.generation, "version": result.version, "rows": result.rows}
     store.records.claim(PINS, pin, did)  # last: a run that is killed before goes on
     return result
@@ -100,7 +115,7 @@ def _done_by_run(partition: str, did: Mapping[str, Any]) -> ScoreResult:
 
 
 def _score(
-    store: ModelStore, model: Model, partition: str, predict: Predict, generation: int | None, run: str
+    store: ModelStore, model: Model, partition: str, source: Source, generation: int | None, run: str
 ) -> ScoreResult:
     inputs = pinned_inputs(store, model, partition)
     promotion = _of_its_day(store, inputs, model.grain) if generation is None else _named(store, generation)
@@ -121,7 +136,7 @@ def _score(
         return _scored(store, inputs, promotion) is None if act is None else is_last(store, act)
 
     rollout = None if generation else _rollout(store, inputs)
-    rows = _rows(store, model, promotion, version, features, inputs.batch.digest, predict, rollout)
+    rows = _rows(store, model, promotion, version, features, inputs.batch.digest, source, rollout)
     done = write(store, rows, features, model.score.max_aside, still)
     if done is None:
         message = f"{partition} was corrected, or scored by another run, while this one was at work: it wrote nothing."
@@ -147,14 +162,14 @@ def _rows(
     version: ModelVersion,
     features: Part,
     batch: str,
-    predict: Predict,
+    source: Source,
     rollout: tuple[Plan, float] | None,
 ) -> Iterator[tuple[MadeBy, Scored]]:
     """Yield the champion's rows, then those that a rollout deals to its challenger."""
 
     def by(who: ModelVersion, part: Part, variant: str, chosen: Chosen | None) -> Iterator[tuple[MadeBy, Scored]]:
         made = MadeBy(promotion.generation, who.digest, batch, who.definition, part.digest, variant)
-        for each in in_process(store.features(who.definition), model, who, part, predict, chosen):
+        for each in source(who, part, chosen):
             yield made, each
 
     if rollout is None:
@@ -166,11 +181,12 @@ def _rows(
         known = with_local_date(model, rows) if LOCAL_DATE in plan.unit else rows
         return assigned(units(known, plan.unit), plan.id, share, plan.exclude)
 
-    yield from by(version, features, CHAMPION, lambda rows: ~dealt(rows))
+    needs = tuple(name for name in plan.unit if name != LOCAL_DATE)
+    yield from by(version, features, CHAMPION, Chosen(lambda rows: ~dealt(rows), needs))
     try:
         other = store.records.get(ModelVersion, plan.version)
         theirs = _features(store, model, other, pinned_inputs(store, model, features.partition))
-        yield from by(other, cast(Part, theirs), CHALLENGER, dealt)
+        yield from by(other, cast(Part, theirs), CHALLENGER, Chosen(dealt, needs))
     except Exception as error:
         raise ChallengerFailed(
             "the challenger of a rollout cannot score",

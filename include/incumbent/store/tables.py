@@ -251,14 +251,17 @@ class Table:
             return newest.schema.empty_table()
         return pa.concat_tables([self._read_file(part, columns) for part in parts])
 
-    def batches(self, part: Part, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a content, verified by digest, so many at once; never more of it is held.
+    def batches(
+        self, part: Part, rows: int, columns: Sequence[str] | None = None, row_groups: Sequence[int] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a content, or of some of its row groups, verified, so many at once; never more is held.
 
         Raises:
             StoreError: It is gone or has changed.
         """
         with self.blobs.open_verified(_path(part), part.digest) as file:
-            yield from pq.ParquetFile(file, page_checksum_verification=True).iter_batches(rows, columns=columns)
+            content = pq.ParquetFile(file, page_checksum_verification=True)
+            yield from content.iter_batches(rows, row_groups=row_groups, columns=columns)
 
     def files(self, parts: Sequence[Part], folder: Path) -> list[Path]:
         """Put exactly these contents into a folder, under plain names, for an engine that reads files; return them.

@@ -27,16 +27,17 @@ FOLDER = "checkpoints"
 SCHEMA = "incumbent.checkpoint/1"
 
 
-def forget_abandoned(store: Blobs, now: datetime) -> list[str]:
+def forget_abandoned(store: Blobs, now: datetime, below: str = FOLDER) -> list[str]:
     """Remove the checkpoints of trainings that nobody has come back to for a month; return their folders.
 
     Args:
         store: The model's store.
         now: The time, in UTC.
+        below: Where they lie; what other work leaves behind goes by the same rule.
     """
     gone = []
-    for folder in store.folders(FOLDER):
-        blobs = store.below(f"{FOLDER}/{folder}")
+    for folder in store.folders(below):
+        blobs = store.below(f"{below}/{folder}")
         names = blobs.names()
         if names and all(now - blobs.modified(name) > ABANDONED for name in names):
             for name in names:
