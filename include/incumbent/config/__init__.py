@@ -14,6 +14,7 @@ from incumbent.config.source import Evaluate, Label, Source, known_zone
 from incumbent.config.strict import CONNECTION, LOCAL_DATE, NAME, Strict
 from incumbent.config.train import IN_ROUNDS, Choice, Range, Search, Train
 from incumbent.config.watch import (
+    INTERVALS,
     Approvals,
     Budget,
     EvidentlyEngine,
@@ -29,6 +30,7 @@ from incumbent.strict_yaml import read_yaml
 
 __all__ = [
     "CONNECTION",
+    "INTERVALS",
     "IN_ROUNDS",
     "LOCAL_DATE",
     "NAME",

@@ -122,6 +122,8 @@ class Model(Strict):
             raise ValueError("`label.classes` is of task multiclass, which needs it")
         if self.train.balance and self.task != "binary":
             raise ValueError("`train.balance` is of task binary; say with `train.weight` what a row weighs")
+        if self.score.interval is not None and self.task != "regression":
+            raise ValueError("`score.interval` is of task regression; a probability says by itself how sure it is")
         self.gates.check_task(self.task)
         return self
 

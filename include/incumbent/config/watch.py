@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from incumbent.config.strict import Strict
 
@@ -140,18 +140,31 @@ class Rollback(Strict):
     max_gap: float = Field(0.10, gt=0)
 
 
+INTERVALS = (0.5, 0.8, 0.9, 0.95, 0.99)  # what is known of each version
+
+
 class Score(Strict):
     """How batches are scored.
 
     Attributes:
         max_aside: Largest share of a batch's rows that may be set aside because they cannot be scored; one may always
             be. More of them fail the batch, and nothing of it is published.
+        interval: Probability with which an outcome of a regression is between the columns `low` and `high`: 0.5, 0.8,
+            0.9, 0.95 or 0.99; without it there are no such columns. See docs/scoring.md.
         workers: Processes of a Ray cluster, of one core each, that predict partitions of two million rows and more; 0
             for the task's own process, on its own cores.
     """
 
     max_aside: float = Field(0.05, ge=0, le=1)
+    interval: float | None = None
     workers: int = Field(0, ge=0, le=1000)
+
+    @field_validator("interval")
+    @classmethod
+    def _one_of(cls, interval: float | None) -> float | None:
+        if interval is not None and interval not in INTERVALS:
+            raise ValueError(f"must be one of {', '.join(map(str, INTERVALS))}")
+        return interval
 
 
 class Retention(Strict):

@@ -29,6 +29,7 @@ from incumbent.evaluate.kept import kept_for_later
 from incumbent.evaluate.leaks import look, looked
 from incumbent.evaluate.verdict import Verdict, judge
 from incumbent.features.rows import as_snapped, outcome_rows
+from incumbent.intervals import keep_intervals
 from incumbent.kpi import Kpi, kpi_differences, kpi_rows, kpis_of, said_columns
 from incumbent.records import GateReport, ModelVersion, Part, Promotion, RetrainRequest, Snapshot
 from incumbent.stats import Difference, Measured, gathered
@@ -103,6 +104,8 @@ def evaluate(
         for origin, verdict in verdicts.items()
     }
     for origin, report in reports.items():
+        if model.task == "regression":
+            keep_intervals(store, report.candidate, contests[origin].labels, contests[origin].challenger)
         store.records.put(report.id, report)
         log.info("gate of request %s, %s candidate: %s. %s", request.id, origin, report.verdict, report.sentence)
     others = [report.id for origin, report in reports.items() if origin != best]

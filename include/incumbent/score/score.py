@@ -137,7 +137,7 @@ def _score(
 
     rollout = None if generation else _rollout(store, inputs)
     rows = _rows(store, model, promotion, version, features, inputs.batch.digest, source, rollout)
-    done = write(store, rows, features, model.score.max_aside, still)
+    done = write(store, rows, features, model.score.max_aside, still, model.score.interval)
     if done is None:
         message = f"{partition} was corrected, or scored by another run, while this one was at work: it wrote nothing."
         return ScoreResult(partition, 0, version.digest, 0, changed=False, message=message)

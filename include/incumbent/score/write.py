@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import chain
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from incumbent.errors import ModelError
+from incumbent.intervals import HIGH, LOW, interval_of
 from incumbent.records import Part
 from incumbent.score.rows import REASON, Scored, ahead
 from incumbent.store import ModelStore, Table
 
 UNSCORED = "unscored"
+INTERVAL = (pa.field(LOW, pa.float64()), pa.field(HIGH, pa.float64()))
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
@@ -60,6 +64,7 @@ def write(
     features: Part,
     max_aside: float,
     still: Callable[[], bool],
+    level: float | None = None,
 ) -> Written | None:
     """Write a partition's predictions as they come, and let readers see them in one commit at the end.
 
@@ -71,6 +76,7 @@ def write(
         features: What is scored.
         max_aside: Largest share of the rows that may be set aside; one row may always be.
         still: Asked in the moment of the commit whether this attempt is the one that is meant to stand.
+        level: Probability of the interval that is told with each row; None without one.
 
     Returns:
         None if it is not: then nothing was committed.
@@ -86,10 +92,21 @@ def write(
             aside.append(_with(made, each.aside))
             if (count := sum(part.num_rows for part in aside)) > limit:
                 raise _too_many(made, features, aside, count, limit)
-            yield from _with(made, each.rows).to_batches()
+            yield from told(made, each).to_batches()
 
+    def told(made: MadeBy, each: Scored) -> pa.Table:
+        found = _with(made, each.rows)
+        return _with_interval(found, bounds(made.version)) if widened else found
+
+    @cache
+    def bounds(version: str) -> tuple[float, float] | None:
+        return None if level is None else interval_of(store, version, level)
+
+    if level is not None:
+        store.predictions.widen(INTERVAL)
+    widened = level is not None or LOW in store.predictions.columns()
     first = next(scored)
-    reader = pa.RecordBatchReader.from_batches(_with(first[0], first[1].rows).schema, ahead(rows()))
+    reader = pa.RecordBatchReader.from_batches(told(*first).schema, ahead(rows()))
     with store.predictions.staged(features.partition, reader) as staged:
         kept = pa.concat_tables(aside)
         if kept.num_rows or store.unscored.part(features.partition):
@@ -110,6 +127,13 @@ def _committed(table: Table, part: Part, still: Callable[[], bool]) -> bool | No
 def _with(made: MadeBy, rows: pa.Table) -> pa.Table:
     for name, value in asdict(made).items():
         rows = rows.append_column(name, pa.repeat(pa.scalar(value), rows.num_rows))
+    return rows
+
+
+def _with_interval(rows: pa.Table, bounds: tuple[float, float] | None) -> pa.Table:
+    for field, bound in zip(INTERVAL, bounds or (None, None), strict=True):
+        end = pa.nulls(rows.num_rows, field.type) if bound is None else pc.add(rows["prediction"], bound)
+        rows = rows.append_column(field, end)
     return rows
 
 

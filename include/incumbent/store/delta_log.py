@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from threading import Lock
@@ -68,6 +69,21 @@ class DeltaLog(Log):
                 raise
             return newest  # another writer was first
         return _version(table)
+
+    @override
+    def widen(self, after: Version, fields: Sequence[pa.Field]) -> None:
+        with self._turn:
+            table, self._table = self._table or self._open(), None
+            if table is None or table.version() != after.number:
+                raise LostRace
+            try:
+                table.alter.add_columns(
+                    list(deltalake.Schema.from_arrow(pa.schema(fields)).fields),
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+                )
+            except _LOST as error:
+                raise LostRace(str(error)) from error
 
     @override
     def commit(self, after: Version, part: Part, path: str, size: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,6 +51,14 @@ class Log(ABC):
     @abstractmethod
     def make(self, schema: pa.Schema) -> Version:
         """Make the table unless another writer did, and return what it holds."""
+
+    @abstractmethod
+    def widen(self, after: Version, fields: Sequence[pa.Field]) -> None:
+        """Add columns behind the others, null in what the table holds.
+
+        Raises:
+            LostRace: Another commit came first.
+        """
 
     @abstractmethod
     def commit(self, after: Version, part: Part, path: str, size: int) -> None:

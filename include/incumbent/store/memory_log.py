@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +39,12 @@ class MemoryLog(Log):
     def make(self, schema: pa.Schema) -> Version:
         made = Version(0, schema, {})
         return made if self._write(made) else self.newest() or made
+
+    @override
+    def widen(self, after: Version, fields: Sequence[pa.Field]) -> None:
+        wider = pa.schema([*after.schema, *fields])
+        if not self._write(Version(after.number + 1, wider, after.parts)):
+            raise LostRace
 
     @override
     def commit(self, after: Version, part: Part, path: str, size: int) -> None:

@@ -139,6 +139,22 @@ class Table:
         finally:
             file.unlink(missing_ok=True)
 
+    def widen(self, fields: Sequence[pa.Field]) -> None:
+        """Add columns behind the others, unless they are there; null in what the table holds, which stays as it is.
+
+        A table that is not made yet gets them with its first content.
+        """
+        for attempt in range(COMMIT_ATTEMPTS):
+            newest = self.log.newest()
+            if newest is None or not (missing := [each for each in fields if each.name not in newest.schema.names]):
+                return
+            try:
+                with around(f"widening of {self.name}"):
+                    return self.log.widen(newest, missing)
+            except LostRace:
+                time.sleep(0.05 * (attempt + 1))
+        raise self._lost(", ".join(each.name for each in fields))
+
     def publish(self, staged: Staged) -> None:
         """Give a staged content its place, where a commit finds it.
 
@@ -183,13 +199,7 @@ class Table:
                     self.log.commit(newest, part, path, size)
             except LostRace as error:
                 if attempt == COMMIT_ATTEMPTS - 1:
-                    raise StoreError(
-                        "commit lost every race",
-                        where=f"{self.blobs.url}, partition {part.partition}",
-                        expected=f"success within {COMMIT_ATTEMPTS} attempts",
-                        found=error,
-                        next_step="find what else writes this table; run the task again",
-                    ) from error
+                    raise self._lost(f"partition {part.partition}") from error
                 time.sleep(0.05 * (attempt + 1))
                 continue
             if not self.blobs.has(path):
@@ -249,7 +259,11 @@ class Table:
                     next_step="let the stage that writes this table run first",
                 )
             return newest.schema.empty_table()
-        return pa.concat_tables([self._read_file(part, columns) for part in parts])
+        found = [self._read_file(part, columns) for part in parts]
+        if len({len(each.column_names) for each in found}) == 1:
+            return pa.concat_tables(found)
+        newest = max(found, key=lambda each: len(each.column_names)).schema  # of a table that was widened meanwhile
+        return pa.concat_tables(found, promote_options="default").select(newest.names)
 
     def batches(
         self, part: Part, rows: int, columns: Sequence[str] | None = None, row_groups: Sequence[int] | None = None
@@ -274,6 +288,14 @@ class Table:
         for part, file in zip(parts, files, strict=True):
             self.blobs.place(_path(part), part.digest, file)
         return files
+
+    def _lost(self, what: str) -> StoreError:
+        return StoreError(
+            "commit lost every race",
+            where=f"{self.blobs.url}, {what}",
+            expected=f"success within {COMMIT_ATTEMPTS} attempts",
+            next_step="find what else writes this table; run the task again",
+        )
 
     def _made(self, schema: pa.Schema) -> Version:
         """Return what the table holds; made with these columns if it is not there."""
@@ -301,9 +323,20 @@ class Table:
         chosen = None if columns is None else [name for name in columns if name != PARTITION]
         with self.blobs.open_verified(_path(part), part.digest) as file:
             rows = pq.ParquetFile(file, page_checksum_verification=True).read(columns=chosen)
+        if chosen is not None and len(chosen) > len(rows.column_names):
+            rows = self._with_nulls(rows, chosen)
         if columns is None or PARTITION in columns:
             rows = rows.append_column(PARTITION, pa.array([part.partition] * rows.num_rows, pa.string()))
         return rows
+
+    def _with_nulls(self, rows: pa.Table, chosen: Sequence[str]) -> pa.Table:
+        """Return rows with columns that the table has got since they were written."""
+        newest = self.log.newest()
+        known = {} if newest is None else {field.name: field.type for field in newest.schema}
+        for name in chosen:
+            if name not in rows.column_names and name in known:
+                rows = rows.append_column(name, pa.nulls(rows.num_rows, known[name]))
+        return rows.select([name for name in chosen if name in rows.column_names])
 
 
 def _log(blobs: Blobs) -> Log:

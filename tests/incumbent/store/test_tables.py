@@ -106,6 +106,30 @@ def test_changed_columns_are_refused_with_both_schemas(table: Table) -> None:
     assert "name" not in str(caught.value.found)
 
 
+def test_a_table_is_widened_once_and_what_it_holds_has_nulls_there(table: Table) -> None:
+    wider = pa.field("weight", pa.float64())
+    table.widen([wider])
+    assert table.parts() == {}, "one that is not made gets its columns with its first content"
+    first = table.replace("2013-07", rows(1)).part
+    before = len(table.log.moments())
+    table.widen([wider])
+    table.widen([wider])
+    assert (len(table.log.moments()), table.part("2013-07")) == (before + 1, first)
+    table.replace("2013-08", rows(2).append_column(wider, pa.array([0.5])))
+    assert table.read(columns=["key", "weight"]).to_pylist() == [
+        {"key": 1, "weight": None},
+        {"key": 2, "weight": 0.5},
+    ]
+    assert table.read().column_names == ["key", "name", "at", "weight", "partition"]
+    assert table.read(["2013-07"], ["weight"])["weight"].type == pa.float64()
+    with pytest.raises(StoreError, match="columns differ"):
+        table.replace("2013-09", rows(3))
+    if not isinstance(table.blobs, MemoryBlobs):
+        address, options = table.blobs.delta()
+        other = deltalake.DeltaTable(address, storage_options=options).to_pyarrow_table()
+        assert sorted(other["weight"].to_pylist(), key=str) == [0.5, None]
+
+
 @pytest.mark.parametrize("key", ["../x", "a/b", "", "x y"])
 def test_keys_that_are_no_path_part_are_refused(table: Table, key: str) -> None:
     with pytest.raises(StoreError, match="not a partition"):
