@@ -24,6 +24,7 @@ from incumbent.store import ModelStore, generation_name
 from incumbent.store.check import check_model
 from incumbent_airflow import seats
 from incumbent_airflow.dags import arrive, maintenance
+from incumbent_airflow.publishing import publish_partition
 from incumbent_airflow.runtime import Runtime
 from incumbent_airflow.triggers.landed import look
 
@@ -230,6 +231,50 @@ def test_a_bad_batch_is_followed_into_what_learned_from_it(runtime: Runtime, sto
     scored(runtime, FEBRUARY)
     found = said("impact", "small", "--batch", FEBRUARY)
     assert (found["is_there"], found["of_data"], found["again"]) == (False, [], [APRIL])
+
+
+def publishing(runtime: Runtime, publish: dict[str, Any]) -> Runtime:
+    """Return the runtime with what model.yaml is to say of places."""
+    file = runtime.settings.models / "small" / "model.yaml"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"publish": publish}))
+    return opened(runtime.settings.models)
+
+
+def test_what_was_published_is_named_until_the_repair_is_published_too(
+    runtime: Runtime, store: ModelStore, said: Said, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = tmp_path / "lake"
+    runtime = publishing(runtime, {"lake": {"path": str(lake)}})
+    seats.score_again(runtime, [APRIL], 2, "as if nobody had scored it again")
+    for key in (JANUARY, MARCH, APRIL):
+        publish_partition(runtime, "lake", key)
+    copy = {"partition": APRIL, "place": "lake", "address": str(lake), "rows": 3998, "touched": 3998}
+    found = said("impact", "small", "--generation", "2")
+    assert found["published"] == {APRIL: [copy | {"is_current": True}]}
+    assert found["assets"]["small.published_lake"] == [APRIL]
+    assert said("impact", "small", "--batch", JANUARY)["published"].keys() == {JANUARY, MARCH, APRIL}
+    # Repaired here, the copy still says what it said.
+    seats.score_again(runtime, [APRIL], 3, "the repair")
+    found = said("impact", "small", "--generation", "2")
+    assert (found["partitions"], found["again"]) == ([], [])
+    assert found["published"] == {APRIL: [copy | {"is_current": False}]}
+    assert main(["impact", "small", "--generation", "2"]) == FINE
+    told = capsys.readouterr().out
+    assert f"published {APRIL} in lake ({lake}): 3998 of 3998 rows, and the store holds another content now" in told
+    (store.blobs.below(f"tables/predictions/partition={APRIL}")).remove(f"{content_of_copy(store)}.parquet")
+    assert said("impact", "small", "--generation", "2")["published"][APRIL][0]["touched"] is None
+    publish_partition(runtime, "lake", APRIL)
+    assert said("impact", "small", "--generation", "2")["published"] == {}
+    # Nobody takes rows away from a place that model.yaml does not name any more.
+    publishing(runtime, {})
+    found = said("impact", "small", "--generation", "3")
+    assert [each["address"] for each in found["published"][APRIL]] == [""]
+    assert "small.published_lake" not in found["assets"]
+
+
+def content_of_copy(store: ModelStore) -> str:
+    """Return the content that was published first of April."""
+    return store.records.names("publications", f"{APRIL}/")[0].rpartition("-")[2]
 
 
 def test_when_everything_is_touched_a_training_is_what_helps(

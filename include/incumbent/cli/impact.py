@@ -69,10 +69,10 @@ def _found(model: Model, store: ModelStore, arguments: argparse.Namespace) -> Im
             next_step="incumbent impact --help",
         )
     if arguments.generation is not None:
-        return of_generation(store, arguments.generation)
+        return of_generation(store, arguments.generation, model.publish)
     if arguments.snapshot is not None:
-        return of_snapshot(store, find(store, arguments.snapshot).id)
-    return of_batch(store, model, arguments.source or model.batch_source, arguments.batch)
+        return of_snapshot(store, find(store, arguments.snapshot).id, model.publish)
+    return of_batch(store, model, arguments.source or model.batch_source, arguments.batch, model.publish)
 
 
 def _lines(model: str, found: Impact) -> Iterator[str]:
@@ -90,8 +90,11 @@ def _lines(model: str, found: Impact) -> Iterator[str]:
     for asset, partitions in found.assets(model).items():
         if partitions:
             yield f"asset {asset}: {', '.join(partitions)}"
-    for partition, places in found.published.items():
-        yield f"published {partition}: {', '.join(places)}"
+    for copy in (each for copies in found.published.values() for each in copies):
+        where = f"{copy.place} ({copy.address})" if copy.address else f"{copy.place}, which model.yaml does not name"
+        touched = "nobody knows how many" if copy.touched is None else copy.touched
+        stale = "" if copy.is_current else ", and the store holds another content now"
+        yield f"published {copy.partition} in {where}: {touched} of {copy.rows} rows{stale}"
 
 
 def _otherwise(model: str, found: Impact) -> str:

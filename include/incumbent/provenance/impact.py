@@ -6,12 +6,13 @@ that learned from it, of whatever rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from incumbent.config import Model
+from incumbent.config import Model, Publish
 from incumbent.errors import ConfigError
 from incumbent.features.inputs import ONCE, PROFILES, inputs_of
+from incumbent.provenance.copied import Copied, copied
 from incumbent.provenance.rows import history
 from incumbent.provenance.scored import Scored, scored_now
 from incumbent.records import GateReport, ModelVersion, Snapshot
@@ -21,7 +22,8 @@ from incumbent.verdict_names import DIAGNOSES, ESTIMATES, VERDICTS
 
 PINS, INPUTS = "pins", "inputs/"
 JUDGED = (VERDICTS, ESTIMATES, DIAGNOSES)
-Published = Callable[[str], Sequence[str]]  # a partition of predictions to the places that it was copied to
+Targets = Mapping[str, Publish]
+NOWHERE: Targets = {}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Impact:
         of_data: Predictions that stand and were made of it.
         by_version: Predictions that stand and were made by such a version, of other rows.
         verdicts: Records about those partitions that speak of one of these versions, or of rows made of it.
-        published: Partition to the places that its predictions were copied to.
+        published: Partition to its copies in other places that have such rows; also of one that was repaired here
+            already, and not there.
         is_there: Whether the batch is as it was delivered; False once a corrected one took its place.
         again: Partitions that are to be scored again: by another version, or of the rows that are there now.
         repair: Generation that is to score them; 0 if nothing is to be, or no generation is untouched.
@@ -53,7 +56,7 @@ class Impact:
     of_data: tuple[Scored, ...] = ()
     by_version: tuple[Scored, ...] = ()
     verdicts: tuple[str, ...] = ()
-    published: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    published: dict[str, tuple[Copied, ...]] = field(default_factory=dict)
     is_there: bool = False
     again: tuple[str, ...] = ()
     repair: int = 0
@@ -70,30 +73,41 @@ class Impact:
 
     def assets(self, model: str) -> dict[str, list[str]]:
         """Return what Airflow calls that which is touched, with its partitions."""
+        copies = [each for found in self.published.values() for each in found if each.address]
         return {
             f"{model}.features": list(self.features),
             f"{model}.predictions": self.partitions,
             f"{model}.champion": [str(each) for each in self.generations],
+            **{
+                f"{model}.published_{place}": [each.partition for each in copies if each.place == place]
+                for place in sorted({each.place for each in copies})
+            },
         }
 
 
-def of_generation(store: ModelStore, generation: int, published: Published = lambda _: ()) -> Impact:
-    """Return what rests on a generation: what it scored, and versions that go on from its own."""
+def of_generation(store: ModelStore, generation: int, targets: Targets = NOWHERE) -> Impact:
+    """Return what rests on a generation: what it scored, and versions that go on from its own.
+
+    Args:
+        store: The model's store.
+        generation: Position in the ledger.
+        targets: `publish` of model.yaml.
+    """
     if not 1 <= generation <= len(store.ledger()):
         raise _unknown(store, f"generation {generation}", f"a generation from 1 to {len(store.ledger())}")
     version = store.promotion(generation).version
     versions = [each for each in _with_followers(store, {version}) if each != version]
-    return _impact(store, f"generation {generation}", [], versions, {generation}, [], published)
+    return _impact(store, f"generation {generation}", [], versions, {generation}, [], targets)
 
 
-def of_snapshot(store: ModelStore, snapshot: str, published: Published = lambda _: ()) -> Impact:
+def of_snapshot(store: ModelStore, snapshot: str, targets: Targets = NOWHERE) -> Impact:
     """Return what rests on a training set: the versions that learned from it, and what they have said."""
     versions = {each.digest for each in store.records.all(ModelVersion) if each.snapshot == snapshot}
     found = _with_followers(store, versions)
-    return _impact(store, f"snapshot {snapshot[:16]}", [snapshot], found, set(), [], published)
+    return _impact(store, f"snapshot {snapshot[:16]}", [snapshot], found, set(), [], targets)
 
 
-def of_batch(store: ModelStore, model: Model, source: str, key: str, published: Published = lambda _: ()) -> Impact:
+def of_batch(store: ModelStore, model: Model, source: str, key: str, targets: Targets = NOWHERE) -> Impact:
     """Return what rests on a delivered partition of a source: as it was before it was corrected, if it was.
 
     Raises:
@@ -116,7 +130,7 @@ def of_batch(store: ModelStore, model: Model, source: str, key: str, published: 
     ids = [each.id for each in snapshots]
     learned = {each.digest for each in store.records.all(ModelVersion) if each.snapshot in ids}
     name = source if key == ONCE else f"{source} {key}"
-    found = _impact(store, name, ids, _with_followers(store, learned), set(), made, published)
+    found = _impact(store, name, ids, _with_followers(store, learned), set(), made, targets)
     stale = {each.partition for each in found.of_data} if replaced else set()
     again = tuple(sorted({*found.again, *stale}))
     return replace(found, is_there=not replaced, again=again, repair=_sound(store, found.generations) if again else 0)
@@ -129,18 +143,24 @@ def _impact(
     versions: Sequence[str],
     generations: set[int],
     made: Sequence[tuple[str, str, str]],
-    published: Published,
+    targets: Targets,
 ) -> Impact:
     ledger = store.ledger()
     touched = generations | {entry.generation for entry in ledger if entry.version in versions}
     judged = {*versions, *(entry.version for entry in ledger if entry.generation in generations)}
     scored = scored_now(store)
-    of_data = [each for each in scored if (each.definition[:16], each.partition, each.features_digest) in made]
-    by_version = [each for each in scored if (each.generation in touched or each.version in versions)
-                  and each not in of_data]  # fmt: skip
+
+    def is_of_data(each: Scored) -> bool:
+        return (each.definition[:16], each.partition, each.features_digest) in made
+
+    def is_by_version(each: Scored) -> bool:  # a challenger's rows are of one that may never have held the seat
+        return each.generation in touched or each.version in versions
+
+    of_data = [each for each in scored if is_of_data(each)]
+    by_version = [each for each in scored if is_by_version(each) and not is_of_data(each)]
     keys = sorted({each.partition for each in (*of_data, *by_version)})
-    # A challenger's rows are of a version that may never have held the seat.
-    again = sorted({each.partition for each in scored if each.generation in touched or each.version in versions})
+    again = sorted({each.partition for each in scored if is_by_version(each)})
+    copies = copied(store, targets, lambda each: is_of_data(each) or is_by_version(each))
     return Impact(
         of=of,
         features=tuple(sorted({partition for _, partition, _ in made})),
@@ -154,7 +174,10 @@ def _impact(
         of_data=tuple(of_data),
         by_version=tuple(by_version),
         verdicts=tuple(_verdicts(store, keys, touched, {each.partition for each in of_data})),
-        published={key: places for key in keys if (places := tuple(published(key)))},
+        published={
+            key: tuple(each for each in copies if each.partition == key)
+            for key in sorted({each.partition for each in copies})
+        },
         again=tuple(again),
         repair=_sound(store, touched) if again else 0,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the predictions table holds now, by what made it."""
+"""What the predictions table holds now, or held, by what made it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from incumbent.records import Part
 from incumbent.store import ModelStore
 
 BATCH_ROWS = 65_536
@@ -41,12 +42,19 @@ class Scored:
 def scored_now(store: ModelStore, partitions: Sequence[str] | None = None) -> list[Scored]:
     """Return what made the predictions that stand, by partition; of all partitions if none are named."""
     parts = store.predictions.parts()
-    found = []
-    for key in parts if partitions is None else [each for each in partitions if each in parts]:
-        counted = Counter[tuple[Any, ...]]()
-        for batch in store.predictions.batches(parts[key], BATCH_ROWS):  # of all rows the digests would take gigabytes
-            rows = pa.Table.from_batches([batch]).group_by(MADE).aggregate([([], "count_all")])
-            for each in rows.to_pylist():
-                counted[tuple(each[name] for name in MADE)] += each["count_all"]
-        found += [Scored(key, count, *made) for made, count in counted.items()]
-    return found
+    wanted = parts if partitions is None else [each for each in partitions if each in parts]
+    return [each for key in wanted for each in scored_in(store, parts[key])]
+
+
+def scored_in(store: ModelStore, part: Part) -> list[Scored]:
+    """Return what made the predictions of a content, current or past.
+
+    Raises:
+        StoreError: It is gone or has changed.
+    """
+    counted = Counter[tuple[Any, ...]]()
+    for batch in store.predictions.batches(part, BATCH_ROWS, MADE):  # of all rows the digests would take gigabytes
+        rows = pa.Table.from_batches([batch]).group_by(MADE).aggregate([([], "count_all")])
+        for each in rows.to_pylist():
+            counted[tuple(each[name] for name in MADE)] += each["count_all"]
+    return [Scored(part.partition, count, *made) for made, count in counted.items()]

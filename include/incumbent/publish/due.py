@@ -19,7 +19,7 @@ LOST_AFTER = timedelta(minutes=10)
 def record(store: ModelStore, name: str, target: Publish, done: Published) -> None:
     """Write down that a content stands in a place; what the place itself says of it counts, not this."""
     said = {"rows": done.rows}
-    store.records.claim(KIND, f"{done.partition}/{_place(name, target)}/{done.number:012d}-{done.digest}", said)
+    store.records.claim(KIND, f"{done.partition}/{place_of(name, target)}/{done.number:012d}-{done.digest}", said)
 
 
 def claim_waiting(store: ModelStore, targets: Mapping[str, Publish], owner: str, now: datetime) -> list[str]:
@@ -33,15 +33,12 @@ def claim_waiting(store: ModelStore, targets: Mapping[str, Publish], owner: str,
         owner: Run that looks; one that is tried again announces its own again.
         now: The time, in UTC.
     """
-    newest: dict[tuple[str, str], str] = {}
-    for name in store.records.names(KIND):  # in text order, which is that of the versions
-        partition, place, what = name.split("/")
-        newest[partition, place] = what.rpartition("-")[2]
+    newest = {where: name.rpartition("-")[2] for where, name in standing(store).items()}
     found = []
     for partition, part in store.predictions.parts().items():
         lacking = [
             place
-            for place in (_place(name, target) for name, target in targets.items())
+            for place in (place_of(name, target) for name, target in targets.items())
             if newest.get((partition, place)) != part.digest
         ]
         if not lacking:
@@ -55,6 +52,12 @@ def claim_waiting(store: ModelStore, targets: Mapping[str, Publish], owner: str,
     return found
 
 
-def _place(name: str, target: Publish) -> str:
+def standing(store: ModelStore) -> dict[tuple[str, str], str]:
+    """Return the record of what was published last, by partition and place; see `place_of`."""
+    names = (name.split("/") for name in store.records.names(KIND))  # in text order, which is that of the versions
+    return {(partition, place): f"{partition}/{place}/{what}" for partition, place, what in names if place != SEEN}
+
+
+def place_of(name: str, target: Publish) -> str:
     """Return what publications to a place are filed under: named like another before it, it is still another."""
     return f"{name}-{digest_of(list(target.place))[:8]}"
