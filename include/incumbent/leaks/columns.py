@@ -15,6 +15,7 @@ from incumbent.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
+LARGEST = float(np.finfo(np.float32).max)  # what estimators take; no training takes a larger one
 DIGITS = r"^\D*(?P<digits>\d{1,15})$"
 
 
@@ -136,7 +137,7 @@ def _read_text(name: str, values: pa.ChunkedArray) -> Column:
 def _numbers(values: pa.ChunkedArray) -> Floats:
     # Arrow gives nulls of a float column to numpy as NaN.
     numbers = np.asarray(values.cast(pa.float64(), safe=False), dtype=np.float64)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
 
 
 def _is_constant(values: Floats) -> bool:

@@ -200,6 +200,15 @@ def test_the_same_rows_and_seed_give_the_same_report() -> None:
     assert look(columns, seed=8).named == look(columns).named == ("planted",)
 
 
+def test_a_value_that_no_training_takes_is_left_to_the_training_to_refuse() -> None:
+    """Here it is as if it were missing: XGBoost's own words name neither the column nor what to do."""
+    columns = honest()
+    name = next(name for name in columns if name != "label" and np.asarray(columns[name]).dtype.kind == "f")
+    values = np.asarray(columns[name]).copy()
+    values[3] = 1e300
+    assert look(columns | {name: values}).findings == ()
+
+
 def test_too_few_rows_say_so_instead_of_guessing() -> None:
     few = look({"x": np.arange(49.0), "label": np.arange(49) % 2})
     assert (few.findings, few.not_judged[""]) == ((), "too few rows to say: 49 with a label of the 50 needed")
