@@ -67,6 +67,14 @@ def test_drawn_rows_lead_to_the_raw_file_and_are_predicted_again(runtime: Runtim
     assert done.largest <= 1e-6
     # Of March's first delivery the file was replaced: those rows are made again from the batch.
     assert done.from_raw > 150 and 0 < done.from_batch < 50
+    # Of seven contents two are of batches that were corrected since: March by a delivery, April by a replay.
+    each = 200 // 7
+    assert sum(done.by_generation.values()) == 200 and min(done.by_generation.values()) >= each
+    assert 2 * each <= done.restated <= 2 * (each + 1) and 3 * each <= done.replaced <= 3 * (each + 1)
+    assert done.rolled_back == done.by_generation[2]
+    for name in ("raw file", "contract", "feature definition", "snapshot", "gate report", "prediction made again"):
+        assert done.links[name].get("verified", 0) >= 170, name
+    assert done.links["code commit"].keys() <= {"recorded", "in no git"}
 
 
 def test_one_prediction_is_told_in_words(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +136,10 @@ def test_the_raw_file_may_be_gone(runtime: Runtime, capsys: pytest.CaptureFixtur
 
 def test_verify_prints_a_summary(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prediction", "verify", "small", "--rows", "14"]) == FINE
-    assert "14 rows of 7 contents, 4 partitions, generations 1, 2, 3" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "14 rows of 7 contents, 4 partitions, generations 1, 2, 3" in told.out
+    assert "of a batch that was corrected since: 4" in told.out and "  raw file " in told.out
+    assert told.err.splitlines()[-1] == "14 of 14 rows, 7 of 7 contents"
     assert main(["prediction", "verify", "small", "--rows", "0"]) == USAGE
 
 

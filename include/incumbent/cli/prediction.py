@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from incumbent.errors import ConfigError
 
 if TYPE_CHECKING:
     from incumbent.config import ModelFolder
+    from incumbent.provenance.verify import Progress, Verified
     from incumbent.provenance.why import Asked, Why
     from incumbent.store import ModelStore
 
@@ -82,19 +84,34 @@ def verify(arguments: argparse.Namespace) -> int:
             next_step="incumbent prediction verify --help",
         )  # fmt: skip
     folder, store = opened(arguments.model)
-    done = walk(_asked(folder, store), arguments.rows, arguments.seed)
+    done = walk(_asked(folder, store), arguments.rows, arguments.seed, _tell)
     if arguments.json:
         print(json.dumps(asdict(done)))
-        return BROKEN if done.broken else FINE if done.rows else VERDICT_NO
-    print(f"{done.rows} rows of {done.contents} contents, {len(done.partitions)} partitions, generations "
-          f"{', '.join(map(str, done.generations))}")  # fmt: skip
-    print(f"made again from the raw file: {done.from_raw}; from the batch content: {done.from_batch}; "
-          f"not any more: {done.not_again}")  # fmt: skip
-    print(f"largest difference: {done.largest:.1g}")
-    for found, count in list(done.broken.items())[:MOST_SHOWN]:
-        print(f"broken, of {count} rows: {found}")
-    print(f"Next: {'incumbent store check' if done.broken else 'incumbent doctor'}")
+    else:
+        print(*_summary(done), sep="\n")
     return BROKEN if done.broken else FINE if done.rows else VERDICT_NO
+
+
+def _tell(progress: Progress) -> None:
+    (rows, all_rows), (contents, all_contents) = progress.rows, progress.contents
+    print(f"{rows} of {all_rows} rows, {contents} of {all_contents} contents", file=sys.stderr, flush=True)
+
+
+def _summary(done: Verified) -> Iterator[str]:
+    generations = ", ".join(map(str, done.generations))
+    yield f"{done.rows} rows of {done.contents} contents, {len(done.partitions)} partitions, generations {generations}"
+    if done.by_generation:
+        yield "rows by generation: " + ", ".join(f"{name}: {count}" for name, count in done.by_generation.items())
+    yield f"of contents that were replaced since: {done.replaced}; of a batch that was corrected since: {done.restated}"
+    yield f"by a version that lost its seat to a rollback: {done.rolled_back}"
+    for name, states in done.links.items():
+        yield f"  {name:<24} " + ", ".join(f"{state} {count}" for state, count in states.items())
+    yield (f"made again from the raw file: {done.from_raw}; from the batch content: {done.from_batch}; "
+           f"not any more: {done.not_again}")  # fmt: skip
+    yield f"largest difference: {done.largest:.1g}"
+    for found, count in list(done.broken.items())[:MOST_SHOWN]:
+        yield f"broken, of {count} rows: {found}"
+    yield f"Next: {'incumbent store check' if done.broken else 'incumbent doctor'}"
 
 
 def _asked(folder: ModelFolder, store: ModelStore) -> Asked:

@@ -1,8 +1,12 @@
-"""A prediction made again: from the raw file where it is there, and compared at each step with what is stored."""
+"""Predictions made again: from the raw file where it is there, and compared at each step with what is stored.
+
+All rows of a partition are made and compared, batch by batch; what is kept is those that somebody asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from incumbent.config import Model
-from incumbent.features.compute import compute
+from incumbent.features.compute import BATCH_ROWS, computed
 from incumbent.features.definition import stored_text
 from incumbent.features.inputs import Inputs
 from incumbent.provenance.chain import Chain, Made
@@ -19,9 +23,8 @@ from incumbent.provenance.link import BROKEN, GONE, VERIFIED, Link, content, fai
 from incumbent.records import Ingest, ModelVersion, Part, Revisit
 from incumbent.score.rows import REASON, Predict, Scored, scored
 from incumbent.store import ModelStore
-from incumbent.store.log import PARTITION
 from incumbent.store.removals import kept
-from incumbent.validate.again import accepted_again, stored_rows
+from incumbent.validate.again import accepted_again, in_step, stored_rows
 from incumbent.validate.delivery import ONCE
 
 TOLERANCE = 1e-6
@@ -30,11 +33,11 @@ RAW, BATCH = "raw file", "batch content"
 
 @dataclass(frozen=True)
 class Again:
-    """The rows of a batch as they are made again.
+    """Rows of a batch as they are made again.
 
     Attributes:
         start: `raw file`, or `batch content`.
-        features: Feature rows; None if they cannot be made.
+        features: Feature rows of the keys that were asked for; None if they cannot be made.
         links: Whether what the file gives is what is stored, and what the batch gives.
     """
 
@@ -43,13 +46,14 @@ class Again:
     links: tuple[Link, ...]
 
 
-def made_again(chain: Chain, features: Part, made: Made) -> Again:
+def made_again(chain: Chain, features: Part, made: Made, keys: pa.Table) -> Again:
     """Return the feature rows that something was predicted from, computed again.
 
     Args:
         chain: The chain of the model, with its drop folder.
         features: Partition and content of the features.
         made: What the prediction says made it.
+        keys: Keys of the rows that are asked for, in the columns of the model's key.
     """
     name, start, links = "features made again", BATCH, tuple[Link, ...]()
     try:  # what is damaged can fail in any way
@@ -61,8 +65,10 @@ def made_again(chain: Chain, features: Part, made: Made) -> Again:
         if any(_is_gone(chain, inputs)):
             found = "something that they were computed from was taken away on purpose"
             return Again(start, None, (*links, Link(name, "", state=GONE, found=found)))
-        rows = compute(chain.store, chain.model, stored_text(chain.store, made.definition), inputs)
-        return Again(start, rows, (*links, _features(chain, made, features, rows)))
+        with computed(chain.store, chain.model, stored_text(chain.store, made.definition), inputs) as rows:
+            passing = Passing(rows, keys)
+            link = _features(chain, made, features, passing)
+        return Again(start, passing.found(), (*links, link))
     except Exception as error:
         return Again(start, None, (*links, failed(name, error)))
 
@@ -102,19 +108,26 @@ def difference(stored: Mapping[str, Any], again: Mapping[str, Any] | None) -> fl
     return most
 
 
-def differing(rows: pa.Table, others: pa.Table) -> list[str]:
-    """Return the columns in which two tables of the same rows differ; `rows` if they have not as many.
+def differing(rows: Iterable[pa.RecordBatch], others: Iterable[pa.RecordBatch]) -> list[str]:
+    """Return the columns in which two streams of the same rows differ; `rows` if they have not as many.
 
-    >>> differing(pa.table({"a": [1.0, None], "b": [1, 2]}), pa.table({"a": [1.0, None], "b": [1, 3]}))
-    ['b']
+    >>> one, other = pa.table({"a": [1.0, None], "b": [1, 2]}), pa.table({"a": [1.0, None], "b": [1, 3]})
+    >>> differing(one.to_batches(), other.to_batches(1)), differing(one.to_batches(), other[:1].to_batches())
+    (['b'], ['rows'])
     """
-    if rows.num_rows != others.num_rows:
-        return ["rows"]
-    there = set(others.column_names)
-    return [name for name in rows.column_names if name not in there or not _same(rows[name], others[name])]
+    found = dict[str, None]()
+    for step in in_step(rows, others):
+        if step is None:
+            return ["rows"]
+        one, other = step
+        there = set(other.schema.names)
+        for name in one.schema.names:
+            if name not in found and (name not in there or not _same(one.column(name), other.column(name))):
+                found[name] = None
+    return list(found)
 
 
-def _same(values: pa.ChunkedArray, others: pa.ChunkedArray) -> bool:
+def _same(values: pa.Array, others: pa.Array) -> bool:
     if not (pa.types.is_floating(values.type) and pa.types.is_floating(others.type)):
         return bool(values.equals(others.cast(values.type)))
     if not values.is_null().equals(others.is_null()):
@@ -136,8 +149,8 @@ def _batch(chain: Chain, inputs: Inputs) -> tuple[str, tuple[Link, ...]]:
     if (stored := content(chain.walk, name, table, left)).state != VERIFIED:
         return BATCH, (stored,)
     try:
-        path = chain.files.path(source, record.partition)
-        other = differing(stored_rows(store, model, record), accepted_again(store, model, record, path))
+        with accepted_again(store, model, record, chain.files.path(source, record.partition)) as again:
+            other = differing(stored_rows(store, model, record), again)
     except Exception as error:
         return BATCH, (failed(name, error, GONE if record.revisit and _starts_are_gone(chain, record) else BROKEN),)
     if other:
@@ -163,12 +176,42 @@ def _is_gone(chain: Chain, inputs: Inputs) -> Iterator[bool]:
             yield from (content(chain.walk, "", table, part).state == GONE for part in left)
 
 
-def _features(chain: Chain, made: Made, features: Part, rows: pa.Table) -> Link:
+class Passing:
+    """Rows as they pass by, of which those are kept that have some keys.
+
+    Args:
+        rows: All of them.
+        keys: The keys, in columns of the same names.
+    """
+
+    def __init__(self, rows: pa.RecordBatchReader, keys: pa.Table) -> None:
+        self.rows = rows
+        wanted = pa.schema([rows.schema.field(name) for name in keys.column_names])
+        self.keys = keys.cast(wanted.remove_metadata())
+        self.count = 0
+        self._kept = [rows.schema.empty_table()]
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Let the rows pass by."""
+        for batch in self.rows:
+            self.count += batch.num_rows
+            names = self.keys.column_names
+            self._kept.append(pa.Table.from_batches([batch]).join(self.keys, names, join_type="left semi"))
+            yield batch
+
+    def found(self) -> pa.Table:
+        """Return the rows that have one of the keys, once all have passed by."""
+        return pa.concat_tables(self._kept)
+
+
+def _features(chain: Chain, made: Made, features: Part, rows: Passing) -> Link:
     name, table = "features made again", chain.store.features(made.definition)
     part = kept(chain.store.records, table.name, features)
     if content(chain.walk, name, table.name, part).state != VERIFIED:
+        deque(rows, maxlen=0)
         return Link(name, "", made.features_digest, GONE, "there is nothing to compare them with")
-    if other := differing(table.read_parts([part]).drop_columns([PARTITION]), rows):
+    if other := differing(table.batches(part, BATCH_ROWS), rows):
+        deque(rows, maxlen=0)  # one may have ended before the other
         found = f"what the definition gives differs from them in {', '.join(other[:5])}"
         return Link(name, "", made.features_digest, BROKEN, found)
-    return Link(name, f"the definition gives the {rows.num_rows} rows that are stored", made.features_digest)
+    return Link(name, f"the definition gives the {rows.count} rows that are stored", made.features_digest)

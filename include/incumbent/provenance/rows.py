@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from incumbent.admit.columns import ARROW_TYPES
@@ -111,11 +113,25 @@ def found_in(store: ModelStore, stood: Stood, key: Key) -> pa.Table:
         StoreError: The content is gone or has changed.
     """
     table = store.table(stood.table)
-    is_of_key = key.rows_of(table.read_parts([stood.part], list(key.columns)))
-    if not is_of_key.true_count:
+    keys = (pa.Table.from_batches([batch]) for batch in table.batches(stood.part, BATCH_ROWS, list(key.columns)))
+    if not any(key.rows_of(rows).true_count for rows in keys):
         return table.read_parts([]).drop_columns([PARTITION])
     each = (pa.Table.from_batches([batch]) for batch in table.batches(stood.part, BATCH_ROWS))
-    return pa.concat_tables([rows.filter(key.rows_of(rows)) for rows in each])
+    return pa.concat_tables([found for rows in each if (found := rows.filter(key.rows_of(rows))).num_rows])
+
+
+def rows_at(store: ModelStore, stood: Stood, places: npt.NDArray[np.int64]) -> pa.Table:
+    """Return the rows of a content at some places, in ascending order; never more of it than a batch is held.
+
+    Raises:
+        StoreError: The content is gone or has changed.
+    """
+    first, found = 0, list[pa.Table]()
+    for batch in store.table(stood.table).batches(stood.part, BATCH_ROWS):
+        here = places[(places >= first) & (places < first + len(batch))] - first
+        found.append(pa.Table.from_batches([batch.take(pa.array(here))]))
+        first += len(batch)
+    return pa.concat_tables(found)
 
 
 def places(

@@ -66,7 +66,6 @@ class Asked:
     def __init__(self, chain: Chain, predict: Predict) -> None:
         self.chain = chain
         self.predict = predict
-        self._again: tuple[tuple[Part, Made], Again] | None = None  # of one content: it may be large
 
     def now(self, key: Key, partition: str | None = None, known_at: datetime | None = None) -> list[Why]:
         """Return what is said of a key now, or was at a moment, in one partition or in the first that has it."""
@@ -90,12 +89,17 @@ class Asked:
         return sorted(found, key=lambda why: (why.stood.since.timestamp() if why.stood.since else 0.0, why.stood.table))
 
     def rows(self, stood: Stood, rows: pa.Table) -> Iterator[Why]:
-        """Yield why each of some rows of a content says what it says."""
-        names = {field.name for field in fields(Made)}
+        """Yield why each of some rows of a content says what it says; what made several of them is looked at once."""
+        names = [field.name for field in fields(Made) if field.name in rows.column_names]
+        keys, again = rows.select(list(self.chain.model.keys)), dict[Made, Again]()
         for row in rows.to_pylist():
-            yield self._why(stood, row, Made(**{name: row[name] for name in names & row.keys()}))
+            made = Made(**{name: row[name] for name in names})
+            if made not in again:
+                features = Part(stood.part.partition, made.features_digest, stood.part.rows)
+                again[made] = made_again(self.chain, features, made, keys)
+            yield self._why(stood, row, made, again[made])
 
-    def _why(self, stood: Stood, row: Mapping[str, Any], made: Made) -> Why:
+    def _why(self, stood: Stood, row: Mapping[str, Any], made: Made, again: Again) -> Why:
         model = self.chain.model
         # The key as text, as a person gives it; a pseudonym is one already.
         values = {name: str(pa.scalar(row[name]).cast(pa.string()).as_py()) for name in model.keys}
@@ -103,18 +107,12 @@ class Asked:
         key = shown(model, Key(values, {}, hashed))
         says = {name: row[name] for name in SAID if name in row}
         links = self.chain.behind(stood.table, stood.part, made)
-        again = self._made_again(Part(stood.part.partition, made.features_digest, stood.part.rows), made)
         found, last = self._predicted(again, row, made)
         away = None if found is None and last.state != BROKEN else difference(says, found)
         if found is not None:
             last = _compared(again, away or 0.0)
         links = (*links, *again.links, last)
         return Why(key, stood.part.partition, stood, says, made, links, found, again.start, away)
-
-    def _made_again(self, features: Part, made: Made) -> Again:
-        if self._again is None or self._again[0] != (features, made):
-            self._again = ((features, made), made_again(self.chain, features, made))
-        return self._again[1]
 
     def _predicted(self, again: Again, row: Mapping[str, Any], made: Made) -> tuple[dict[str, Any] | None, Link]:
         """Return what the version says of a row now, and why not if it says nothing."""
