@@ -1,4 +1,4 @@
-"""Which sources each feature is made of, read from the definition's text.
+"""Which sources, and which of their columns, each feature is made of, read from the definition's text.
 
 For who explains a change: columns that moved together and come from one feed point at that feed. Only what a
 column is computed from counts, and not what its rows were joined or filtered by.
@@ -13,7 +13,8 @@ from typing import Any
 from incumbent.definition import unpacked
 from incumbent.features.syntax import Node, NoSelect, Syntax
 
-Sources = frozenset[str]
+ANY = "*"  # in the place of a column: whichever is asked for
+Sources = frozenset[tuple[str, str]]  # source and column
 NOTHING: Sources = frozenset()
 
 
@@ -25,7 +26,7 @@ class _Relation:
     whole: Sources = NOTHING
 
     def sources(self, column: str) -> Sources:
-        return self.columns.get(column, self.whole)
+        return self.columns.get(column, _named(self.whole, column))
 
 
 Scope = Mapping[str, _Relation]
@@ -42,13 +43,30 @@ def sources_of(definition: str, names: Sequence[str]) -> dict[str, tuple[str, ..
     >>> sources_of(sql, ["id", "warmth", "wind"])
     {'id': ('batch',), 'warmth': ('batch', 'weather'), 'wind': ('weather',)}
     """
+    found = columns_of(definition, names)
+    return {name: tuple(sorted({source for source, _ in columns})) for name, columns in found.items()}
+
+
+def columns_of(definition: str, names: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return the sources and columns, in lower case, of some columns that a definition gives; see `sources_of`.
+
+    A column that is named without its table is one of each table that may have it: who knows their columns can tell.
+
+    >>> sql = "SELECT b.id, b.x + w.temp AS warmth, w.* FROM batch AS b JOIN weather AS w USING (id)"
+    >>> columns_of(sql, ["warmth", "wind"])
+    {'warmth': (('batch', 'x'), ('weather', 'temp')), 'wind': (('weather', 'wind'),)}
+    """
     sql, python = unpacked(definition)
     try:
         found = _query(Syntax(sql).root, {})
     except NoSelect:
         return dict.fromkeys(names, ())
-    whole = NOTHING if python else found.whole
-    return {name: tuple(sorted(found.columns.get(name.lower(), whole))) for name in names}
+    relation = _Relation(found.columns, NOTHING if python else found.whole)
+    return {name: tuple(sorted(relation.sources(name.lower()))) for name in names}
+
+
+def _named(sources: Sources, column: str) -> Sources:
+    return frozenset((source, column if each == ANY else each) for source, each in sources)
 
 
 def _query(query: Node, ctes: Scope) -> _Relation:
@@ -88,7 +106,7 @@ def _from(node: Node, ctes: Scope) -> Iterator[tuple[str, _Relation]]:
         yield from _from(node["right"], ctes)
     elif kind == "BASE_TABLE":
         name = node["table_name"].lower()
-        yield (node["alias"] or name).lower(), ctes.get(name, _Relation(whole=frozenset([name])))
+        yield (node["alias"] or name).lower(), ctes.get(name, _Relation(whole=frozenset([(name, ANY)])))
     elif kind == "SUBQUERY":
         yield node["alias"].lower(), _query(node["subquery"]["node"], ctes)
 

@@ -121,7 +121,10 @@ class DeltaLog(Log):
         table = self._open()
         commits = [] if table is None else table.history()
         # Of the commits themselves: a folder that was copied or restored has files of another time.
-        found = [Moment(each["version"], datetime.fromtimestamp(each["timestamp"] / 1000, UTC)) for each in commits]
+        found = [
+            Moment(each["version"], datetime.fromtimestamp(each["timestamp"] / 1000, UTC), *_brought(each))
+            for each in commits
+        ]
         return sorted(found, key=lambda each: each.number)
 
     @override
@@ -150,6 +153,13 @@ class DeltaLog(Log):
                         next_step="run `incumbent store check`; restore the table's _delta_log from a backup",
                     ) from error
         raise AssertionError("unreachable")
+
+
+def _brought(commit: dict[str, Any]) -> tuple[str, str]:
+    """Return the partition and the content that a commit says it brought; nothing if it says none."""
+    for path, digest in json.loads(commit.get("incumbent", "{}")).items():
+        return str(path).partition("/")[0].removeprefix(f"{PARTITION}="), str(digest)
+    return "", ""
 
 
 def _version(table: deltalake.DeltaTable) -> Version:

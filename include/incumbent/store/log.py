@@ -35,10 +35,19 @@ class Version:
 
 @dataclass(frozen=True)
 class Moment:
-    """When a version of a table was committed, in UTC."""
+    """When a version of a table was committed, in UTC, and what it brought.
+
+    Attributes:
+        number: Version of the table.
+        at: When it was committed.
+        partition: Partition whose content it replaced; empty of the making of the table.
+        digest: The new content.
+    """
 
     number: int
     at: datetime
+    partition: str = ""
+    digest: str = ""
 
 
 class Log(ABC):

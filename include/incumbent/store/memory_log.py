@@ -54,8 +54,14 @@ class MemoryLog(Log):
 
     @override
     def moments(self) -> list[Moment]:
-        entries = (json.loads(self.blobs.read(name)) for name in self.blobs.names(FOLDER))
-        return [Moment(plain["number"], datetime.fromisoformat(plain["at"])) for plain in entries]
+        found, before = list[Moment](), dict[str, Any]()
+        for name in self.blobs.names(FOLDER):
+            plain = json.loads(self.blobs.read(name))
+            brought = [(key, part[0]) for key, part in plain["parts"].items() if before.get(key) != part]
+            at = datetime.fromisoformat(plain["at"])
+            found.append(Moment(plain["number"], at, *(brought[0] if brought else ("", ""))))
+            before = plain["parts"]
+        return found
 
     @override
     def version(self, number: int) -> Version:
