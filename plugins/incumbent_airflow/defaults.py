@@ -12,6 +12,7 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 from incumbent.config import Model
 from incumbent.errors import PipelineError, UnavailableError
 from incumbent.partitions import KEY_PATTERNS, example_key
+from incumbent_airflow.lineage import told_of
 
 START_DATE = datetime(2013, 1, 1)
 RUN_TIMEOUT = timedelta(hours=6)
@@ -60,7 +61,7 @@ def dag_args(model: Model, stage: Stage, doc: str | None, **overrides: Any) -> d
         "catchup": False,
         "max_active_runs": MAX_ACTIVE_RUNS,
         "dagrun_timeout": RUN_TIMEOUT,
-        "default_args": default_args(model.owner),
+        "default_args": default_args(model.owner) | told_of(),
         "tags": [f"model:{model.name}", f"stage:{stage}", f"owner:{model.owner}"],
         "description": (doc or "").partition("\n")[0],
         "doc_md": "\n\n".join(filter(None, [model.description, doc])),

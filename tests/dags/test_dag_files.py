@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("arrive", "features", "monitor", "rollback", "schedule", "score", "train")
 HEAVY = (
     "pandas", "numpy", "pyarrow", "ray", "xgboost", "lightgbm", "onnxruntime", "mlflow", "evidently",
-    "great_expectations", "deltalake", "duckdb", "scipy", "sklearn", "boto3",
+    "great_expectations", "deltalake", "duckdb", "scipy", "sklearn", "boto3", "incumbent.lineage",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from sqlalchemy import URL
 from tests.databases import PASSWORD, Postgres, postgres
 from tests.incumbent.publish.places import KEY, read_files, scored, seen
+from tests.openlineage.schemas import endpoint
 from tests.s3_server import BUCKET
 
 from incumbent.config import load_model
@@ -73,7 +74,7 @@ with create_session() as session:
     states = {task.task_id: str(task.state) for task in run.get_task_instances(session=session)}
 print("RESULT " + json.dumps({"events": events, "states": states}))
 """
-NAMES = ("INCUMBENT_MODELS", "INCUMBENT_RAW", "INCUMBENT_STORE", "INCUMBENT_HOME")
+NAMES = ("INCUMBENT_MODELS", "INCUMBENT_RAW", "INCUMBENT_STORE", "INCUMBENT_HOME", "INCUMBENT_OPENLINEAGE")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def run_by_airflow(database: dict[str, str], connection: dict[str, Any], day: int) -> tuple[dict[str, Any], str]:
     """Run the DAG for January in a process of its own; return the outcome, and all that was said."""
-    env = database | {name: os.environ[name] for name in NAMES} | {"AIRFLOW_CONN_WAREHOUSE": json.dumps(connection)}
+    env = (
+        database
+        | {name: os.environ[name] for name in NAMES if name in os.environ}
+        | {"AIRFLOW_CONN_WAREHOUSE": json.dumps(connection)}
+    )
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(ROOT / "dags" / "publish.py"), str(day)],
         env=env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
@@ -136,11 +141,16 @@ def run_by_airflow(database: dict[str, str], connection: dict[str, Any], day: in
     return json.loads(result[0].removeprefix("RESULT ")), said
 
 
-def test_airflow_publishes_a_partition_and_announces_each_place(
-    server: Postgres, home: Path, store: ModelStore, database: dict[str, str]
+def test_airflow_publishes_a_partition_announces_each_place_and_tells_openlineage(
+    server: Postgres, home: Path, store: ModelStore, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored(store, 1)
-    found, said = run_by_airflow(database, server.connection(), 1)
+    with endpoint(home) as running:
+        monkeypatch.setenv("INCUMBENT_OPENLINEAGE", running.url)
+        found, said = run_by_airflow(database, server.connection(), 1)
+        told = [event for event in running.took() if event["eventType"] == "COMPLETE"]
+    outputs = {event["job"]["name"]: event["outputs"][0]["name"] for event in told if "publish" in event["job"]["name"]}
+    assert outputs == {"shop.publish.publish_work": f"t_{home.name}", "shop.publish.publish_lake": str(home / "lake")}
     assert found["states"] == {"publish_work": "success", "publish_lake": "success"}, said[-3000:]
     assert found["events"] == [["shop.published_lake", KEY], ["shop.published_work", KEY]]
     assert in_table(server, home) == read_files(home / "lake") == seen(1)

@@ -60,6 +60,11 @@ COMMANDS = (
     Command(("impact",), "what rests on a batch, a training set or a generation", "incumbent.cli.impact:impact"),
     Command(("leaks",), "name the columns of a table that know the label", "incumbent.cli.leaks:leaks"),
     Command(
+        ("lineage", "export"),
+        "what was committed, as OpenLineage events",
+        "incumbent.cli.lineage:export",
+    ),
+    Command(
         ("prediction", "why"),
         "what a prediction rests on, back to the raw file, and the same made again",
         "incumbent.cli.prediction:why",

@@ -76,6 +76,11 @@ def _incumbent(settings: Settings) -> dict[str, str]:
         "INCUMBENT_RAY_ADDRESS": settings.ray_address,
         "INCUMBENT_RAY_IDLE_S": str(settings.ray_idle_s),
         "INCUMBENT_TRAINING_POOL": "training",
+        "INCUMBENT_OPENLINEAGE": settings.lineage,
+        "INCUMBENT_OPENLINEAGE_NAMESPACE": settings.lineage_namespace,
+        "INCUMBENT_OPENLINEAGE_DATABASES": ",".join(
+            f"{name}={namespace}/{database}" for name, (namespace, database) in settings.lineage_databases.items()
+        ),
         "INCUMBENT_MLFLOW_URI": settings.mlflow_uri if settings.mlflow_is_external else "",
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
     } | ({} if settings.ray_address else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(settings.ray / "token")})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,9 @@ class Settings:
         gpu_hour_price: The same of a GPU.
         ray_idle_s: Seconds after which an unused local Ray head is stopped.
         training_pool: Airflow pool that trainings take a slot of.
+        lineage: Where OpenLineage events go: a URL, or a file; empty where nobody is told.
+        lineage_namespace: Namespace of the jobs in them.
+        lineage_databases: Airflow connection to the namespace and the database that OpenLineage names its tables by.
     """
 
     root: Path
@@ -56,6 +59,9 @@ class Settings:
     gpu_hour_price: float | None
     ray_idle_s: float
     training_pool: str
+    lineage: str = ""
+    lineage_namespace: str = "incumbent"
+    lineage_databases: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], root: Path | None = None) -> Settings:
@@ -90,6 +96,9 @@ class Settings:
             gpu_hour_price=_price(env, "INCUMBENT_GPU_HOUR_PRICE"),
             ray_idle_s=float(env.get("INCUMBENT_RAY_IDLE_S", "600")),
             training_pool=env.get("INCUMBENT_TRAINING_POOL", "default_pool"),
+            lineage=_lineage(env, "INCUMBENT_OPENLINEAGE"),
+            lineage_namespace=env.get("INCUMBENT_OPENLINEAGE_NAMESPACE") or "incumbent",
+            lineage_databases=_databases(env, "INCUMBENT_OPENLINEAGE_DATABASES"),
         )
 
     def open_store(self, options: Mapping[str, str] | None = None) -> Store:
@@ -173,6 +182,38 @@ def _address(env: Mapping[str, str], name: str, default: Path) -> str:
             next_step="correct it where the stack or your Airflow is started",
         )
     return address.rstrip("/")
+
+
+def _lineage(env: Mapping[str, str], name: str) -> str:
+    """Return where events go; a message does not repeat it, for somebody may have written a password into it."""
+    address = env.get(name, "")
+    if not address or "://" not in address:
+        return address and str(Path(address).resolve())
+    if not re.fullmatch(r"https?://[^/@?#]+(/[^@?#]*)?", address):
+        raise ConfigError(
+            "not a place that OpenLineage events can go to",
+            where=f"environment variable {name}",
+            expected="http://HOST:PORT, https://HOST/PATH, or a file; a token is in INCUMBENT_OPENLINEAGE_TOKEN",
+            found="another scheme, or a user, a query or a fragment in the address",
+            next_step="correct it where the stack or your Airflow is started",
+        )
+    return address
+
+
+def _databases(env: Mapping[str, str], name: str) -> dict[str, tuple[str, str]]:
+    """Return what `connection=scheme://host:port/database` says, once for each, divided by commas."""
+    found = {}
+    for each in filter(None, (part.strip() for part in env.get(name, "").split(","))):
+        if not (said := re.fullmatch(r"([^=\s]+)=([a-z0-9+.-]+://[^/@?#]+)/([^/@?#]+)", each)):
+            raise ConfigError(
+                "not a connection and its database",
+                where=f"environment variable {name}",
+                expected="such as warehouse=postgres://db.example:5432/sales, without a user",
+                found="another form",
+                next_step="correct it where the stack or your Airflow is started",
+            )
+        found[said[1]] = (said[2], said[3])
+    return found
 
 
 def _price(env: Mapping[str, str], name: str) -> float | None:

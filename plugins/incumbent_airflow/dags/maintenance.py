@@ -3,7 +3,7 @@
 **Reads** requests, replays, releases, ledgers and MLflow. **Writes** the MLflow registry and alias; stops an
 idle Ray head; once a day removes replaced data that nothing needs, of models with `retention`. **Emits** REQUEST,
 RAW and FEATURES for deliveries and orders that no run has taken up, ever more rarely; UNPUBLISHED for predictions that
-are not where `publish` says.
+are not where `publish` says. **Tells** OpenLineage what got lost on the way, where that is on.
 
 **Normal:** the `requests`, `waiting`, `orders` and `unpublished` tasks are skipped, the `registry` tasks find the alias
 in place. **Worry** when a task fails: its message names what in that model's store it could not use; the other models
@@ -22,6 +22,7 @@ from airflow.sdk import DAG, Asset, get_current_context, task
 from incumbent.config import Model
 from incumbent_airflow.assets import ModelAssets
 from incumbent_airflow.defaults import RUN_TIMEOUT, START_DATE, Stage, default_args
+from incumbent_airflow.lineage import is_told
 from incumbent_airflow.runtime import Runtime, current_settings, emit, skip
 
 LOG = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ def maintenance_dag(models: list[Model]) -> DAG:
                 _lost(model, "unpublished", assets.unpublished, _unpublished, PUBLISHED)
             if model.retention.keep_days is not None:
                 _vacuum(model.name)
+            if is_told():
+                _lineage(model.name)
         _stop_idle_ray()
     return dag
 
@@ -146,6 +149,16 @@ def _vacuum(model: str) -> None:
         return done
 
     vacuum()
+
+
+def _lineage(model: str) -> None:
+    @task(task_id=f"lineage_{model}", retries=0)
+    def lineage() -> str:
+        from incumbent_airflow.lineage import tell_waiting
+
+        return tell_waiting(model)
+
+    lineage()
 
 
 def _stop_idle_ray() -> None:
