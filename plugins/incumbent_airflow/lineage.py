@@ -31,8 +31,8 @@ def told_of() -> dict[str, Any]:
 
 def after_task(context: Any) -> None:
     """Tell what the task's DAG commits; a task neither fails nor waits long for it."""
-    model, _, name = context["dag"].dag_id.partition(".")
     try:
+        model, _, name = context["dag"].dag_id.partition(".")
         if kinds := _committed_by(name.partition("_")[0]):
             LOG.info("lineage: %s", tell_now(_opened(model), IN_A_TASK_S, kinds).message)
     except Exception as error:  # also of a model folder that was taken away meanwhile: the task is over

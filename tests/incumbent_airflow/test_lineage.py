@@ -119,6 +119,8 @@ def test_what_was_not_told_is_told_later_and_the_task_goes_on(
     caplog.clear()
     lineage.after_task({"dag": SimpleNamespace(dag_id="gone.score")})
     assert "lineage: not told (FileNotFoundError)" in caplog.text or "lineage: not told (ConfigError)" in caplog.text
+    lineage.after_task({})  # as of a task that was killed: Airflow calls back from elsewhere
+    assert "KeyError" in caplog.text
     monkeypatch.setenv("INCUMBENT_OPENLINEAGE_TOKEN", TOKEN)
     assert lineage.tell_waiting("small").startswith("1")
     assert ended(told.took()).keys() == TASKS

@@ -74,6 +74,7 @@ def test_drawn_rows_lead_to_the_raw_file_and_are_predicted_again(runtime: Runtim
     assert done.rolled_back == done.by_generation[2]
     for name in ("raw file", "contract", "feature definition", "snapshot", "gate report", "prediction made again"):
         assert done.links[name].get("verified", 0) >= 170, name
+    assert list(done.links)[:3] == ["predictions", "generation", "request"]
     assert done.links["code commit"].keys() <= {"recorded", "in no git"}
 
 

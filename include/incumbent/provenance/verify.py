@@ -122,7 +122,7 @@ class _Found:
             self.generations[why.made.generation] += 1
             self.rolled_back += why.made.version in self.barred
             self.restated += self._is_restated(why.partition, why.made.batch_digest)
-        for name, state in set(_states(why)):
+        for name, state in dict.fromkeys(_states(why)):  # in the order of the chain
             self.links.setdefault(name, Counter())[state] += 1
 
     def _is_restated(self, partition: str, digest: str) -> bool:
