@@ -24,6 +24,7 @@ from incumbent.evaluate.asked import own_gates, with_candidate
 from incumbent.evaluate.baseline import best_single_feature
 from incumbent.evaluate.columns import Asked, Beside, check_columns
 from incumbent.evaluate.contest import Contest, Shadowed
+from incumbent.evaluate.figures import Explaining, GateFigures, figures
 from incumbent.evaluate.gates import DECISIVE
 from incumbent.evaluate.kept import kept_for_later
 from incumbent.evaluate.leaks import look, looked
@@ -63,6 +64,7 @@ def evaluate(
     predict: Predict,
     beside: Beside | None = None,
     kpi_sql: str = "",
+    explaining: Explaining | None = None,
 ) -> GateReport:
     """Judge a request's candidates on the snapshot's gate rows, record the verdicts, and return the best one's.
 
@@ -85,6 +87,7 @@ def evaluate(
         predict: Predictions of a version for rows of its own definition.
         beside: Columns of the batch that gate rows were made from, for gates that ask for them; None if there are none.
         kpi_sql: Text of the folder's kpi.sql, for `gates.kpi`.
+        explaining: What features add, of a version, for what is told beside the verdict; None if nobody can say it.
 
     Raises:
         ModelError: The contenders would be judged on different rows, or the request was judged with
@@ -94,6 +97,7 @@ def evaluate(
     pin = f"gate-{request.id}"
     if store.records.has(PINS, pin):
         return _pinned(store, pin, candidates)
+    rows = cache(rows)  # of the gates, then of what is told beside them
     contests = _contests(
         store, model, snapshot, candidates, champion, request, rows, training_rows, predict, beside, kpi_sql
     )
@@ -107,6 +111,8 @@ def evaluate(
         if model.task == "regression":
             keep_intervals(store, report.candidate, contests[origin].labels, contests[origin].challenger)
         store.records.put(report.id, report)
+        seen = figures(contests[origin], candidates[origin], _version_of(store, champion), rows, explaining)
+        store.records.claim(GateFigures.kind, report.id, seen.to_json())
         log.info("gate of request %s, %s candidate: %s. %s", request.id, origin, report.verdict, report.sentence)
     others = [report.id for origin, report in reports.items() if origin != best]
     answer = {"gate_report": reports[best].id, "candidate": candidates[best].digest}
@@ -123,6 +129,10 @@ def best_of(verdicts: Mapping[str, Verdict]) -> str:
         return VERDICTS.index(verdict.verdict), next(iter(gains), -math.inf)
 
     return max(verdicts, key=worth)
+
+
+def _version_of(store: ModelStore, champion: Promotion | None) -> ModelVersion | None:
+    return store.records.get(ModelVersion, champion.version) if champion else None
 
 
 def _report(
@@ -201,7 +211,7 @@ def _contests(
     own = rows(candidate.definition)
     check_columns(model, own.column_names, store.batches(model.batch_source).columns() if beside else ())
     clusters, unit = cluster_codes(own, model.evaluate.cluster)
-    incumbent = store.records.get(ModelVersion, champion.version) if champion else None
+    incumbent = _version_of(store, champion)
     seen = cache(training_rows)
     found = looked(store, request.id, candidate.task, lambda: look(seen(), candidate.features, candidate.task))
     asked = Asked(model, candidate, own, beside or _nothing_beside)
