@@ -48,6 +48,7 @@ SECTIONS = {
     "approvals": config.Approvals,
     "retention": config.Retention,
     "rebuild": config.Rebuild,
+    "card": config.Card,
     "contract.yaml": contract.Contract,
     "contract.yaml: sources.NAME": contract.SourceContract,
     "contract.yaml: columns.NAME": contract.Column,

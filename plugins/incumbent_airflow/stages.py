@@ -160,7 +160,7 @@ def _shadow_rows(runtime: Runtime, request: RetrainRequest, known: Snapshot) -> 
 
 def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     """Judge the request's candidates against the champion on the snapshot's gate rows."""
-    from incumbent.estimators import predictor
+    from incumbent.estimators import explainer, predictor
     from incumbent.evaluate import evaluate
     from incumbent.features.batch_columns import batch_columns
     from incumbent.features.out_of_core import labelled_sample
@@ -191,9 +191,11 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
             predict=predictor(store),
             beside=lambda rows, columns: batch_columns(store, runtime.model, snapshot, rows, columns),
             kpi_sql=runtime.folder.kpi_sql,
+            explaining=explainer(store),
         )
     for gate in report.gates:
         LOG.info("%-12s %-7s %s", gate["gate"], PASSED[gate.get("passed")], gate.get("sentence", ""))
+    write_card(runtime, report.candidate)
     LOG.info("%s (%s)", report.sentence, store.records.where(GateReport.kind, report.id))
     return {"verdict": report.verdict, "sentence": report.sentence, "report": report.id}
 
@@ -240,7 +242,27 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
             store, request.partition, "stale_gate", {}, degraded=request.degraded, message=message,
             candidate=report.candidate,
         )  # fmt: skip
+    if generation:
+        write_card(runtime, report.candidate, generation)
     return {"kind": outcome.kind, "message": report.sentence, "generation": generation}
+
+
+def write_card(runtime: Runtime, version: str, generation: int = 0) -> None:
+    """Write the card of a version that was judged or has got the seat, and say where it is.
+
+    Nothing waits for it: whatever keeps it from being written, the verdict stands and the seat is announced.
+    """
+    from incumbent.card.keep import keep_card
+    from incumbent.records import ModelVersion
+
+    again = f"incumbent version card {runtime.model.name} {generation or version[:16]}"
+    try:
+        found = runtime.store.records.get(ModelVersion, version)
+        _, path = keep_card(runtime.store, runtime.model, found, generation)
+    except Exception:
+        LOG.exception("the card of version %s is not written; %s", version[:16], again)
+        return
+    LOG.info("the card of version %s: %s; as of any later day: %s", version[:16], path, again)
 
 
 def is_settled(runtime: Runtime, request_id: str) -> bool:

@@ -91,6 +91,7 @@ COMMANDS = (
     Command(("snapshot", "diff"), "what differs between two training sets", "incumbent.cli.snapshot:diff"),
     Command(("store", "check"), "look for broken promises in the store", "incumbent.cli.store:check"),
     Command(("store", "vacuum"), "remove replaced data that nothing needs", "incumbent.cli.store:vacuum"),
+    Command(("version", "card"), "the model card of a version, as of now", "incumbent.cli.version_card:card"),
     Command(
         ("version", "why"),
         "what a version is made of, why it got the seat and what followed",

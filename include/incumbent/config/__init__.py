@@ -4,6 +4,7 @@ Thresholds live here, in YAML, with their unit and reason; a key that is not kno
 names the file, because a typo that is silently ignored is a threshold that is silently off.
 """
 
+from incumbent.config.card import Card
 from incumbent.config.explain import Explain
 from incumbent.config.folder import ModelFolder, load_model, model_folders
 from incumbent.config.gates import Behaviour, Change, Cost, Fairness, Gates, Guard
@@ -37,6 +38,7 @@ __all__ = [
     "Approvals",
     "Behaviour",
     "Budget",
+    "Card",
     "Change",
     "Choice",
     "Cost",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from incumbent.config.card import Card
 from incumbent.config.explain import Explain
 from incumbent.config.gates import Gates
 from incumbent.config.publish import Publish
@@ -68,6 +69,7 @@ class Model(Strict):
     approvals: Approvals = Approvals()
     retention: Retention = Retention()
     rebuild: Rebuild = Rebuild()
+    card: Card = Card()
     _sensitive: Sensitive | None = PrivateAttr(default_factory=Sensitive)
     _script: str = PrivateAttr("")
     _functions: Functions = PrivateAttr(default_factory=Functions)

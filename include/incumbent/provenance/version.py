@@ -88,13 +88,7 @@ def find(store: ModelStore, given: str) -> ModelVersion:
 def why(store: ModelStore, version: ModelVersion) -> VersionWhy:
     """Return everything that is on record about a version, with each link looked at."""
     records, walk, digest = store.records, Walk(store), version.digest
-    entries = store.ledger()
-    lost = {entry.previous: entry.reason for entry in entries if entry.action == "rollback"}
-    seats = [
-        Seat(entry, records.written(Promotion.kind, generation_name(entry.generation)).isoformat(),
-             lost.get(entry.generation, ""))
-        for entry in entries if entry.version == digest
-    ]  # fmt: skip
+    seats = seats_of(store, digest)
     links = [link for each in seats for link in seat(walk, each.entry.generation, digest)]
     scored = scored_now(store)
     return VersionWhy(
@@ -109,6 +103,17 @@ def why(store: ModelStore, version: ModelVersion) -> VersionWhy:
         links=(*links, *trained(walk, digest)),
         rebuilds=tuple(rebuilds(store, digest)),
     )
+
+
+def seats_of(store: ModelStore, digest: str) -> list[Seat]:
+    """Return the entries of the ledger that give a version the seat, oldest first."""
+    entries, records = store.ledger(), store.records
+    lost = {entry.previous: entry.reason for entry in entries if entry.action == "rollback"}
+    return [
+        Seat(entry, records.written(Promotion.kind, generation_name(entry.generation)).isoformat(),
+             lost.get(entry.generation, ""))
+        for entry in entries if entry.version == digest
+    ]  # fmt: skip
 
 
 def rebuilds(store: ModelStore, version: str) -> list[tuple[str, Rebuild]]:

@@ -26,6 +26,7 @@ from incumbent.store.check_removals import check_erasure, check_removal
 from incumbent.store.check_requests import check_decision, check_pin, check_request, check_score_order
 from incumbent.store.check_revisits import check_revisit
 from incumbent.store.check_training import (
+    check_card,
     check_gate_report,
     check_rebuild,
     check_search,
@@ -50,11 +51,13 @@ Check = Callable[[Walk, str, Mapping[str, Any]], Iterator[Violation]]
 CANONICAL = "a record is canonical JSON"
 KINDS: Mapping[str, Check] = {
     "baselines": check_baseline,
+    "cards": check_card,
     "decisions": check_decision,
     "diagnoses": check_diagnosis,
     "drift_counts": check_drift_counts,
     "erasures": check_erasure,
     "estimates": check_verdict,
+    "gate_figures": check_baseline,
     "kpis": check_kpis,
     "pins": check_pin,
     "profiles": check_profile,

@@ -111,6 +111,15 @@ def check_gate_report(walk: Walk, where: str, plain: Mapping[str, Any]) -> Itera
         yield from walk.record(ModelVersion.kind, report.champion, where)
 
 
+def check_card(walk: Walk, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield the violations of a card that was written down: its version and its two files."""
+    if (name := f"cards/{plain['version']}/{plain['moment']}") != where:
+        yield Violation("a card is named by its version and its moment", where, f"it is {name}")
+    yield from walk.record(ModelVersion.kind, plain["version"], where)
+    for each in ("markdown", "page"):
+        yield from walk.object(plain[each], where, f"the card's {each}")
+
+
 def _name(promise: str, where: str, plain: Mapping[str, Any]) -> Iterator[Violation]:
     """Compare a name with the digest of what is stored, so that a field of a later schema counts as well."""
     digest = digest_of({key: value for key, value in plain.items() if key != "schema"})

@@ -1,0 +1,1 @@
+"""The model card of a version and the evidence behind it, made from records alone: no stage knows it."""
