@@ -1,22 +1,32 @@
 """The card of a version that has lived, and the evidence behind it: from its records alone, and the same each time."""
 
 import json
+import re
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lived import lived, opened
 
 from incumbent.card import keep
+from incumbent.card.archive import verify
 from incumbent.card.known import Known
-from incumbent.cli.main import FINE, USAGE, main
+from incumbent.card.signature import fingerprint
+from incumbent.cli.main import BROKEN, FINE, USAGE, main
+from incumbent.config import Model
 from incumbent.evaluate.figures import GateFigures
 from incumbent.provenance.version import find
-from incumbent.records import GateReport, ModelVersion
+from incumbent.records import GateReport, ModelVersion, Snapshot, digest_of
 from incumbent.store.check import check_model
 from incumbent_airflow import stages
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
+PAGE = (Path(__file__).parents[2] / "docs" / "cards.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +127,83 @@ def test_the_page_goes_where_it_is_asked(runtime: Runtime, tmp_path: Path, capsy
     assert json.loads(printed(capsys, "card", "small", "2", "--json"))["title"] == "small, generation 2"
     assert main(["version", "card", "small", "2", "--out", str(tmp_path / "no" / "where")]) == USAGE
     assert "the file cannot be written" in capsys.readouterr().err
+
+
+def written(tmp_path: Path, name: str, *words: str) -> dict[str, bytes]:
+    out = tmp_path / name
+    assert main(["version", "evidence", "small", "2", "--out", str(out), *words]) == FINE
+    with zipfile.ZipFile(out) as found:
+        return {each: found.read(each) for each in found.namelist()}
+
+
+def test_the_evidence_is_whole_and_the_same_each_time(runtime: Runtime, tmp_path: Path) -> None:
+    store, version = runtime.store, find(runtime.store, "2")
+    files = written(tmp_path, "first.zip")
+    written(tmp_path, "second.zip")
+    assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
+    assert verify(tmp_path / "first.zip", None).problems == ()
+    kinds = {name.split("/")[1] for name in files if name.startswith("records/")}
+    assert kinds == {
+        "versions", "snapshots", "trainings", "training_costs", "requests", "gate_reports", "gate_figures", "promotions"
+    }  # fmt: skip
+    record = files[f"records/versions/{version.digest}.json"]
+    assert record == store.records.blobs.read(f"versions/{version.digest}.json")
+    assert files["features.sql"] == store.objects.get(version.definition)
+    told = Model.model_validate(yaml.safe_load(files["model.yaml"]))
+    assert told.model_dump() == runtime.model.model_dump()
+    (contracts,) = [snapshot.contracts for snapshot in [store.records.get(Snapshot, version.snapshot)]]
+    assert {f"contracts/{name}.json" for name in contracts} < set(files)
+    assert all(digest_of(files[f"contracts/{name}.json"]) == digest for name, digest in contracts.items())
+    assert [(each["generation"], each["is_this_version"]) for each in json.loads(files["ledger.json"])] == [
+        (2, True), (3, False)
+    ]  # fmt: skip
+    assert json.loads(files["provenance.json"])["broken"] == []
+    assert len(json.loads(files["sbom.cdx.json"])["components"]) > 100
+
+
+def test_the_index_answers_each_point_or_says_that_it_does_not(runtime: Runtime, tmp_path: Path) -> None:
+    text = written(tmp_path, "it.zip")["index.md"].decode()
+    assert "## 1. A general description of the AI system including:" in text
+    assert "## 8. A copy of the EU declaration of conformity referred to in Article 47;" in text
+    after = text.split("Article 47;")[1].split("##")[0]
+    assert "| not here | The team supplies: all of it. |" in after
+    assert "| Signed | by nobody: no key was given |" in text
+    assert (text.count("| in part |"), text.count("| not here |")) == (13, 10)
+    assert "Of 23 points of Annex IV 13 are answered in part, and 10 not at all." in text
+
+
+def test_the_evidence_is_signed_by_the_key_of_the_environment(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(private)
+    monkeypatch.setenv("INCUMBENT_SIGNING_KEY", str(tmp_path / "key.pem"))
+    files = written(tmp_path, "it.zip")
+    assert verify(tmp_path / "it.zip", files["SHA256SUMS.pub"]).vouched is True
+    assert f"with the fingerprint {fingerprint(files['SHA256SUMS.pub'])}" in files["index.md"].decode()
+    assert not [name for name, data in files.items() if b"PRIVATE KEY" in data]
+
+
+def test_what_is_broken_is_in_the_evidence_and_in_the_status(
+    home: Path, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(opened(home).settings.store, tmp_path / "store")
+    monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
+    version = find(runtime.store, "2")
+    (tmp_path / "store" / "small" / "objects" / version.digest[:2] / version.digest).write_bytes(b"altered")
+    out = tmp_path / "it.zip"
+    assert main(["version", "evidence", "small", "2", "--out", str(out)]) == BROKEN
+    with zipfile.ZipFile(out) as found:
+        assert "What it rests on does not hold: model file" in found.read("index.md").decode()
+        assert json.loads(found.read("provenance.json"))["broken"] == ["model file"]
+
+
+@pytest.mark.parametrize("command", re.findall(r"^incumbent version .*", PAGE, re.M))
+def test_the_page_says_commands_that_do_it(
+    command: str, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["version", "evidence", "small", "2", "--out", "evidence.zip"]) == FINE
+    words = command.replace("MODEL GENERATION", "small 2").replace("FILE", "evidence.zip").split()
+    assert main(words[1:]) == FINE
+    assert (tmp_path / words[-1]).is_file() == (words[-1] != "2")

@@ -69,7 +69,8 @@ def _table(table: Table) -> str:
         for name, is_number in zip(table.head, numeric, strict=True)
     )
     rows = "".join(f"<tr>{_cells(row, numeric)}</tr>" for row in table.rows)
-    made = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    top = f"<thead><tr>{head}</tr></thead>" if any(table.head) else ""
+    made = f'<div class="wide"><table>{top}<tbody>{rows}</tbody></table></div>'
     return f"<details><summary>{said(table.folded)}</summary>{made}</details>" if table.folded else made
 
 

@@ -93,6 +93,11 @@ COMMANDS = (
     Command(("store", "vacuum"), "remove replaced data that nothing needs", "incumbent.cli.store:vacuum"),
     Command(("version", "card"), "the model card of a version, as of now", "incumbent.cli.version_card:card"),
     Command(
+        ("version", "evidence"),
+        "one zip with all that is on record of a version, with an index by Annex IV of the AI Act",
+        "incumbent.cli.version_evidence:evidence",
+    ),
+    Command(
         ("version", "why"),
         "what a version is made of, why it got the seat and what followed",
         "incumbent.cli.version:why",

@@ -25,6 +25,7 @@ PROBE_S = 3.0
 # and repeat a creation whose reply was lost without looking it up first.
 HTTP = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
 FOLDER = "model"
+CARDS = "cards"  # records of what lies in the store by content: see incumbent.card.keep
 COMPLETE = "incumbent.complete"
 DIGEST = "incumbent.digest"
 REQUEST = "incumbent.request"
@@ -127,6 +128,7 @@ def _fill(client: Any, run_id: str, store: ModelStore, version: ModelVersion, en
         **files_of(store.objects.get(version.definition).decode()),
         "manifest.json": canonical_json(version.to_json()),
         "gate_report.json": canonical_json(report.to_json()),
+        **_card(store, version),
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, data in files.items():
@@ -141,6 +143,14 @@ def _fill(client: Any, run_id: str, store: ModelStore, version: ModelVersion, en
                 client.log_metric(run_id, f"{gate['gate']}.{name}", float(value))
     client.set_tag(run_id, COMPLETE, "true")
     client.set_terminated(run_id, "FINISHED")
+
+
+def _card(store: ModelStore, version: ModelVersion) -> dict[str, bytes]:
+    """Return the newest card that was written down of a version; nothing where none was."""
+    names = store.records.names(CARDS, f"{version.digest}/")
+    kept = store.records.get_plain(CARDS, names[-1]) if names else {}
+    known = {"card.md": "markdown", "card.html": "page"}
+    return {name: store.objects.get(kept[field]) for name, field in known.items() if field in kept}
 
 
 def _ensure_model(client: Any, model: str) -> None:
