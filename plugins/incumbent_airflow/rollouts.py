@@ -73,6 +73,7 @@ def settle_rollout(runtime: Runtime) -> dict[str, Any]:
     from incumbent.records import GateReport
     from incumbent.rollout import end, found_in, open_plan, state_of
     from incumbent.rollout.state import PROMOTE, RETREAT
+    from incumbent_airflow.cards import write_card
 
     store, plan = runtime.store, open_plan(runtime.store)
     if plan is None:
@@ -88,6 +89,7 @@ def settle_rollout(runtime: Runtime) -> dict[str, Any]:
     end(store, plan, outcome.kind, state.sentence)
     if outcome.promotion is None:
         return {"sentence": f"{state.sentence} The champion has changed meanwhile: {outcome.kind}."}
+    write_card(runtime, outcome.promotion.version, outcome.promotion.generation)
     return {"sentence": state.sentence, "generation": outcome.promotion.generation, "partition": newest}
 
 

@@ -166,6 +166,7 @@ def evaluate_candidate(runtime: Runtime, request_id: str) -> dict[str, Any]:
     from incumbent.features.out_of_core import labelled_sample
     from incumbent.features.rows import labelled_rows
     from incumbent.records import FRESH, GateReport, ModelVersion, Training
+    from incumbent_airflow.cards import write_card
 
     store = runtime.store
 
@@ -215,6 +216,7 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
     from incumbent.records import GateReport
     from incumbent.retrain.requests import finish, is_done, open_request, verdict_of
     from incumbent.retrain.stage import ask_on
+    from incumbent_airflow.cards import write_card
     from incumbent_airflow.rollouts import begin_rollout
 
     store = runtime.store
@@ -245,24 +247,6 @@ def _promote(runtime: Runtime, request_id: str, answer: Mapping[str, Any] | None
     if generation:
         write_card(runtime, report.candidate, generation)
     return {"kind": outcome.kind, "message": report.sentence, "generation": generation}
-
-
-def write_card(runtime: Runtime, version: str, generation: int = 0) -> None:
-    """Write the card of a version that was judged or has got the seat, and say where it is.
-
-    Nothing waits for it: whatever keeps it from being written, the verdict stands and the seat is announced.
-    """
-    from incumbent.card.keep import keep_card
-    from incumbent.records import ModelVersion
-
-    again = f"incumbent version card {runtime.model.name} {generation or version[:16]}"
-    try:
-        found = runtime.store.records.get(ModelVersion, version)
-        _, path = keep_card(runtime.store, runtime.model, found, generation)
-    except Exception:
-        LOG.exception("the card of version %s is not written; %s", version[:16], again)
-        return
-    LOG.info("the card of version %s: %s; as of any later day: %s", version[:16], path, again)
 
 
 def is_settled(runtime: Runtime, request_id: str) -> bool:

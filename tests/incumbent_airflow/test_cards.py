@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ from incumbent.card.archive import verify
 from incumbent.card.known import Known
 from incumbent.card.signature import fingerprint
 from incumbent.cli.main import BROKEN, FINE, USAGE, main
-from incumbent.config import Model
+from incumbent.config import Card, Model
 from incumbent.evaluate.figures import GateFigures
 from incumbent.provenance.version import find
 from incumbent.records import GateReport, ModelVersion, Snapshot, digest_of
+from incumbent.store import ModelStore, Store
 from incumbent.store.check import check_model
-from incumbent_airflow import stages
+from incumbent_airflow.cards import write_card
 from incumbent_airflow.runtime import Runtime
 
 pytestmark = pytest.mark.unit
@@ -43,6 +45,14 @@ def runtime(home: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     monkeypatch.setenv("INCUMBENT_RAW", str(home / "raw"))
     monkeypatch.setenv("INCUMBENT_MODELS", str(home))
     return opened(home)
+
+
+@pytest.fixture
+def copied(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
+    """Return a copy of the store, for what is changed."""
+    shutil.copytree(opened(home).settings.store, tmp_path / "store")
+    monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
+    return Store(tmp_path / "store").model("small")
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -86,7 +96,7 @@ def test_a_card_is_written_once_and_what_stands_is_laid_out_again(runtime: Runti
     page = store.reports() / "cards" / f"{version.digest[:16]}.html"
     before = page.read_bytes()
     page.unlink()
-    stages.write_card(runtime, version.digest, 2)
+    write_card(runtime, version.digest, 2)
     assert page.read_bytes() == before
     assert len(store.records.names("cards", f"{version.digest}/")) == 2
 
@@ -96,7 +106,7 @@ def test_a_card_that_cannot_be_written_stops_nothing(
 ) -> None:
     monkeypatch.setattr(keep, "document", lambda *_, **__: 1 / 0)
     other = next(each for each in runtime.store.records.all(ModelVersion))
-    stages.write_card(runtime, other.digest, 999)
+    write_card(runtime, other.digest, 999)
     assert f"is not written; incumbent version card {runtime.model.name} 999" in caplog.text
 
 
@@ -185,11 +195,9 @@ def test_the_evidence_is_signed_by_the_key_of_the_environment(
 
 
 def test_what_is_broken_is_in_the_evidence_and_in_the_status(
-    home: Path, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, copied: ModelStore, tmp_path: Path
 ) -> None:
-    shutil.copytree(opened(home).settings.store, tmp_path / "store")
-    monkeypatch.setenv("INCUMBENT_STORE", str(tmp_path / "store"))
-    version = find(runtime.store, "2")
+    version = find(copied, "2")
     (tmp_path / "store" / "small" / "objects" / version.digest[:2] / version.digest).write_bytes(b"altered")
     out = tmp_path / "it.zip"
     assert main(["version", "evidence", "small", "2", "--out", str(out)]) == BROKEN
@@ -207,3 +215,64 @@ def test_the_page_says_commands_that_do_it(
     words = command.replace("MODEL GENERATION", "small 2").replace("FILE", "evidence.zip").split()
     assert main(words[1:]) == FINE
     assert (tmp_path / words[-1]).is_file() == (words[-1] != "2")
+
+
+def test_what_monitor_has_seen_is_on_the_card(
+    runtime: Runtime, copied: ModelStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = find(copied, "2").digest
+    mine = {"partition": "2020-03", "generation": 2, "version": version}
+    for name, more in (
+        ("drift-a", {"tier": "warning", "sentence": "the scores moved."}),
+        ("drift-b", {"tier": "none", "sentence": "nothing moved."}),
+        ("performance-a", {"sentence": "AUC is 0.7."}),
+        ("drift-of-another", {"tier": "warning", "version": "0" * 64, "sentence": "of another version."}),
+    ):
+        copied.records.put_plain("verdicts", f"2020-03/{name}", {**mine, **more})
+    text = printed(capsys, "card", "small", "2")
+    assert "2 batches judged for drift, 1 with an alarm; 1 with outcomes." in text
+    assert "| 2020-03 | performance | AUC is 0.7. |" in text and "of another version" not in text
+
+
+def test_groups_are_on_the_card_where_they_were_asked_for(runtime: Runtime) -> None:
+    known = Known(runtime.store, find(runtime.store, "2"), runtime.model)
+    measure = {
+        "column": "kind", "measure": "true_positive_rate", "max_gap": 0.05, "passed": False,
+        "groups": [{"group": "group 1", "rows": 700, "value": 0.25}, {"group": "group 2", "rows": 12, "value": None}],
+        "sentence": "true positive rate by kind: group 1 and group 2 differ by 12 %",
+    }  # fmt: skip
+    gate = {"gate": "fairness", "passed": False, "measures": [measure], "sentence": measure["sentence"]}
+    known.__dict__["report"] = replace(known.report, gates=(gate,), verdict="reject")
+    text = keep.markdown(keep.document(known))
+    assert "| group 1 | 700 | 0.25 |\n| group 2 | 12 |  |" in text
+    assert "A gap of 5 % is allowed." in text
+    assert "* Gate fairness: true positive rate by kind" in text, "what failed is a limit"
+    assert "Groups of people were not compared" not in text
+
+
+def test_what_the_team_says_stands_beside_what_is_on_record(runtime: Runtime) -> None:
+    known = Known(runtime.store, find(runtime.store, "2"), runtime.model)
+    card = Card(use="Calls.", not_for="People.", limits=("The first week.",))
+    known.__dict__["of_then"] = runtime.model.model_copy(update={"card": card, "description": "Late orders."})
+    text = keep.markdown(keep.document(known))
+    for said in ("| Intended use | Calls. |", "| Not for | People. |", "* The team says: The first week."):
+        assert said in text
+    assert "not written down" not in text and "names no limits" not in text
+
+
+def test_a_version_that_nobody_trained_or_judged_has_a_card_and_evidence(
+    runtime: Runtime, copied: ModelStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = copied.objects.put(b"a model from elsewhere")
+    other = replace(find(copied, "2"), digest=digest, snapshot="", order="", code={})
+    copied.records.put(digest, other)
+    text = printed(capsys, "card", "small", digest[:16])
+    assert text.startswith(f"# small, version {digest[:12]}, not promoted\n\n**It does not hold the seat.**")
+    assert "It was never judged" in text and "its training data is not on record" in text
+    out = tmp_path / "it.zip"
+    assert main(["version", "evidence", "small", digest[:16], "--out", str(out)]) == FINE
+    with zipfile.ZipFile(out) as found:
+        assert not {"sbom.cdx.json", "model.yaml"} & set(found.namelist())
+        index = found.read("index.md").decode()
+    assert "Not kept of this version: the configuration that it was trained by; " in index
+    assert "| not here | The team supplies: all of it. |" in index.split("relevant software or firmware")[1][:200]

@@ -94,7 +94,7 @@ COMMANDS = (
     Command(("version", "card"), "the model card of a version, as of now", "incumbent.cli.version_card:card"),
     Command(
         ("version", "evidence"),
-        "one zip with all that is on record of a version, with an index by Annex IV of the AI Act",
+        "one zip with all that is on record of a version, or a look at such a zip",
         "incumbent.cli.version_evidence:evidence",
     ),
     Command(

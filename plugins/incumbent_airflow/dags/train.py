@@ -1,7 +1,7 @@
 """Answers one retrain request: snapshot, train, evaluate, and promote on evidence.
 
 **Reads** features, outcomes and the request. **Writes** the snapshot, the model version, the gate
-report and, when the gates passed, the ledger and MLflow. **Emits** CHAMPION.
+report, the version's card and, when the gates passed, the ledger and MLflow. **Emits** CHAMPION.
 
 **Normal:** `train_others` skipped: a request has one candidate, unless `train.warm_rounds` or the run's parameter
 `since` asks for more, which then share its error rate. `promote` skipped with the gate's sentence: a challenger

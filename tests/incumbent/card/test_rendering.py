@@ -1,10 +1,14 @@
 """A document is shown as it is, whatever its words hold: in Markdown and as a page."""
 
+import os
 import re
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from playwright.sync_api import sync_playwright
 
 from incumbent.card.blocks import Document, Facts, Items, Plot, Section, Share, Table, Text, Word, shown
 from incumbent.card.curve import curve
@@ -91,3 +95,25 @@ def test_a_curve_of_numbers_far_from_zero_uses_its_room() -> None:
     across = [float(value) for name, value in found.attributes if name == "cx" and value]
     assert max(across) - min(across) > 100
     assert "1000" in found.text and "%" not in found.text
+
+
+@pytest.mark.browser
+def test_a_browser_shows_it_on_a_phone_and_says_nothing(tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None and not os.environ.get("CI"):
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    path, said, colours = tmp_path / "card.html", [], {}
+    path.write_text(page(hostile()))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            shown_page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+            shown_page.on("console", lambda message: said.append(message.text))
+            shown_page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+            shown_page.goto(path.as_uri())
+            colours[scheme] = shown_page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert shown_page.evaluate("document.documentElement.scrollWidth") <= 390
+            assert shown_page.evaluate("document.querySelector('.bar rect').getBoundingClientRect().width") > 0
+        browser.close()
+    assert said == [], "the policy lets in the style, and there is nothing else"
+    assert colours["light"] != colours["dark"]

@@ -61,6 +61,8 @@ def test_late_generations_are_registered_once_with_their_files(
 ) -> None:
     first = promote(seat.store, seat.report("a"), "cold start", "2013-01").promotion
     second = promote(seat.store, seat.report("b"), "better", "2013-02").promotion
+    card = {"markdown": seat.store.objects.put(b"# b"), "page": seat.store.objects.put(b"<!doctype html>")}
+    seat.store.records.put_plain("cards", f"{second.version}/seat-000002", card)
     done = reconcile(seat.store, name, server)
     assert done.registered == (first.version, second.version)
     assert (done.alias_moved, done.problems) == (True, ())
@@ -70,6 +72,7 @@ def test_late_generations_are_registered_once_with_their_files(
     client, (one, two) = client_of(server), versions(server, name)
     assert [(v.tags[DIGEST], v.tags[GENERATION]) for v in (one, two)] == [(first.version, "1"), (second.version, "2")]
     assert client.get_model_version_by_alias(name, ALIAS).version == two.version
+    (tmp_path / "two").mkdir()
     folder = Path(client.download_artifacts(one.run_id, "model", str(tmp_path)))
     assert sorted(path.name for path in folder.iterdir()) == [
         "features.sql",
@@ -78,6 +81,9 @@ def test_late_generations_are_registered_once_with_their_files(
         "model.ubj",
     ]
     assert digest_of((folder / "model.ubj").read_bytes()) == first.version
+    carded = Path(client.download_artifacts(two.run_id, "model", str(tmp_path / "two")))
+    assert (carded / "card.md").read_bytes() == b"# b"
+    assert (carded / "card.html").read_bytes() == b"<!doctype html>"
     run = client.get_run(one.run_id)
     assert run.data.params["max_depth"] == "6"
     assert run.data.metrics["superiority.estimate"] == 0.012
