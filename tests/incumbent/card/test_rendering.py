@@ -32,6 +32,7 @@ def hostile() -> Document:
         Facts(((HOSTILE, HOSTILE),)),
         Table((HOSTILE, "b#", "c"), (row,), folded=HOSTILE),
         Plot(HOSTILE, BINS, chances=True),
+        Table(tuple(f"number {at}#" for at in range(20)), (("1,234,567",) * 20,)),
     )
     return Document(HOSTILE, HOSTILE, "bad", (Section(HOSTILE, blocks),))
 
@@ -70,7 +71,7 @@ def test_markdown_has_no_html_and_its_tables_their_columns() -> None:
     assert not {"script", "img", "a", "em", "code"} & set(found.names)
     assert (found.names.count("h1"), found.names.count("h2")) == (1, 1)
     rows = [len(re.findall(r"<t[hd]", row)) for row in re.findall(r"<tr>.*?</tr>", html, re.S)]
-    assert rows == [2, 2, 3, 3]
+    assert rows == [2, 2, 3, 3, 20, 20]
     assert found.names.count("li") == 2 and "ol" not in found.names
 
 

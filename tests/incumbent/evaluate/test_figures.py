@@ -57,9 +57,10 @@ def test_predictions_meet_the_truth_bin_by_bin() -> None:
 def test_a_bin_has_rows_enough_that_nobody_is_seen_in_it() -> None:
     (few,) = calibration(contest(rows=2 * FEWEST + 1))
     assert len(few["bins"]) == 2 and min(each["rows"] for each in few["bins"]) >= FEWEST
-    same = contest()
-    (found,) = calibration(replace(same, challenger=np.full(ROWS, 0.25)))
+    (found,) = calibration(replace(contest(), challenger=np.full(ROWS, 0.25)))
     assert [each["rows"] for each in found["bins"]] == [ROWS]
+    (rare,) = calibration(replace(contest(), challenger=np.where(np.arange(ROWS) < FEWEST - 1, 0.9, 0.25)))
+    assert [each["rows"] for each in rare["bins"]] == [ROWS - FEWEST + 1]
     (one,) = calibration(replace(contest(rows=60), clusters=np.zeros(60, dtype=np.int64)))
     assert [each["error"] for each in one["bins"]] == [None]
 
@@ -84,7 +85,8 @@ def test_both_contenders_are_explained_on_the_same_rows() -> None:
     found = figures(contest(), version("new", ("x", "y")), version("old", ("x",)), table, watched)
     assert (found.candidate, found.champion, found.explained) == ("new", "old", MOST_EXPLAINED)
     assert (found.importance, found.champion_importance) == ({"x": 2.0, "y": 1.0}, {"x": 1.0})
-    assert seen[0] == seen[1] and len(seen[0]) == MOST_EXPLAINED
+    figures(contest(), version("new", ("x", "y")), None, table, watched)
+    assert seen[0] == seen[1] == seen[2] and len(seen[0]) == MOST_EXPLAINED
 
 
 def test_what_cannot_be_said_is_said() -> None:
