@@ -276,3 +276,15 @@ def test_a_version_that_nobody_trained_or_judged_has_a_card_and_evidence(
         index = found.read("index.md").decode()
     assert "Not kept of this version: the configuration that it was trained by; " in index
     assert "| not here | The team supplies: all of it. |" in index.split("relevant software or firmware")[1][:200]
+
+
+def test_a_card_whose_file_is_gone_is_a_broken_promise(copied: ModelStore) -> None:
+    version = find(copied, "2").digest
+    seated = copied.records.get(keep.CardFiles, f"{version}/seat-000002")
+    copied.objects.remove(seated.page)
+    copied.records.put_plain("cards", f"{version}/seat-000009", seated.to_json())
+    copied.records.put_plain("gate_figures", "0" * 64, GateFigures(version).to_json())
+    said = [(found.promise, found.where) for found in check_model(copied)]
+    assert ("a card is named by its version and its moment", f"cards/{version}/seat-000009") in said
+    assert f"cards/{version}/seat-000002" in [where for _, where in said]
+    assert f"gate_figures/{'0' * 64}" in [where for _, where in said]
