@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from incumbent.config import Model
 from incumbent.estimators.abilities import ABILITIES
+from incumbent.retrain.budget import UNDECIDED
 from incumbent.retrain.cause import diagnosis_of
 from incumbent.retrain.channels import Channel
-from incumbent.retrain.history import PROMOTE, History
+from incumbent.retrain.history import PERFORMANCE, PROMOTE, History
 from incumbent.retrain.requests import RECALIBRATE
 from incumbent.retrain.rows import first_day, times_more, training_rows
 
@@ -17,7 +18,8 @@ def recalibrate_since(model: Model, partition: str, history: History, alarms: Se
     """Return the first day of the rows for a new intercept, where the diagnosis is that one may be enough; or why not.
 
     Once for each training: an intercept that has to be found again and again, or was not enough, was not what is wrong.
-    And not of a champion that has been outgrown: a training brings it the new mean, and all else that is known by now.
+    A champion that has been outgrown is trained first: that brings the new mean, and all else that is known by now.
+    Only if the gates refuse what was trained for this alarm are its trees the best there are, and the mean is off.
 
     Returns:
         The day, empty where another intercept is not asked for; and why not, empty where nothing said that it may be
@@ -27,16 +29,19 @@ def recalibrate_since(model: Model, partition: str, history: History, alarms: Se
         return "", ""
     if not ABILITIES[model.train.estimator].warm:
         return "", f"{model.train.estimator} does not go on from a version"
-    tried = False
+    changed = max(alarms, key=lambda alarm: alarm.z).since
+    tried = refused = False
     for request in reversed(history.requests):
         if request.recalibrates:
             tried = True
         elif request.verdict == PROMOTE:
             break
+        elif request.reason == PERFORMANCE and request.partition >= changed and request.verdict not in UNDECIDED:
+            refused = True
     if tried:
         return "", "one was tried since the last training that got the seat"
     limit, times = model.retrain.growth, times_more(model, partition, history, history.learned_partition)
-    if limit is not None and times >= limit:
+    if limit is not None and times >= limit and not refused:
         return "", f"there is {times:.2f} times as much to learn from as the champion had, limit {limit:g}"
     since = _enough_since(model, partition, history, _changed(model, alarms))
     return since, "" if since else "too few rows since the change are older than the gate rows"

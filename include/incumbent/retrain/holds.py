@@ -51,7 +51,8 @@ def holds(
     counts = {key: rows for key, rows in (history.rarer or history.labelled).items() if key <= partition}
     new = training_rows(model, counts, after)
     needed = max(1, model.retrain.min_new_rows)
-    left = cooldown_left(model, partition, trainings, rule, more=_more_since(model, counts, alarms, history, trainings))
+    more = _more_since(model, counts, alarms, history, trainings)
+    left = timedelta(0) if recalibrates else cooldown_left(model, partition, trainings, rule, more=more)
     filled = tokens(model, partition, trainings)
     least = 0.0 if alarms else 1.0
     spent = overspent(model, partition, history.requests)

@@ -65,10 +65,11 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     alarms = [channel for channel in found if channel.fired]
     degraded = state == DEGRADED
     held: list[dict[str, Any]] = []
-    reason = intercept = why_not = ""
+    reason = intercept = left_out = ""
     for rule in dict.fromkeys(str(ask["rule"]) for ask in fired) or [""]:
         asking = alarms if rule == PERFORMANCE else []
         intercept, why_not = recalibrate_since(model, partition, history, asking)
+        left_out += why_not  # of the labelled alarms, if they ask
         its_own = holds(model, partition, history, asking, rule, degraded=degraded, recalibrates=bool(intercept))
         held = held or its_own
         if not any(hold["fired"] for hold in its_own):
@@ -78,6 +79,7 @@ def decide(model: Model, partition: str, history: History) -> Decision:
     if not fired:
         return Decision(partition, "", degraded, evidence, f"{partition}: no alarm, no retraining.")
     why = "; ".join(str(ask["says"]) for ask in fired)
+    why += f". A new intercept alone is not tried: {left_out}" if left_out else ""
     if not reason:
         stopped = next(hold for hold in held if hold["fired"])
         return Decision(partition, "", degraded, evidence, f"{partition}: {stopped['says']}. {why}.")
@@ -87,7 +89,6 @@ def decide(model: Model, partition: str, history: History) -> Decision:
         return Decision(partition, reason, degraded, evidence, said)
     if since := candidate_since(model, partition, history, asking):
         evidence[SINCE] = since
-    why += f". A new intercept alone is not tried: {why_not}" if why_not else ""
     return Decision(partition, reason, degraded, evidence, f"{partition}: retrain for {reason}. {why}.")
 
 

@@ -284,6 +284,24 @@ def test_a_recalibration_that_was_not_enough_is_followed_by_a_training_at_once()
     assert (after("").reason, rule(after(""), "recalibration")["fired"]) == ("", True), "it goes on"
 
 
+def test_an_outgrown_champion_gets_another_intercept_once_its_training_was_refused() -> None:
+    seen = {"performance": {key: performance(9.0 * (key > "2013-02")) for key in MONTHS[1:4]},
+            "diagnoses": {"2013-04": SHIFTED}}  # fmt: skip
+
+    def after(*past: PastRequest) -> Decision:
+        return decide(SHIPPED, "2013-04", history(**seen, requests=past))
+
+    refused = PastRequest("2013-03", "reject", "performance", learned="2013-03")
+    assert "recalibrate" in after(refused).evidence, "it waits for no cooldown"
+    for other in (replace(refused, reason="growth"), replace(refused, partition="2013-02"),
+                  replace(refused, verdict="failed"), replace(refused, verdict="")):  # fmt: skip
+        assert "recalibrate" not in after(other).evidence
+    tried = PastRequest("2013-04", "reject", "performance", recalibrates=True)
+    held = after(replace(refused, partition="2013-04"), tried)
+    assert (held.reason, rule(held, "cooldown")["fired"]) == ("", True)
+    assert "A new intercept alone is not tried: one was tried" in held.message
+
+
 def test_a_recalibration_waits_for_what_it_would_spend_itself() -> None:
     """Its gates have 1 % also of a degraded champion, the training after it 5 %."""
     seen = {"performance": {"2013-03": performance(9.0)}, "diagnoses": {"2013-03": SHIFTED}}
