@@ -52,7 +52,11 @@ def _lead(known: Known) -> tuple[str, str]:
         state, mood = f"It holds the seat, as generation {head.generation}.", "good"
     elif known.seats:
         lost = [each.lost for each in known.seats if each.lost]
-        state = f"It lost the seat to a rollback: {lost[-1]}" if lost else "It held the seat, and has a successor."
+        state = (
+            f"It lost the seat to a rollback: {lost[-1].rstrip('.')}."
+            if lost
+            else "It held the seat, and has a successor."
+        )
         mood = "bad" if lost else "open"
     else:
         state, mood = "It does not hold the seat.", "open"
