@@ -185,8 +185,13 @@ class Production:
         return found.sentence if found is not None and found.rolls_back else ""
 
     def reference(self, version: Version, days: Days) -> dict[str, Any]:
-        """Return what a version does on gate rows, which it is held against later."""
+        """Return what a version does on gate rows, which it is held against later; nothing of rows that say nothing.
+
+        Those are too few for any gate: only a policy without gates gives the seat on them.
+        """
         rows = self.contests.gate_rows(days)
+        if len(np.unique(self.world.labels[rows])) < 2:
+            return {}
         codes, _ = self.contests.clusters(rows)
         classes = self.model.label.classes
         return baseline(self.model.task, self.world.labels[rows], version.scores[rows], codes, classes)
