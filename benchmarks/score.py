@@ -52,6 +52,10 @@ def measure() -> Iterator[Figure]:
         yield at_least("times_pyfunc_in_chunks", [each["pyfunc"]["seconds"] / own for own, each in pairs], "times", 1.5)
         yield at_least("times_ray_data", [each["ray_data"]["seconds"] / own for own, each in pairs], "times", 2)
         yield figure("peak_memory", [each["ours"]["peak_mb"] for each in found], "MB", goal=1200)
+        explained = [_apart("explained", folder) for _ in range(REPEATS)]  # of what the last scoring left
+        for name, goal in (("one_percent", 0.25), ("default", None)):
+            shares = [each[name] / own for own, each in zip(ours, explained, strict=True)]
+            yield figure(f"explaining_{name}_of_scoring", shares, "ratio", goal=goal)
         for step in ("pyfunc", "ray_data"):
             yield figure(f"peak_memory_of_{step}", [each[step]["peak_mb"] for each in found], "MB")
 
@@ -85,6 +89,22 @@ def ours(folder: Path) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     assert done.changed, done
     return {"seconds": seconds, "peak_mb": _peak_mb()}
+
+
+def explained(folder: Path) -> dict[str, Any]:
+    """Explain one row of a hundred, and as many as a model folder does that says nothing of it."""
+    from incumbent.estimators import explainer
+    from incumbent.score import explain
+
+    store, seconds = table.store_in(folder), {}
+    for name, settings in (("one_percent", {"most": 10**9}), ("default", {})):
+        shutil.rmtree(folder / "store" / table.MODEL.name / "tables" / "explanations", ignore_errors=True)
+        model = table.MODEL.model_copy(update={"explain": table.MODEL.explain.model_copy(update=settings)})
+        started = time.perf_counter()
+        done = explain(store, model, table.KEY, explainer(store))
+        seconds[name] = time.perf_counter() - started
+        assert done.changed, done
+    return seconds
 
 
 def bare(folder: Path) -> dict[str, Any]:
@@ -137,7 +157,7 @@ def pyfunc(folder: Path) -> dict[str, Any]:
     for batch in source.iter_batches(CHUNK):
         frame = batch.to_pandas()
         out = frame[["row", "at"]].copy()
-        out["prediction"] = np.asarray(model.predict(table.as_codes(frame)), dtype=np.float64)
+        out["prediction"] = np.asarray(model.predict(table.with_levels(frame)), dtype=np.float64)
         rows = pa.Table.from_pandas(out, preserve_index=False)
         writer = writer or pq.ParquetWriter(folder / "pyfunc.parquet", rows.schema, compression="zstd")
         writer.write_table(rows)
@@ -179,7 +199,7 @@ def _peak_mb() -> float:
 
 
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
-    each.__name__: each for each in (build, ours, bare, alone, pyfunc, ray_data)
+    each.__name__: each for each in (build, ours, explained, bare, alone, pyfunc, ray_data)
 }
 
 if __name__ == "__main__":

@@ -70,10 +70,6 @@ def build(folder: Path, rows: int) -> None:
     booster = xgb.train({"objective": "binary:logistic", "max_depth": 6, "seed": 7}, data, ROUNDS)
     model = xgboost.save(bytes(booster.save_raw("ubj")), encoder, DEFINITION, "snapshot")
     booster.save_model(folder / "model.ubj")
-    plain = xgb.DMatrix(numbers, label=labels, feature_names=list(FEATURES))  # MLflow's flavour knows no categories
-    xgb.train({"objective": "binary:logistic", "max_depth": 6, "seed": 7}, plain, ROUNDS).save_model(
-        folder / "plain.ubj"
-    )
     digest = store.objects.put(model)
     store.objects.put(SQL)
     store.batches("events").replace(KEY, pa.table({"row": pa.array([0], pa.int64())}))
@@ -113,21 +109,24 @@ def plain_file(folder: Path) -> Path:
     return next((folder / "store").rglob(f"{part(store_in(folder)).digest}.parquet"))
 
 
-def booster(folder: Path, name: str = "model.ubj") -> Any:
+def booster(folder: Path) -> Any:
     """Return a bare booster."""
     import xgboost as xgb
 
     found = xgb.Booster()
-    found.load_model(folder / name)
+    found.load_model(folder / "model.ubj")
     return found
 
 
 def mlflow_model(folder: Path) -> Path:
-    """Return a model as MLflow keeps one."""
+    """Return the same model as MLflow keeps one; of a bare booster its flavour would know no categories."""
     import mlflow.xgboost
+    import xgboost as xgb
 
     if not (path := folder / "mlflow").exists():
-        mlflow.xgboost.save_model(booster(folder, "plain.ubj"), str(path), model_format="ubj")
+        model = xgb.XGBRegressor(enable_categorical=True)
+        model.load_model(folder / "model.ubj")
+        mlflow.xgboost.save_model(model, str(path), model_format="ubj")
     return path
 
 
@@ -144,10 +143,12 @@ def encoded(rows: pa.Table) -> npt.NDArray[np.float32]:
     return Encoder(FEATURES, {TEXT: LEVELS}).matrix(rows)
 
 
-def as_codes(frame: Any) -> Any:
-    """Return a frame of features with the levels of the text as numbers."""
+def with_levels(frame: Any) -> Any:
+    """Return a frame of features in which the text is of a known set of levels."""
+    import pandas as pd
+
     features = frame[list(FEATURES)].copy()
-    features[TEXT] = features[TEXT].map({level: float(code) for code, level in enumerate(LEVELS)})
+    features[TEXT] = pd.Categorical(features[TEXT], categories=list(LEVELS))
     return features
 
 
