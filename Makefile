@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-all bench check format up down clean
+.PHONY: help setup lock demo serve test test-all bench check format up down clean
 MAKEFLAGS += --no-print-directory
 # Set in many containers. Here it makes each of many processes compile all that it imports: a demo takes half as long again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,6 +17,7 @@ MODEL ?= flights_delay
 RAW ?=
 GRAINS ?= month week day
 SEEDS ?= 20
+PORT ?= 8090
 BIN := .venv/bin
 # One process has the stack's tests, which wait a lot, the others the rest.
 PROCESSES := --numprocesses 3 --no-loadscope-reorder
@@ -71,6 +72,9 @@ format: $(STAMP) ## Bring the code into the form that check asks for
 
 up: $(STAMP) ## Start Airflow and MLflow on this machine
 	@$(BIN)/incumbent up
+
+serve: $(STAMP) ## Answer requests on this machine from what the demo or the stack has scored (PORT=8090)
+	@$(BIN)/incumbent serve --no-token --port $(PORT)
 
 down: $(STAMP) ## Stop exactly what was started
 	@$(BIN)/incumbent down

@@ -85,6 +85,7 @@ COMMANDS = (
         "incumbent.cli.retrain:why",
     ),
     Command(("score",), "have partitions scored again, once", "incumbent.cli.score:score"),
+    Command(("serve",), "answer requests: published predictions by key, other rows live", "incumbent.cli.serve:serve"),
     Command(
         ("snapshot", "show"), "a training set: its rows, who uses it, can it be rebuilt", "incumbent.cli.snapshot:show"
     ),

@@ -81,19 +81,82 @@ def computed(
             rows = _sorted(connection, query, schema, model, inputs.partition)
             if python:
                 table = rows.read_all()  # one question at a time
-                rows = gone_on(table, _context(connection, model, files, inputs), python, model, inputs.partition)
+                context = _context(connection, model, files, inputs.partition)
+                rows = gone_on(table, context, python, model, inputs.partition)
             yield rows
         finally:
             connection.close()
 
 
+class Prepared:
+    """A definition that is planned once, for a `batch` of a few rows that are others each time; see `computed`.
+
+    Args:
+        connection: Database with the context sources under their names; it gets a table `batch`.
+        text: The definition.
+        model: Its configuration.
+        partition: Partition key, for messages.
+        columns: Columns of the batch, without what is kept out.
+
+    Raises:
+        FeatureError: The definition does not run, or gives no features.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, text: str, model: Model, partition: str, columns: pa.Schema
+    ) -> None:
+        self._connection, self._model, self._partition = connection, model, partition
+        sql, self._python = unpacked(text)
+        self._fill("CREATE OR REPLACE TEMP TABLE batch AS", columns.empty_table())
+        _, self._schema = _query(connection, sql, model, partition)
+        if not self._python:
+            check_features(model, self._schema, _where(model, partition))
+        with _told(model, partition):
+            statement = connection.extract_statements(sql)[0].query.strip().rstrip(";")
+            connection.execute(f"PREPARE features AS SELECT * FROM (\n{statement}\n) ORDER BY {quoted(model.keys)}")
+
+    def put(self, batch: pa.Table) -> None:
+        """Make some rows the batch."""
+        self._connection.execute("DELETE FROM batch")
+        self._fill("INSERT INTO batch", batch)
+
+    def rows(self, batch: pa.Table) -> pa.Table:
+        """Return the feature rows of what was put, sorted by key.
+
+        Args:
+            batch: The same rows.
+
+        Raises:
+            FeatureError: As of `computed`.
+        """
+        model, partition, keys = self._model, self._partition, list(self._model.keys)
+        with _told(model, partition):
+            found = self._connection.sql("EXECUTE features").to_arrow_table()
+        plain = [_plain(each, self._schema, model, partition) for each in found.combine_chunks().to_batches()]
+        rows = pa.Table.from_batches(plain, self._schema)
+        expected = sorted(tuple(row.values()) for row in batch.select(keys).to_pylist())
+        if sorted(tuple(row.values()) for row in rows.select(keys).to_pylist()) != expected:
+            raise _other_rows(model, partition, len(expected), f"{rows.num_rows} rows, or others")
+        if not self._python:
+            return rows
+        context = _context(self._connection, model, model.context_sources, partition)
+        return gone_on(rows, context, self._python, model, partition).read_all()
+
+    def _fill(self, how: str, rows: pa.Table) -> None:
+        self._connection.register("#given", rows)
+        try:
+            self._connection.execute(f'{how} SELECT * FROM "#given"')
+        finally:
+            self._connection.unregister("#given")
+
+
 def _context(
-    connection: duckdb.DuckDBPyConnection, model: Model, files: Collection[str], inputs: Inputs
+    connection: duckdb.DuckDBPyConnection, model: Model, sources: Collection[str], partition: str
 ) -> dict[str, pa.Table]:
     """Return the context sources as the SQL sees them."""
-    sources = [source for source in files if source != model.batch_source]
-    with _told(model, inputs.partition):
-        return {source: connection.sql(f"SELECT * FROM {quoted([source])}").to_arrow_table() for source in sources}
+    others = [source for source in sources if source != model.batch_source]
+    with _told(model, partition):
+        return {source: connection.sql(f"SELECT * FROM {quoted([source])}").to_arrow_table() for source in others}
 
 
 def _where(model: Model, partition: str) -> str:
@@ -238,10 +301,14 @@ def _check_rows(
     found, distinct = query.aggregate(f"count(*), count(DISTINCT ({keys}))").fetchall()[0]
     lost = len(connection.sql(f"SELECT {keys} FROM batch").except_(query.project(keys)))
     if found != expected or distinct != expected or lost:
-        raise FeatureError(
-            "the feature definition loses or repeats rows",
-            where=_where(model, partition),
-            expected=f"one row for each of the {expected} rows of the batch",
-            found=f"{found} rows, {distinct} different keys, {lost} keys lost",
-            next_step="use LEFT JOIN or ASOF LEFT JOIN, and join on the whole key of the context source",
-        )
+        raise _other_rows(model, partition, expected, f"{found} rows, {distinct} different keys, {lost} keys lost")
+
+
+def _other_rows(model: Model, partition: str, expected: int, found: str) -> FeatureError:
+    return FeatureError(
+        "the feature definition loses or repeats rows",
+        where=_where(model, partition),
+        expected=f"one row for each of the {expected} rows of the batch",
+        found=found,
+        next_step="use LEFT JOIN or ASOF LEFT JOIN, and join on the whole key of the context source",
+    )

@@ -125,10 +125,10 @@ def inputs_of(model: Model, partition: str, pin: Mapping[str, Any]) -> Inputs:
 
 
 def _all_seen(model: Model, partition: str, now: Delivered) -> Seen:
-    return {source: _seen(model, source, partition, now[source]) for source in now}
+    return {source: seen_of(model, source, partition, now[source]) for source in now}
 
 
-def _seen(model: Model, source: str, partition: str, parts: Mapping[str, Part]) -> list[Part]:
+def seen_of(model: Model, source: str, partition: str, parts: Mapping[str, Part]) -> list[Part]:
     """Return the contents of a source that a partition may look at."""
     if model.sources[source].once:
         return [parts[ONCE]]
