@@ -1,4 +1,4 @@
-"""The Ray Serve application: HTTP, batches of live rows, and a thread that looks at the stores.
+"""The Ray Serve application: HTTP, and a thread that looks at the stores.
 
 `incumbent serve` runs it on this machine. On a cluster of yours name `incumbent.serve.application:build` as the
 import path of an application. Ray copies the deployment's functions while this module is read: what they call is
@@ -7,13 +7,8 @@ imported, and not defined further down.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import threading
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from ray import serve
@@ -22,7 +17,6 @@ from ray.serve.config import BackpressureConfig
 from incumbent.config import load_model
 from incumbent.serve.desk import MOST_BYTES, Desk, unexpected
 from incumbent.serve.http import as_response, refusal_response
-from incumbent.serve.live import LiveRow
 from incumbent.serve.online import Online
 from incumbent.serve.openapi import document
 from incumbent.serve.refusal import Refusal
@@ -30,7 +24,6 @@ from incumbent.serve.settings import ServeSettings
 from incumbent.store import Store
 from incumbent.validate.contract import load_contract
 
-LOG = logging.getLogger(__name__)
 # No documentation of FastAPI's: requests are what contracts say, which it cannot know.
 api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -58,32 +51,10 @@ class Served:
             for folder in folders
         }
         self._settings = settings
-        self._desk = Desk(self._models, settings.token, lambda name, row: self._scored((name, row)), settings.most)
-        self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
-        self._scored.set_max_batch_size(settings.batch)
-        self._scored.set_batch_wait_timeout_s(settings.wait_s)
+        self._desk = Desk(self._models, settings.token, settings.most, settings.batch)
         self._desk.refresh()  # the first request finds everything at hand
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
-
-    @serve.batch(max_batch_size=32, batch_wait_timeout_s=0.0)
-    async def _scored(self, asked: list[tuple[str, LiveRow]]) -> list[dict[str, Any] | Refusal]:
-        """Score rows that came at the same time, in a thread: meanwhile published rows are answered."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._scoring, self._answers, asked)
-
-    def _answers(self, asked: list[tuple[str, LiveRow]]) -> list[dict[str, Any] | Refusal]:
-        found: dict[int, dict[str, Any] | Refusal] = {}
-        of: dict[str, list[int]] = defaultdict(list)
-        for at, (name, _) in enumerate(asked):
-            of[name].append(at)
-        for name, places in of.items():
-            try:
-                said = self._models[name].seat.taken().answers([asked[at][1] for at in places])
-            except Refusal as refusal:
-                said = [refusal] * len(places)
-            found.update(zip(places, said, strict=True))
-        return [found[at] for at in range(len(asked))]
 
     def _watch(self) -> None:
         while not self._ended.wait(self._settings.refresh_s):

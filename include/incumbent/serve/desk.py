@@ -1,15 +1,17 @@
-"""Where requests come in: which model is asked, who may ask, what is answered; without a word of HTTP or Ray."""
+"""Where requests come in: who may ask, which model is asked, what is answered; without a word of HTTP or Ray."""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from traceback import format_tb
 from typing import Any
 
+from incumbent.serve.batches import Batches
 from incumbent.serve.live import LiveRow
 from incumbent.serve.metrics import Metrics
 from incumbent.serve.online import LIVE, PUBLISHED, Online
@@ -19,7 +21,7 @@ from incumbent.serve.token import check
 LOG = logging.getLogger(__name__)
 UNKNOWN = ""  # for what is counted of requests that name no model
 MOST_BYTES = 64 * 1024
-Score = Callable[[str, LiveRow], Awaitable["dict[str, Any] | Refusal"]]
+Said = dict[str, Any] | Refusal
 
 
 class Desk:
@@ -28,13 +30,14 @@ class Desk:
     Args:
         models: The models by name.
         token: SHA-256 of the token; empty if none is asked for.
-        score: Has a row scored, together with those that come at the same time.
         most: Live rows that may wait at once; a further one is sent away.
+        together: Live rows that are scored together.
     """
 
-    def __init__(self, models: Mapping[str, Online], token: str, score: Score, most: int) -> None:
+    def __init__(self, models: Mapping[str, Online], token: str, most: int, together: int) -> None:
         self.models, self.metrics = models, Metrics()
-        self._token, self._score, self._most = token, score, most
+        self._token, self._most = token, most
+        self._batches: Batches[tuple[str, LiveRow], Said] = Batches(self._scored, together)
         self._waiting = 0
 
     def admit(self, authorization: str | None) -> None:
@@ -101,11 +104,19 @@ class Desk:
             return next(iter(self.models.values()))
         try:
             plain = json.loads(body)
-            name = plain.get("model") if isinstance(plain, dict) else None
-        except (ValueError, RecursionError):
-            name = None  # the parser that judges it says what is wrong
-        if (name is None and len(self.models) == 1) or not isinstance(name, str | None):
-            return next(iter(self.models.values()))
+        except (ValueError, RecursionError) as error:
+            raise Refusal(
+                "the request is no JSON",
+                reason="malformed_json",
+                where="request",
+                expected="one JSON object",
+                found=type(error).__name__,
+                next_step="send JSON in UTF-8",
+            ) from None
+        name = plain.get("model") if isinstance(plain, dict) else None
+        if len(self.models) == 1 and (name is None or not isinstance(name, str)):
+            return next(iter(self.models.values()))  # its own schema says what is wrong, if anything is
+        name = name if isinstance(name, str) else None
         if name is None or name not in self.models:
             raise Refusal(
                 "there is no such model" if name else "the request names no model",
@@ -129,12 +140,28 @@ class Desk:
             )
         self._waiting += 1
         try:
-            found = await self._score(name, row)
+            found = await self._batches.result((name, row))
         finally:
             self._waiting -= 1
         if isinstance(found, Refusal):
             raise found
         return found
+
+    def _scored(self, asked: Sequence[tuple[str, LiveRow]]) -> list[Said]:
+        """Return what the champions of now say of rows, model by model; in the thread of the batches."""
+        found: dict[int, Said] = {}
+        of: dict[str, list[int]] = defaultdict(list)
+        for at, (name, _) in enumerate(asked):
+            of[name].append(at)
+        for name, places in of.items():
+            try:
+                said: Sequence[Said] = self.models[name].seat.taken().answers([asked[at][1] for at in places])
+            except Refusal as refusal:
+                said = [refusal] * len(places)
+            except Exception as error:
+                said = [unexpected(f"model {name}", error)] * len(places)
+            found.update(zip(places, said, strict=True))
+        return [found[at] for at in range(len(asked))]
 
 
 def unexpected(where: str, error: Exception) -> Refusal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,15 +87,21 @@ class LiveModel:
         Rows of one partition are computed together, but never two with one key.
         """
         found: dict[int, dict[str, Any] | Refusal] = {}
-        together: dict[tuple[str, int], list[int]] = defaultdict(list)
-        times: Counter[tuple[object, ...]] = Counter()
+        together: dict[tuple[str, int], list[list[int]]] = defaultdict(list)
+        with_key: dict[tuple[object, ...], list[list[int]]] = defaultdict(list)
         for at, row in enumerate(rows):
-            key = (row.partition, *(row.values[name] for name in self._model.keys))
-            together[row.partition, times[key]].append(at)
-            times[key] += 1
-        for (partition, _), places in together.items():
-            said = self._together(partition, [rows[at] for at in places])
-            found.update(zip(places, said, strict=True))
+            others = with_key[row.partition, *(row.values[name] for name in self._model.keys)]
+            for places in others:
+                if rows[places[0]] == row:  # asked twice at the same time
+                    places.append(at)
+                    break
+            else:
+                together[row.partition, len(others)].append([at])
+                others.append(together[row.partition, len(others)][-1])
+        for (partition, _), asked in together.items():
+            said = self._together(partition, [rows[places[0]] for places in asked])
+            for places, each in zip(asked, said, strict=True):
+                found.update(dict.fromkeys(places, each))
         return [found[at] for at in range(len(rows))]
 
     def _together(self, partition: str, rows: Sequence[LiveRow]) -> list[dict[str, Any] | Refusal]:

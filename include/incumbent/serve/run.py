@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -61,12 +63,14 @@ def started(settings: Settings, served: ServeSettings, host: str, port: int) -> 
         log_to_driver=False, configure_logging=False, _node_ip_address=LOOPBACK, _temp_dir=str(folder),
     )  # fmt: skip
     try:
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(proxy_location="Disabled", http_options={"host": host})
         serve.run(application(served), name=NAME, route_prefix="/")
         yield f"http://{host}:{port}"
     finally:
         serve.shutdown()
         ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def environment(settings: Settings, port: int) -> Mapping[str, str]:
@@ -81,6 +85,7 @@ def environment(settings: Settings, port: int) -> Mapping[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(port),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(port + 1),  # exclusive
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "RAY_SERVE_PORT_QUARANTINE_S": "0",  # a replica that died is started again on the same one
         "RAY_SERVE_LOG_TO_STDERR": "0",
     }
 

@@ -24,7 +24,6 @@ class ServeSettings:
         newest: How many partitions of predictions are answered from, the newest; all if None.
         most: Live rows that may wait at once.
         batch: Live rows that are scored together.
-        wait_s: How long the first of them waits for others.
         refresh_s: Seconds between two looks at the ledger and the tables.
     """
 
@@ -36,7 +35,6 @@ class ServeSettings:
     newest: int | None = None
     most: int = 200
     batch: int = 32
-    wait_s: float = 0.0
     refresh_s: float = 2.0
 
     @classmethod
