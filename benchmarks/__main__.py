@@ -12,7 +12,8 @@ from benchmarks.harness import run
 from incumbent.embedded.settings import Settings
 
 NAMES = (
-    "orchestration", "leaks", "ingest", "corpus", "train", "score", "search", "alone", "drift", "decisions", "replay",
+    "orchestration", "leaks", "ingest", "corpus", "train", "score", "serve", "search", "alone", "drift", "decisions",
+    "replay",
 )  # fmt: skip
 
 

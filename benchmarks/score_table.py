@@ -58,8 +58,8 @@ def build(folder: Path, rows: int) -> None:
     from incumbent.estimators.encoding import Encoder
 
     store = store_in(folder)
-    batches = _batches(rows)
-    first = next(batches)
+    coming = batches(rows)
+    first = next(coming)
     encoder = Encoder(FEATURES, {TEXT: LEVELS})
     numbers = encoder.matrix(pa.Table.from_batches([first.slice(0, TRAIN_ROWS)]))
     margin = numbers[:, 1] + numbers[:, 2] * numbers[:, 3] + 0.1 * numbers[:, 0]
@@ -77,7 +77,7 @@ def build(folder: Path, rows: int) -> None:
 
     def all_rows() -> Iterator[pa.RecordBatch]:
         yield first
-        yield from batches
+        yield from coming
 
     with store.features(DEFINITION).staged(KEY, pa.RecordBatchReader.from_batches(first.schema, all_rows())) as staged:
         store.features(DEFINITION).publish(staged)
@@ -161,7 +161,8 @@ def predictions(rows: pa.Table, values: npt.NDArray[np.float64]) -> pa.Table:
     return out
 
 
-def _batches(rows: int) -> Iterator[pa.RecordBatch]:
+def batches(rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of the partition."""
     rng = np.random.default_rng(0)
     levels = pa.array(LEVELS)
     for first in range(0, rows, BATCH):
