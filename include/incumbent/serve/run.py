@@ -58,6 +58,7 @@ def started(settings: Settings, served: ServeSettings, host: str, port: int) -> 
     from incumbent.serve.application import application
 
     folder = Path("/tmp") / f"incumbent-serve-{digest_of(f'{settings.home}:{port}'.encode())[:8]}"  # noqa: S108 - a long path breaks Ray's sockets
+    shutil.rmtree(folder, ignore_errors=True)  # of a command that was killed: its port is free, so it is gone
     ray.init(
         address="local", num_cpus=1, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
         log_to_driver=False, configure_logging=False, _node_ip_address=LOOPBACK, _temp_dir=str(folder),

@@ -6,17 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from small_served import KEY, NEXT, SQL, batch, deliver, online, seat, small
+from small_served import FIRST, KEY, NEXT, SQL, batch, deliver, online, seat, small
 
 from incumbent.config import ModelFolder
 from incumbent.estimators import predictor
 from incumbent.score import score
+from incumbent.serve.keys import Keys
 from incumbent.serve.online import Online
 from incumbent.serve.refusal import Refusal
 from incumbent.store import ModelStore
+from incumbent.validate.contract import SourceContract
 
 pytestmark = pytest.mark.unit
 ROW = {"shop": "new", "row": 7, "at": "2020-01-09T10:00:00Z", "x": 1.5, "kind": "b"}
@@ -199,19 +200,13 @@ def remove(store: ModelStore, digest: str) -> None:
 
 def test_keys_of_any_text_are_told_apart(tmp_path: Path) -> None:
     store, folder = small(tmp_path)
-    rows = pa.table(
-        {
-            "shop": ["a/1:1", "a", "", "é", "1:a/1"],
-            "row": pa.array([1, 11, 2, 3, 1], pa.int64()),
-            "prediction": np.arange(5.0),
-        }
-    )
-    made = {"generation": 1, "version": "v", "batch_digest": "b", "definition": "d", "features_digest": "f"}
-    for name, value in {**made, "variant": "champion"}.items():
-        rows = rows.append_column(name, pa.repeat(pa.scalar(value), 5))
-    rows = rows.add_column(2, "at", pa.array([None] * 5, pa.timestamp("us", "UTC")))
-    store.predictions.replace(NEXT, rows)
-    served = online(store, folder)
-    for at, key in enumerate(rows.select(["shop", "row"]).to_pylist()):
-        assert asked(served, key=key)["prediction"] == at
-    assert reason(served, key={"shop": "a/1", "row": 1}) == "unknown_key"
+    names = ["p", "q", "at"]
+    column = {"p": {"dtype": "string"}, "q": {"dtype": "string"}, "at": {"dtype": "timestamp"}}
+    contract = SourceContract.model_validate({"columns": column, "key": names})
+    keys = Keys(store, folder.model.model_copy(update={"keys": tuple(names)}), contract)
+    values = [("a/1:b", "c"), ("a", "1:b/c"), ("a", "b"), ("", "é/"), ("é/", ""), ("a/", "b")]
+    rows = pa.table({"p": [p for p, _ in values], "q": [q for _, q in values]})
+    rows = rows.append_column("at", pa.array([FIRST] * len(values), pa.timestamp("us", "UTC")))
+    texts = keys.texts(rows.to_batches()[0]).to_pylist()
+    assert len(set(texts)) == len(values)
+    assert texts == [keys.text(keys.stored(row)) for row in rows.to_pylist()], "asked for by the same text"
