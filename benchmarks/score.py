@@ -96,9 +96,10 @@ def explained(folder: Path) -> dict[str, Any]:
     from incumbent.estimators import explainer
     from incumbent.score import explain
 
-    store, seconds = table.store_in(folder), {}
+    seconds = {}
     for name, settings in (("one_percent", {"most": 10**9}), ("default", {})):
         shutil.rmtree(folder / "store" / table.MODEL.name / "tables" / "explanations", ignore_errors=True)
+        store = table.store_in(folder)
         model = table.MODEL.model_copy(update={"explain": table.MODEL.explain.model_copy(update=settings)})
         started = time.perf_counter()
         done = explain(store, model, table.KEY, explainer(store))
