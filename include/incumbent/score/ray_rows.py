@@ -22,6 +22,7 @@ from incumbent.score.ray_order import RESULT, Work, said, work_of, write_order
 from incumbent.score.rows import BATCH_ROWS, Scored
 from incumbent.store import ModelStore
 from incumbent.store.blobs import Blobs
+from incumbent.store.data_files import in_turn
 
 POLL_S = 1.0
 
@@ -95,5 +96,5 @@ def _read(place: Blobs, piece: dict[str, str]) -> Iterator[Scored]:
     with place.open_verified(f"{piece['rows']}.parquet", piece["rows"]) as file:
         rows = pq.ParquetFile(file, page_checksum_verification=True)
         yield Scored(rows.schema_arrow.empty_table(), aside)
-        for batch in rows.iter_batches(BATCH_ROWS):
+        for batch in in_turn(rows, BATCH_ROWS):
             yield Scored(pa.Table.from_batches([batch]), aside.slice(0, 0))

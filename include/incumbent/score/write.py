@@ -89,7 +89,8 @@ def write(
 
     def rows() -> Iterator[pa.RecordBatch]:
         for made, each in chain([first], scored):
-            aside.append(_with(made, each.aside))
+            if each.aside.num_rows or not aside:  # an empty slice holds the rows that it is of
+                aside.append(_with(made, each.aside))
             if (count := sum(part.num_rows for part in aside)) > limit:
                 raise _too_many(made, features, aside, count, limit)
             yield from told(made, each).to_batches()

@@ -7,7 +7,7 @@ chunk, whether they come as a table or batch by batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,6 +37,19 @@ def write(file: Path, rows: Rows) -> tuple[str, int]:
             count += group.num_rows
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest(), count
+
+
+def in_turn(
+    file: pq.ParquetFile, rows: int, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a data file, or of some of its row groups, so many at once, and hold no more than these.
+
+    Asked for all row groups at once, Arrow keeps what it has read of each until the last one.
+    """
+    wanted = list(range(file.num_row_groups) if groups is None else groups)
+    together = max(1, rows // ROW_GROUP_ROWS)
+    for first in range(0, len(wanted), together):
+        yield from file.iter_batches(rows, row_groups=wanted[first : first + together], columns=columns)
 
 
 def row_groups(rows: Rows) -> Iterator[pa.Table]:

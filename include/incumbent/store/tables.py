@@ -28,7 +28,7 @@ from incumbent.errors import StoreError, UnavailableError
 from incumbent.records import Part
 from incumbent.store.blobs import Blobs, DeltaBlobs
 from incumbent.store.crash_points import around
-from incumbent.store.data_files import Rows, is_text, write
+from incumbent.store.data_files import Rows, in_turn, is_text, write
 from incumbent.store.delta_log import DeltaLog
 from incumbent.store.log import PARTITION, Log, LostRace, Version
 from incumbent.store.memory import MemoryBlobs
@@ -275,7 +275,7 @@ class Table:
         """
         with self.blobs.open_verified(_path(part), part.digest) as file:
             content = pq.ParquetFile(file, page_checksum_verification=True)
-            yield from content.iter_batches(rows, row_groups=row_groups, columns=columns)
+            yield from in_turn(content, rows, columns, row_groups)
 
     def files(self, parts: Sequence[Part], folder: Path) -> list[Path]:
         """Put exactly these contents into a folder, under plain names, for an engine that reads files; return them.

@@ -1,20 +1,24 @@
 """One champion a partition, pinned for its inputs, and every row says where it came from."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from small_training import FIRST, small_model
 
 from incumbent.errors import FeatureError, ModelError
 from incumbent.features.build import build
-from incumbent.records import ModelVersion, Promotion
+from incumbent.records import ModelVersion, Part, Promotion
 from incumbent.score import ScoreResult, score
-from incumbent.score.rows import Predict, scored
+from incumbent.score.rows import Predict, Scored, scored
+from incumbent.score.write import MadeBy, write
 from incumbent.store import ModelStore, Store, generation_name
+from incumbent.store.data_files import ROW_GROUP_ROWS
 
 pytestmark = pytest.mark.unit
 MODEL = small_model()
@@ -416,3 +420,20 @@ def test_a_large_partition_is_scored_batch_by_batch(store: ModelStore, monkeypat
     monkeypatch.undo()
     assert not score(store, MODEL, "2019-12", predict, generation=1).changed, "cut elsewhere, the same file"
     assert store.predictions.part("2019-12") == cut
+
+
+def test_a_partition_is_never_in_memory_whole(tmp_path: Path) -> None:
+    store, rng, count = Store(tmp_path).model("small"), np.random.default_rng(1), 24
+    held: list[int] = []
+
+    def batches() -> Iterator[tuple[MadeBy, Scored]]:
+        for _ in range(count):
+            numbers = pc.add(pa.array(rng.random(ROW_GROUP_ROWS)), 0.0)  # in memory of Arrow's, which is counted
+            rows = pa.table({"row": pc.floor(numbers).cast(pa.int64()), "prediction": numbers})
+            held.append(pa.total_allocated_bytes())
+            empty = rows.slice(0, 0).append_column("reason", pa.array([], pa.string()))
+            yield MadeBy(1, "v", "b", "d", "f"), Scored(rows, empty)
+
+    done = write(store, batches(), Part(KEY, "f" * 64, count * ROW_GROUP_ROWS), 0.05, lambda: True)
+    assert done is not None and done.part.rows == count * ROW_GROUP_ROWS
+    assert max(held) - held[0] < count * ROW_GROUP_ROWS * 16 / 2, "a few batches, and what their columns take"

@@ -6,6 +6,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import deltalake
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -104,6 +105,20 @@ def test_changed_columns_are_refused_with_both_schemas(table: Table) -> None:
         table.replace("2013-08", rows(1).drop_columns(["name"]))
     assert "name string" in str(caught.value.expected)
     assert "name" not in str(caught.value.found)
+
+
+def test_batches_of_a_large_content_hold_a_few_row_groups_at_once(tmp_path: Path) -> None:
+    table = Store(tmp_path).model("m").table("large")
+    rows = pa.table({"key": np.random.default_rng(1).integers(0, 2**60, 24 * ROW_GROUP_ROWS)})
+    part = table.replace("2013-07", rows).part
+    before, most, seen = pa.total_allocated_bytes(), 0, []
+    for batch in table.batches(part, 2 * ROW_GROUP_ROWS):
+        seen.append(batch["key"][0].as_py())
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert seen == rows["key"].to_pylist()[:: 2 * ROW_GROUP_ROWS]
+    assert most < rows.nbytes / 3
+    some = table.batches(part, ROW_GROUP_ROWS, row_groups=[3, 5])
+    assert [batch["key"][0].as_py() for batch in some] == [rows["key"][at * ROW_GROUP_ROWS].as_py() for at in (3, 5)]
 
 
 def test_a_table_is_widened_once_and_what_it_holds_has_nulls_there(table: Table) -> None:
