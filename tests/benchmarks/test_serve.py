@@ -12,7 +12,8 @@ from incumbent.validate.contract import load_contract
 pytestmark = pytest.mark.unit
 
 
-def test_live_rows_are_answered_and_the_champion_changes(tmp_path: Path) -> None:
+def test_live_rows_are_answered_and_the_champion_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_table, "ROUNDS", 3)
     serve_table.build(tmp_path, 500)
     store, folder = serve_table.opened(tmp_path)
     online = Online(folder, load_contract(folder.contract_path), store, is_only=True)

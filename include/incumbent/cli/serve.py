@@ -30,11 +30,7 @@ def serve(arguments: argparse.Namespace) -> int:
 
     def ready(url: str) -> None:
         print(f"{', '.join(served.names)} at {url}/predict, /health, /metrics and /openapi.json")
-        print(
-            "asks for no token: whoever reaches this machine's loopback is answered"
-            if not token
-            else "asks for the token"
-        )
+        print("the token is asked for" if token else "no token is asked for: whoever reaches the loopback is answered")
         print(f"Next: curl {url}/health; an interrupt stops it", flush=True)
 
     run(settings, served, arguments.host, arguments.port, ready)

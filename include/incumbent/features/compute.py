@@ -112,8 +112,9 @@ class Prepared:
         if not self._python:
             check_features(model, self._schema, _where(model, partition))
         with _told(model, partition):
-            statement = connection.extract_statements(sql)[0].query.strip().rstrip(";")
-            connection.execute(f"PREPARE features AS SELECT * FROM (\n{statement}\n) ORDER BY {quoted(model.keys)}")
+            # A view, for the text may end with a semicolon and a comment, which no query can have inside.
+            connection.execute(f'CREATE OR REPLACE TEMP VIEW "#features" AS {sql}')
+            connection.execute(f'PREPARE features AS SELECT * FROM "#features" ORDER BY {quoted(model.keys)}')
 
     def put(self, batch: pa.Table) -> None:
         """Make some rows the batch."""

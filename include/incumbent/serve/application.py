@@ -120,6 +120,7 @@ def application(settings: ServeSettings) -> serve.Application:
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
         graceful_shutdown_timeout_s=10,
         ray_actor_options={"num_cpus": 0},
+        logging_config={"enable_access_log": False},  # /metrics counts; a line for each request costs as much as it
     )
     return options.bind(settings)
 

@@ -88,6 +88,7 @@ class Context(Generic[T]):
 
     def _made(self, name: tuple[str, str], looked: Seen) -> tuple[duckdb.DuckDBPyConnection, T]:
         connection, tables = self._database.cursor(), set[str]()
+        connection.execute("SET TimeZone='UTC'")  # a cursor starts with the host's
         for source, parts in looked.parts.items():
             each = [self._loaded(source, part) for part in parts] or [self._loaded(source, None)]
             every = " UNION ALL ".join(f"SELECT * FROM {quoted([table])}" for table in each)

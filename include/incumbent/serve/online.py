@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from incumbent.serve.request import Request, parsed, request_of
 from incumbent.serve.seat import Seat
 from incumbent.store import ModelStore
 from incumbent.validate.contract import Contract
+from incumbent.validate.rules import DATE
 
 PUBLISHED, LIVE = "published", "live"
 
@@ -96,10 +98,24 @@ class Online:
         )
 
     def live_row(self, asked: Request) -> LiveRow:
-        """Return the row of a request as it is scored."""
+        """Return the row of a request as it is scored.
+
+        Raises:
+            Refusal: It has no date, and the request does not say which partition it is of.
+        """
         values = asked.values()
-        at = values[self.model.time].astimezone(ZoneInfo(self.model.timezone)).replace(tzinfo=None)
-        return LiveRow(key_of(at, self.model.grain), values, asked.features, asked.missing_context)
+        at = self._moment(values)
+        partition = asked.partition if at is None else key_of(at, self.model.grain)
+        if partition is None:
+            raise Refusal(
+                "nothing says which partition the row is of",
+                reason="wrong_request",
+                where=f"request of model {self.name}",
+                expected=f"a value of {self.model.time}, or `partition`",
+                found="neither",
+                next_step="say it in `partition`",
+            )
+        return LiveRow(partition, values, asked.features, asked.missing_context)
 
     def from_live(self, asked: Request, found: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer from what a version said."""
@@ -118,6 +134,17 @@ class Online:
             }
         problems = [error.what for error in self.problems]
         return {"published_rows": self.published.rows, "live": live, "problems": problems}
+
+    def _moment(self, values: Mapping[str, Any]) -> datetime | None:
+        """Return the local moment by which a row's partition is told, as in a delivery."""
+        at: datetime | None = values.get(self.model.time)
+        if at is not None:
+            return at.astimezone(ZoneInfo(self.model.timezone)).replace(tzinfo=None)
+        parts = [values.get(name) for name in DATE]
+        try:
+            return datetime(*(int(part) for part in parts if part is not None))  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return None
 
     def _key(self, asked: Request) -> dict[str, Any]:
         values = asked.key_values()

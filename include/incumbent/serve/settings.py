@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from incumbent.config import load_model
 from incumbent.embedded.settings import Settings
 from incumbent.errors import ConfigError
 from incumbent.serve.token import token_digest
+from incumbent.validate.contract import load_contract
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def serve_settings(settings: Settings, names: tuple[str, ...], token: str, newes
     """Return the settings of some models, of all if none are named.
 
     Raises:
-        ConfigError: There is no such model.
+        ConfigError: There is no such model, or its folder cannot be used: told before anything starts.
     """
     there = sorted(path.parent.name for path in settings.models.glob("*/model.yaml"))
     if not there or (unknown := [name for name in names if name not in there]):
@@ -69,5 +71,7 @@ def serve_settings(settings: Settings, names: tuple[str, ...], token: str, newes
             found=unknown[0] if there else "none",
             next_step="name one of these; INCUMBENT_MODELS says where the folders are",
         )
+    for name in names or there:
+        load_contract(load_model(settings.models / name).contract_path)
     work = str(settings.home / "work")
     return ServeSettings(settings.store, work, str(settings.models), names or tuple(there), token, newest)

@@ -15,10 +15,13 @@ from incumbent.estimators.encoding import Encoder
 from incumbent.features.build import build
 from incumbent.records import ModelVersion, Promotion, digest_of
 from incumbent.score import score
+from incumbent.serve import proof
 from incumbent.serve.online import Online
 from incumbent.store import ModelStore, Store, generation_name
+from incumbent.store.salt import pseudonyms, salt
 from incumbent.validate.contract import load_contract
 
+proof.ROWS = 10  # a hundred take most of a test's time
 KEY, NEXT = "2020-01", "2020-02"
 FEATURES = ("x", "kind", "price", "beside")
 FIRST = datetime(2020, 1, 5, tzinfo=UTC)
@@ -62,10 +65,10 @@ SELECT b.shop, b.row, b.at, b.x, b.kind, p.price, count(*) OVER () AS beside
 FROM batch AS b LEFT JOIN prices AS p ON b.kind = p.kind"""
 
 
-def folder_in(root: Path, name: str = "small", sql: str = SQL) -> ModelFolder:
+def folder_in(root: Path, name: str = "small", sql: str = SQL, contract: str = CONTRACT) -> ModelFolder:
     path = root / "models" / name
     path.mkdir(parents=True)
-    for file, text in (("model.yaml", MODEL.format(name=name)), ("contract.yaml", CONTRACT), ("features.sql", sql)):
+    for file, text in (("model.yaml", MODEL.format(name=name)), ("contract.yaml", contract), ("features.sql", sql)):
         (path / file).write_text(text)
     return load_model(path)
 
@@ -88,7 +91,10 @@ def batch(rows: int = 200, key: str = KEY) -> pa.Table:
 def deliver(store: ModelStore, folder: ModelFolder, key: str = KEY, rows: int = 200) -> None:
     prices = pa.table({"kind": ["a", "b"], "price": [1.0, 2.0 + rows]})
     store.context("prices").replace(key, prices)
-    store.batches("events").replace(key, batch(rows, key))
+    table = batch(rows, key)
+    if folder.model.sensitive.hashed.get("events"):  # as a delivery of it would be stored
+        table = table.set_column(0, "shop", pa.array(pseudonyms(salt(store.blobs), table["shop"].to_pylist())))
+    store.batches("events").replace(key, table)
     build(store, folder.model, store.objects.put(folder.features_sql.encode()), key)
 
 
@@ -111,9 +117,9 @@ def seat(store: ModelStore, folder: ModelFolder, generation: int) -> ModelVersio
     return version
 
 
-def small(root: Path, name: str = "small", sql: str = SQL) -> tuple[ModelStore, ModelFolder]:
+def small(root: Path, name: str = "small", sql: str = SQL, contract: str = CONTRACT) -> tuple[ModelStore, ModelFolder]:
     """Return a store with one scored partition of 200 rows, by generation 1, and its folder."""
-    folder, store = folder_in(root, name, sql), Store(root / "store").model(name)
+    folder, store = folder_in(root, name, sql, contract), Store(root / "store").model(name)
     deliver(store, folder)
     seat(store, folder, 1)
     score(store, folder.model, KEY, predictor(store))

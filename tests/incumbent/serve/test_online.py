@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from small_served import FIRST, KEY, NEXT, SQL, batch, deliver, online, seat, small
+from small_served import CONTRACT, FIRST, KEY, NEXT, SQL, batch, deliver, folder_in, online, seat, small
 
 from incumbent.config import ModelFolder
 from incumbent.estimators import predictor
@@ -16,7 +16,7 @@ from incumbent.score import score
 from incumbent.serve.keys import Keys
 from incumbent.serve.online import Online
 from incumbent.serve.refusal import Refusal
-from incumbent.store import ModelStore
+from incumbent.store import ModelStore, Store
 from incumbent.validate.contract import SourceContract
 
 pytestmark = pytest.mark.unit
@@ -174,12 +174,28 @@ def test_a_challenger_changes_the_seat_only_when_it_can_be_read(tmp_path: Path) 
     assert second["version"] == version.digest
 
 
-def test_without_a_champion_only_published_rows_are_answered(tmp_path: Path) -> None:
-    store, folder = small(tmp_path)
+def test_before_anything_was_trained_it_answers_that(tmp_path: Path) -> None:
+    folder, store = folder_in(tmp_path), Store(tmp_path / "store").model("small")
     served = online(store, folder)
-    served.seat.holder = None
+    assert served.problems == []
+    assert reason(served, key={"shop": "s", "row": 0}) == "unknown_key"
     assert reason(served, row=ROW, features={"beside": 1}) == "no_champion"
-    assert asked(served, key={"shop": "s", "row": 0})["source"] == "published"
+    deliver(store, folder)
+    seat(store, folder, 1)
+    served.refresh()
+    assert asked(served, row=ROW, features={"beside": 1})["generation"] == 1, "without a restart"
+
+
+def test_a_hashed_key_is_given_in_the_clear_and_found_by_its_pseudonym(tmp_path: Path) -> None:
+    contract = CONTRACT.replace("shop: {dtype: string}", "shop: {dtype: string, hashed: true}")
+    store, folder = small(tmp_path, contract=contract)
+    served = online(store, folder)
+    assert "s" not in store.predictions.read([KEY])["shop"].to_pylist()
+    found = asked(served, key={"shop": "s", "row": 0})
+    assert (found["source"], found["key"]) == ("published", {"shop": "s", "row": 0})
+    known = batch().slice(0, 1).drop_columns(["name"]).to_pylist()[0]
+    live = asked(served, row={**known, "row": 7, "at": known["at"].isoformat()}, features={"beside": 200})
+    assert (live["source"], live["prediction"]) == ("live", found["prediction"])
 
 
 def test_an_altered_champion_at_the_start_is_told(tmp_path: Path) -> None:
