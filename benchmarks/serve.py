@@ -199,7 +199,7 @@ def _load(
         _on(TOOL_CORE, command), env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     for change in range(changes):
-        time.sleep(seconds / (changes + 1))
+        time.sleep(seconds / (changes + 2))  # time is left for the last to be seen
         _apart("seat", folder, change + 2)
     said, _ = process.communicate(timeout=seconds + 120)
     if not (folder / "answers.json").exists():

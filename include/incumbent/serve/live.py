@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -54,6 +55,7 @@ class LiveModel:
         promotion: The generation.
         now: What was delivered of each source.
         predict: Verified prediction of a version; see `incumbent.estimators.predictor`.
+        before: Who has the seat: with the same definition over the same context, what is at hand for it serves on.
 
     Raises:
         ModelError: The model file is missing or altered, or cannot be parsed.
@@ -69,16 +71,21 @@ class LiveModel:
         promotion: Promotion,
         now: Delivered,
         predict: Predict,
+        before: LiveModel | None = None,
     ) -> None:
-        self.promotion = promotion
+        self.promotion, self.now = promotion, now
         self.version = store.records.get(ModelVersion, promotion.version)
-        self._store, self._model, self._contract, self._predict = store, model, contract, predict
-        self._text = stored_text(store, self.version.definition)
+        self._model, self._predict = model, predict
         self._hashed = set(contract.hashed)
         self._secret = salt(store.blobs) if self._hashed else b""
         self._schema = visible(contract)
-        self._context = Context(store, model, now, self._prepared)
-        self.proof: Proof = proven(store, model, self.version.definition, now, self._alone)
+        text = stored_text(store, self.version.definition)
+        if before is not None and (before.version.definition, before.now) == (self.version.definition, now):
+            self._context: Context[AtHand] = before._context
+            self.proof: Proof = before.proof
+        else:
+            self._context = Context(store, model, now, partial(AtHand, text, contract, model, self._schema))
+            self.proof = proven(store, model, self.version.definition, now, self._alone)
         self._warm()
 
     def answers(self, rows: Sequence[LiveRow]) -> list[dict[str, Any] | Refusal]:
@@ -165,10 +172,6 @@ class LiveModel:
     def _stored(self, name: str, value: Any) -> Any:
         return pseudonyms(self._secret, [value])[0] if name in self._hashed and value is not None else value
 
-    def _prepared(self, connection: duckdb.DuckDBPyConnection, partition: str) -> AtHand:
-        features = Prepared(connection, self._text, self._model, partition, self._schema)
-        return AtHand(connection, features, self._contract, self._model, partition)
-
     def _with_given(self, rows: pa.Table, given: Mapping[tuple[object, ...], Mapping[str, Any]]) -> pa.Table:
         """Return feature rows in which what a row cannot know by itself is what the request says."""
         if not self.proof.of_the_batch:
@@ -232,14 +235,16 @@ class AtHand:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
-        features: Prepared,
+        text: str,
         contract: SourceContract,
         model: Model,
+        columns: pa.Schema,
+        connection: duckdb.DuckDBPyConnection,
         partition: str,
     ) -> None:
-        self.features, self._connection = features, connection
-        there = set(visible(contract).names)
+        self._connection = connection
+        self.features = Prepared(connection, text, model, partition, columns)
+        there = set(columns.names)
         self._rules = [
             rule
             for rule in row_rules(contract, model, model.batch_source, partition)

@@ -155,4 +155,5 @@ class Online:
 
     def _load(self, promotion: Promotion, now: Delivered) -> LiveModel:
         # A predictor of its own for each: the loaded file goes with the version that has lost its seat.
-        return LiveModel(self._store, self.model, self._source, promotion, now, predictor(self._store))
+        predict = predictor(self._store)
+        return LiveModel(self._store, self.model, self._source, promotion, now, predict, self.seat.holder)

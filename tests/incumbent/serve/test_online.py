@@ -130,7 +130,9 @@ def test_what_is_committed_later_is_answered_from_then_on(tmp_path: Path) -> Non
     score(store, folder.model, NEXT, predictor(store))
     key = {"shop": "s", "row": 0}
     assert asked(served, key=key)["partition"] == KEY
+    proof = served.seat.taken().proof
     served.refresh()
+    assert (proof.partition, served.seat.taken().proof.partition) == (KEY, NEXT), "proven again over other context"
     assert asked(served, key=key)["partition"] == NEXT, "the newest partition that has it"
     assert asked(served, key=key, partition=KEY)["partition"] == KEY
     assert asked(served, row={**ROW, "at": "2020-02-09T10:00:00Z"}, features={"beside": 1})["missing_context"] == []
@@ -169,6 +171,7 @@ def test_a_challenger_changes_the_seat_only_when_it_can_be_read(tmp_path: Path) 
     assert [error.what for error in served.problems] == [served.state()["problems"][0]]
     blob.write_bytes(good)
     assert served.refresh()
+    assert served.seat.taken().proof is holder.proof, "the same definition over the same context is not proven again"
     second = asked(served, row=ROW, features={"beside": 200})
     assert (first["generation"], second["generation"], served.problems) == (1, 2, [])
     assert second["version"] == version.digest
