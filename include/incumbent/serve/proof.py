@@ -64,7 +64,9 @@ def proven(store: ModelStore, model: Model, definition: str, now: Delivered, alo
         if batch.num_rows == features.num_rows:
             order = [(name, "ascending") for name in model.keys]
             again = alone(inputs.parts, batch, inputs.partition).sort_by(order)
-            return Proof(inputs.partition, features, tuple(differing(features.sort_by(order), again)))
+            return Proof(
+                inputs.partition, features, tuple(differing(features.sort_by(order).to_batches(), again.to_batches()))
+            )
     raise FeatureError(
         "nothing shows what the features of a single row are",
         where=f"model {model.name}, definition {definition[:16]}",
