@@ -19,7 +19,7 @@ def test_each_example_loads(block: str) -> None:
 
 
 def test_each_message_is_one_that_the_code_has() -> None:
-    packages = ("", "/train", "/estimators", "/evaluate")
+    packages = ("", "/cluster", "/train", "/estimators", "/evaluate")
     folders = (*(f"include/incumbent{name}" for name in packages), "plugins/incumbent_airflow")
     code = "\n".join(path.read_text() for folder in folders for path in (ROOT / folder).glob("*.py"))
     rows = PAGE.split("| message | what to do |")[1].split("\n\n")[0].splitlines()[2:]

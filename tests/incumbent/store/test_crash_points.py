@@ -22,6 +22,8 @@ NO_POINT = {
     "store/place.py": "a file of a drop folder: whoever puts it there has the points",
     "store/conditional.py": "tries a place with names of its own, and takes them away",
     "train/checkpoints.py": "what a fit goes on from: without it, it begins again",
+    "score/ray_order.py": "what a job is told and gives: without it, it begins again",
+    "score/ray_job.py": "pieces of a scoring: without them, they are predicted again",
 }
 
 
